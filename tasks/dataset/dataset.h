@@ -1,0 +1,106 @@
+// TokenDataset: tokenized samples in one memory-mapped safetensors file.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace filigree {
+
+class Tokenizer;
+
+/// What a dataset file says about itself.
+struct DatasetInfo {
+  std::string task = "classification";
+  std::string tokenizer_hash;            ///< Tokenizer::hash() of the tokenizer that made the ids
+  int64_t vocabulary = 0;                ///< ids are below
+  std::vector<std::string> label_names;  ///< class c is called label_names[c]; empty: no labels
+  int64_t max_length = 0;                ///< truncation limit in tokens, special ones included
+  int64_t truncated = 0;                 ///< samples cut to it
+  int64_t skipped = 0;                   ///< bad lines left out (--skip-bad-lines)
+  std::string source;                    ///< name of the file that it was made from
+};
+
+/// Read-only samples. Cheap to copy; safe to use from several threads.
+///
+/// File: arrays `ids` (T) u16 if vocabulary <= 65536 else u32, `offsets` (N+1) i64, `words` (T) i32
+/// (index of the token's word in its sample, -1 for special tokens; the words of a second sentence
+/// go on counting), and where there are any: `labels` (N) i32, `segments` (T) u8 (1 from the second
+/// sentence on), `heads` (T) i32 (index of the word that is the head of the token's word in the
+/// dependency tree, -1 for the root and for special tokens). Metadata: DatasetInfo and "format":
+/// "filigree-dataset", "format_version": "1".
+class TokenDataset {
+ public:
+  /// Opens and checks everything that reading relies on: format, version, checksum, shapes,
+  /// offsets, the range of every id, label, word, head and segment. Throws DataError that names the
+  /// file and the fault. Cost: reads the file once.
+  static TokenDataset open(const std::filesystem::path& path);
+
+  const DatasetInfo& info() const;
+  const std::filesystem::path& path() const;
+
+  int64_t size() const;    ///< samples N
+  int64_t tokens() const;  ///< tokens T of all samples
+  int64_t classes() const { return static_cast<int64_t>(info().label_names.size()); }
+  int64_t length(int64_t sample) const;  ///< tokens of one sample
+  int64_t longest() const;               ///< tokens of the longest sample
+  std::span<const int64_t> offsets() const;
+
+  bool has_labels() const;
+  bool has_segments() const;
+  bool has_heads() const;
+
+  /// Copies a sample's ids to `out` (length(sample) numbers).
+  void copy_ids(int64_t sample, int32_t* out) const;
+  /// Class of a sample, -1 if the dataset has no labels.
+  int32_t label(int64_t sample) const;
+  std::span<const int32_t> words(int64_t sample) const;     // (length)
+  std::span<const uint8_t> segments(int64_t sample) const;  // (length) or empty
+  std::span<const int32_t> heads(int64_t sample) const;     // (length) or empty
+
+  /// Throws DataError unless the dataset was made with this tokenizer.
+  void expect_tokenizer(const Tokenizer& tokenizer) const;
+  /// Throws DataError unless the other dataset (say, of the dev split) has the same tokenizer and
+  /// label names.
+  void expect_like(const TokenDataset& other) const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<const Impl> impl_;
+};
+
+/// Collects samples and writes them as one dataset file, atomically.
+class DatasetWriter {
+ public:
+  /// `info.vocabulary` and `info.tokenizer_hash` must be set.
+  explicit DatasetWriter(DatasetInfo info);
+
+  /// One sample. `words` as long as `ids`; `segments` and `heads` empty or as long as `ids`, and
+  /// the same choice for all samples. `label` in [0, label names), or -1 for a dataset without
+  /// labels. Throws DataError (naming the sample) for lengths that differ and for values out of
+  /// range.
+  void add(std::span<const int32_t> ids, std::span<const int32_t> words,
+           std::span<const uint8_t> segments, std::span<const int32_t> heads, int32_t label);
+  /// May be changed until save(): counts, and label names as they become known.
+  DatasetInfo& info() { return info_; }
+  int64_t size() const { return static_cast<int64_t>(offsets_.size()) - 1; }
+  int64_t tokens() const { return static_cast<int64_t>(ids_.size()); }
+  /// Renumbers the labels: class c becomes order[c].
+  void renumber_labels(std::span<const int32_t> order);
+  /// Throws DataError if there is no sample, FileError if the file cannot be written.
+  void save(const std::filesystem::path& path) const;
+
+ private:
+  DatasetInfo info_;
+  std::vector<int32_t> ids_;         // (T)
+  std::vector<int32_t> words_;       // (T)
+  std::vector<int32_t> heads_;       // (T) or empty
+  std::vector<uint8_t> segments_;    // (T) or empty
+  std::vector<int64_t> offsets_{0};  // (N+1)
+  std::vector<int32_t> labels_;      // (N)
+};
+
+}  // namespace filigree
