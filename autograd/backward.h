@@ -17,6 +17,9 @@ struct BackwardOptions {
 /// naming the op), ShapeError.
 void backward(const Variable& root, Tensor seed = {}, BackwardOptions options = {});
 
+/// backward() from several roots at once; a root whose seed is undefined is left out.
+void backward_all(const Variables& roots, Tensors seeds);
+
 /// d root / d inputs, without touching any grad(). With create_graph the results have history. An
 /// input that root does not depend on gets an undefined Variable.
 Variables gradients(const Variable& root, const Variables& inputs, Variable seed = {},

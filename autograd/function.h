@@ -84,10 +84,14 @@ class Function : public std::enable_shared_from_this<Function> {
 
  private:
   friend class Engine;
+  friend class GraphWalker;
   void release_saved();
+  void find_saved_sources(const Tensors& inputs, const Variables& outputs);
+  static Variable with_history(const Tensor& value, std::shared_ptr<Function> function, int output);
 
   std::vector<Edge> edges_;
   Tensors saved_;
+  bool recorded_ = false;
   bool released_ = false;
   struct OutputInfo {
     Shape shape;

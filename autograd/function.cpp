@@ -1,0 +1,155 @@
+#include "autograd/function.h"
+
+#include <algorithm>
+#include <atomic>
+#include <fmt/format.h>
+
+#include "autograd/nan_locator.h"
+#include "autograd/nan_report.h"
+#include "autograd/variable_state.h"
+
+namespace filigree {
+
+namespace {
+
+std::atomic<int64_t> next_number{1};
+thread_local std::string current_path;
+
+/// Functions whose last owner is gone, waiting to be taken apart: releasing a long chain one by one
+/// from here, instead of each from the destructor of the one before, keeps the stack flat.
+thread_local std::vector<std::shared_ptr<Function>>* graveyard = nullptr;
+
+}  // namespace
+
+Function::~Function() {
+  std::vector<std::shared_ptr<Function>> mine;
+  const bool outermost = graveyard == nullptr;
+  if (outermost) graveyard = &mine;
+  for (Edge& edge : edges_) {
+    if (edge.function) graveyard->push_back(std::move(edge.function));
+  }
+  if (!outermost) return;
+  while (!mine.empty()) {
+    const std::shared_ptr<Function> next = std::move(mine.back());
+    mine.pop_back();
+    // `next` is released here; if this was its last owner, its destructor adds its edges to `mine`.
+  }
+  graveyard = nullptr;
+}
+
+Variables Function::backward_graph(const Variables&) {
+  throw GradientError(
+      name(), "has no double backward",
+      "build the expression from simple ops (the fused op's composite) instead; for "
+      "attention choose the reference kernel");
+}
+
+Variables Function::run(std::shared_ptr<Function> function, const Variables& inputs) {
+  Tensors values;
+  values.reserve(inputs.size());
+  bool wanted = false;
+  for (const Variable& input : inputs) {
+    values.push_back(input.defined() ? input.value() : Tensor());
+    wanted |= input.requires_grad();
+  }
+  const bool recorded = wanted && grad_enabled();
+  function->recorded_ = recorded;
+  function->module_path_ = current_path;
+  Tensors outputs = function->forward(values);
+  if (detecting_nan()) report_nan(*function, "forward", values, outputs);
+
+  Variables results;
+  results.reserve(outputs.size());
+  for (Tensor& output : outputs) results.push_back(Variable(std::move(output)));
+  if (!recorded) return results;
+
+  function->number_ = next_number.fetch_add(1);
+  for (const Variable& input : inputs) {
+    Edge edge;
+    edge.wanted = input.requires_grad();
+    if (edge.wanted) {
+      edge.function = input.function();
+      edge.output = input.output_index();
+      if (!edge.function) edge.leaf = input;
+    }
+    function->edges_.push_back(std::move(edge));
+  }
+  for (size_t i = 0; i < results.size(); ++i) {
+    Variable::State& state = *results[i].state_;
+    function->output_info_.push_back(
+        {state.value.shape(), state.value.dtype(), state.value.device(), results[i].state_});
+    if (!is_floating(state.value.dtype())) continue;
+    state.requires_grad = true;
+    state.function = function;
+    state.output_index = static_cast<int>(i);
+  }
+  function->find_saved_sources(values, results);
+  return results;
+}
+
+void Function::find_saved_sources(const Tensors& inputs, const Variables& outputs) {
+  saved_sources_.resize(saved_.size());
+  for (size_t s = 0; s < saved_.size(); ++s) {
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (saved_[s].same_data(inputs[i])) saved_sources_[s] = {SavedSource::Kind::input, i};
+    }
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (saved_[s].same_data(outputs[i].value())) {
+        saved_sources_[s] = {SavedSource::Kind::output, i};
+      }
+    }
+  }
+}
+
+void Function::save_for_backward(Tensors tensors) {
+  if (recorded_) saved_ = std::move(tensors);
+}
+
+const Tensor& Function::saved(size_t i) const {
+  if (released_) {
+    throw GradientError(name(), "its saved tensors were released by an earlier backward()",
+                        "pass keep_graph to every backward() but the last");
+  }
+  return saved_.at(i);
+}
+
+Variable Function::saved_variable(size_t i) const {
+  const Tensor& value = saved(i);
+  const SavedSource& source = saved_sources_.at(i);
+  if (source.kind == SavedSource::Kind::input) {
+    const Edge& edge = edges_.at(source.index);
+    if (!edge.wanted) return Variable(value);
+    if (!edge.function) return edge.leaf;
+    return with_history(value, edge.function, edge.output);
+  }
+  if (source.kind == SavedSource::Kind::output) {
+    auto self = std::const_pointer_cast<Function>(shared_from_this());
+    return with_history(value, std::move(self), static_cast<int>(source.index));
+  }
+  return Variable(value);
+}
+
+Variable Function::with_history(const Tensor& value, std::shared_ptr<Function> function,
+                                int output) {
+  Variable result(value);
+  result.state_->requires_grad = true;
+  result.state_->function = std::move(function);
+  result.state_->output_index = output;
+  return result;
+}
+
+bool Function::needs_grad(size_t i) const { return i < edges_.size() && edges_[i].wanted; }
+
+void Function::release_saved() {
+  saved_.clear();
+  released_ = true;
+}
+
+ModuleScope::ModuleScope(std::string_view name) : before_(current_path.size()) {
+  if (!current_path.empty() && !name.empty()) current_path += '.';
+  current_path += name;
+}
+ModuleScope::~ModuleScope() { current_path.resize(before_); }
+const std::string& module_path() { return current_path; }
+
+}  // namespace filigree
