@@ -33,6 +33,7 @@ function(filigree_link_dependencies)
     PRIVATE OpenMP::OpenMP_CXX PkgConfig::XXHASH nlohmann_json::nlohmann_json
             $<BUILD_INTERFACE:PkgConfig::EIGEN3>)
   target_include_directories(filigree_core SYSTEM PRIVATE ${RANDOM123_INCLUDE_DIR})
+  target_compile_options(filigree_core PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-math-errno>)
   if(FILIGREE_OPENBLAS)
     target_link_libraries(filigree_core PRIVATE ${OPENBLAS_LIBRARY})
     target_include_directories(filigree_core SYSTEM PRIVATE ${OPENBLAS_INCLUDE_DIR})

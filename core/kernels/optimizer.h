@@ -1,0 +1,34 @@
+// Optimizer steps, in place.
+#pragma once
+
+#include "core/kernels/kernel.h"
+
+namespace filigree {
+
+/// One AdamW step (Loshchilov and Hutter, arXiv 1711.05101), t counted from 1.
+struct AdamWStep {
+  double learning_rate, beta1, beta2, eps, weight_decay;
+  int64_t t;
+  double gradient_scale = 1;  ///< every gradient is multiplied by this first (clipping)
+};
+
+/// One SGD step with momentum.
+struct SgdStep {
+  double learning_rate, momentum, weight_decay;
+  double gradient_scale = 1;
+};
+
+}  // namespace filigree
+
+namespace filigree::kernels {
+
+/// m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; w -= lr (m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps) +
+/// decay w).
+FILIGREE_KERNEL(adamw,
+                (const Tensor& gradient, AdamWStep step, Tensor& weight, Tensor& m, Tensor& v),
+                (gradient, step, weight, m, v))
+/// u = momentum u + (g + decay w); w -= lr u.
+FILIGREE_KERNEL(sgd, (const Tensor& gradient, SgdStep step, Tensor& weight, Tensor& velocity),
+                (gradient, step, weight, velocity))
+
+}  // namespace filigree::kernels

@@ -1,0 +1,44 @@
+#include <cmath>
+
+#include "core/kernels/loops.h"
+#include "core/kernels/optimizer.h"
+
+namespace filigree::kernels::cpu {
+
+void adamw(const Tensor& gradient, AdamWStep step, Tensor& weight, Tensor& m, Tensor& v) {
+  dispatch_float("adamw", weight.dtype(), [&]<class T>() {
+    const T* g = gradient.data<T>();
+    T *w = weight.data<T>(), *first = m.data<T>(), *second = v.data<T>();
+    const T b1 = static_cast<T>(step.beta1), b2 = static_cast<T>(step.beta2);
+    const T scale = static_cast<T>(step.gradient_scale), eps = static_cast<T>(step.eps);
+    const auto t = static_cast<double>(step.t);
+    const T rate = static_cast<T>(step.learning_rate / (1 - std::pow(step.beta1, t)));
+    const T root = static_cast<T>(1 / std::sqrt(1 - std::pow(step.beta2, t)));
+    const T shrink = static_cast<T>(step.learning_rate * step.weight_decay);
+    parallel_ranges(weight.numel(), kElementGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const T grad = g[i] * scale;
+        first[i] = b1 * first[i] + (T(1) - b1) * grad;
+        second[i] = b2 * second[i] + (T(1) - b2) * grad * grad;
+        w[i] -= rate * first[i] / (std::sqrt(second[i]) * root + eps) + shrink * w[i];
+      }
+    });
+  });
+}
+
+void sgd(const Tensor& gradient, SgdStep step, Tensor& weight, Tensor& velocity) {
+  dispatch_float("sgd", weight.dtype(), [&]<class T>() {
+    const T* g = gradient.data<T>();
+    T *w = weight.data<T>(), *u = velocity.data<T>();
+    const T scale = static_cast<T>(step.gradient_scale), decay = static_cast<T>(step.weight_decay);
+    const T momentum = static_cast<T>(step.momentum), rate = static_cast<T>(step.learning_rate);
+    parallel_ranges(weight.numel(), kElementGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        u[i] = momentum * u[i] + g[i] * scale + decay * w[i];
+        w[i] -= rate * u[i];
+      }
+    });
+  });
+}
+
+}  // namespace filigree::kernels::cpu
