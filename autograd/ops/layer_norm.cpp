@@ -1,0 +1,46 @@
+#include "autograd/ops/layer_norm.h"
+
+#include "autograd/function.h"
+#include "core/kernels/layer_norm.h"
+
+namespace filigree {
+
+namespace {
+
+class LayerNorm final : public Function {
+ public:
+  explicit LayerNorm(double eps) : eps_(eps) {}
+  std::string_view name() const override { return "layer_norm"; }
+  Tensors forward(const Tensors& in) override {
+    const Tensor& x = in[0];
+    expect_same_kind("layer_norm", x, in[1]);
+    expect_same_kind("layer_norm", x, in[2]);
+    expect_shape("layer_norm", "gamma", {x.shape().last()}, in[1].shape());
+    expect_shape("layer_norm", "beta", {x.shape().last()}, in[2].shape());
+    Tensor y(x.shape(), x.dtype(), x.device());
+    Tensor mean({x.shape().rows()}, x.dtype(), x.device());  // (R)
+    Tensor rstd({x.shape().rows()}, x.dtype(), x.device());  // (R)
+    kernels::layer_norm_forward(x, in[1], in[2], eps_, y, mean, rstd);
+    save_for_backward({x, in[1], mean, rstd});
+    return {y};
+  }
+  Tensors backward(const Tensors& grad) override {
+    const Tensor &x = saved(0), &gamma = saved(1);
+    Tensor dx(x.shape(), x.dtype(), x.device());
+    Tensor dgamma(gamma.shape(), x.dtype(), x.device());
+    Tensor dbeta(gamma.shape(), x.dtype(), x.device());
+    kernels::layer_norm_backward(x, gamma, saved(2), saved(3), grad[0], dx, dgamma, dbeta);
+    return {dx, dgamma, dbeta};
+  }
+
+ private:
+  double eps_;
+};
+
+}  // namespace
+
+Variable layer_norm(const Variable& x, const Variable& gamma, const Variable& beta, double eps) {
+  return Function::apply<LayerNorm>({x, gamma, beta}, eps);
+}
+
+}  // namespace filigree

@@ -1,0 +1,79 @@
+#include "autograd/ops/linear.h"
+
+#include <fmt/format.h>
+
+#include "autograd/function.h"
+#include "core/kernels/elementwise.h"
+#include "core/kernels/matmul.h"
+
+namespace filigree {
+
+namespace {
+
+Tensor column_sums(const Tensor& x, int64_t width) {
+  Tensor sums({width}, x.dtype(), x.device());
+  kernels::sum_rows(x, sums);
+  return sums;
+}
+
+class Linear final : public Function {
+ public:
+  std::string_view name() const override { return "linear"; }
+  Tensors forward(const Tensors& in) override {
+    const Tensor &x = in[0], &weight = in[1];
+    expect_rank("linear", "x", x, 2);
+    expect_rank("linear", "weight", weight, 2);
+    expect_same_kind("linear", x, weight);
+    expect_shape("linear", "weight", {weight.size(0), x.size(1)}, weight.shape());
+    save_for_backward({x, weight});
+    Tensor y({x.size(0), weight.size(0)}, x.dtype(), x.device());  // (T, O)
+    kernels::matmul(x, weight, {false, true, false}, y);
+    if (in.size() > 2) {
+      expect_shape("linear", "bias", {weight.size(0)}, in[2].shape());
+      expect_same_kind("linear", x, in[2]);
+      kernels::add_bias(y, in[2], y);
+    }
+    return {y};
+  }
+  Tensors backward(const Tensors& grad) override {
+    const Tensor &x = saved(0), &weight = saved(1), &dy = grad[0];
+    Tensors result(edges().size());
+    if (needs_grad(0)) {
+      result[0] = Tensor(x.shape(), x.dtype(), x.device());
+      kernels::matmul(dy, weight, {false, false, false}, result[0]);
+    }
+    if (needs_grad(1)) {
+      result[1] = Tensor(weight.shape(), x.dtype(), x.device());
+      kernels::matmul(dy, x, {true, false, false}, result[1]);
+    }
+    if (needs_grad(2)) result[2] = column_sums(dy, weight.size(0));
+    return result;
+  }
+};
+
+class AddBias final : public Function {
+ public:
+  std::string_view name() const override { return "add_bias"; }
+  Tensors forward(const Tensors& in) override {
+    expect_same_kind("add_bias", in[0], in[1]);
+    expect_shape("add_bias", "bias", {in[0].shape().last()}, in[1].shape());
+    Tensor y(in[0].shape(), in[0].dtype(), in[0].device());
+    kernels::add_bias(in[0], in[1], y);
+    return {y};
+  }
+  Tensors backward(const Tensors& grad) override {
+    return {grad[0], needs_grad(1) ? column_sums(grad[0], grad[0].shape().last()) : Tensor()};
+  }
+};
+
+}  // namespace
+
+Variable linear(const Variable& x, const Variable& weight, const Variable& bias) {
+  return bias.defined() ? Function::apply<Linear>({x, weight, bias})
+                        : Function::apply<Linear>({x, weight});
+}
+Variable add_bias(const Variable& x, const Variable& bias) {
+  return Function::apply<AddBias>({x, bias});
+}
+
+}  // namespace filigree

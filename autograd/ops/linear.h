@@ -1,0 +1,15 @@
+// Affine map.
+#pragma once
+
+#include "autograd/variable.h"
+
+namespace filigree {
+
+/// x W^T + b. x (T, I), weight (O, I), bias (O) or undefined; result (T, O). Equals
+/// add_bias(matmul(x, W, false, true), b). Throws ShapeError. Cost 2 T I O.
+Variable linear(const Variable& x, const Variable& weight, const Variable& bias = {});
+
+/// x + bias in every row. x (.., E), bias (E).
+Variable add_bias(const Variable& x, const Variable& bias);
+
+}  // namespace filigree
