@@ -1,0 +1,77 @@
+// Patterns: rules that say which tokens of a sequence attend to which, with an algebra and a text
+// form.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "attention/runs.h"
+
+namespace filigree {
+
+/// One sequence as a pattern sees it.
+struct SequenceView {
+  int64_t length = 0;
+  std::span<const int32_t> ids;  ///< (n) token ids; may be empty
+  std::span<const uint8_t>
+      special;          ///< (n) 1 for [CLS], [SEP] ...; empty = only the first is special
+  uint64_t sample = 0;  ///< number of the sample in its dataset
+};
+
+/// What random edges are drawn for.
+struct GraphKey {
+  uint64_t seed = 0;
+  uint64_t step = 0;
+  int layer = 0;
+  int head = 0;
+};
+
+/// A node of a pattern expression.
+class PatternNode {
+ public:
+  virtual ~PatternNode() = default;
+  /// The columns (0 .. n-1) that query i sees, as ascending runs appended to the empty `out`.
+  /// `taken`: columns that the rest of the pattern already has (for `random`).
+  virtual void row(const SequenceView& sequence, int64_t i, const GraphKey& key, const Runs& taken,
+                   Runs& out) const = 0;
+  /// Text form, which parses back to the same pattern.
+  virtual std::string text() const = 0;
+  /// True if heads, and layers, get graphs of their own.
+  virtual bool differs_by_head() const { return false; }
+  /// True if `taken` matters: such parts of a union are evaluated last.
+  virtual bool avoids_taken() const { return false; }
+};
+
+/// A parsed pattern. Every query also sees itself, unless the text says `noself`.
+class Pattern {
+ public:
+  Pattern(std::shared_ptr<const PatternNode> root, bool add_self);
+
+  /// Columns of query i of a sequence: ascending runs.
+  void row(const SequenceView& sequence, int64_t i, const GraphKey& key, Runs& out) const;
+  std::string text() const;
+  bool differs_by_head() const { return root_->differs_by_head(); }
+
+ private:
+  std::shared_ptr<const PatternNode> root_;
+  bool add_self_;
+};
+
+/// Reads a pattern:
+///     pattern = part { ("|" | "-") part }      union, difference, from left to right
+///     part    = atom { "&" atom }              intersection binds tighter
+///     atom    = "(" pattern ")" | name [":" argument { "," argument }]
+/// Throws ConfigError that shows the text, points at the character and offers the nearest name.
+Pattern parse_pattern(std::string_view text);
+
+/// Name, syntax and one-line meaning of every pattern, for help texts.
+struct PatternHelp {
+  std::string name, syntax, meaning;
+};
+std::vector<PatternHelp> pattern_help();
+
+}  // namespace filigree

@@ -1,0 +1,72 @@
+// What a pattern file provides, and how it reads its arguments. Private to attention.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "attention/pattern.h"
+
+namespace filigree {
+
+/// The arguments of one pattern in its text: "name:1,2,key=3".
+class PatternArguments {
+ public:
+  struct Item {
+    std::string key, value;  ///< key is empty for a plain argument
+    size_t position;         ///< where it starts in the text
+  };
+  PatternArguments(std::string text, size_t position, std::vector<Item> items)
+      : text_(std::move(text)), position_(position), items_(std::move(items)) {}
+
+  size_t count() const { return items_.size(); }
+  /// Whole number from `least` up in plain argument k; fails with `what` in the message otherwise.
+  int64_t number(size_t k, std::string_view what, int64_t least);
+  /// Takes "key=value" out; "" if absent.
+  std::string take(std::string_view key);
+  int64_t number_of(const std::string& value, std::string_view what, int64_t least) const;
+  /// Takes plain argument k's text.
+  std::string word(size_t k, std::string_view what);
+  /// Fails unless there are between `least` and `most` plain arguments and no unused key.
+  void expect_count(size_t least, size_t most) const;
+  [[noreturn]] void fail(std::string_view what, size_t position) const;
+  [[noreturn]] void fail(std::string_view what) const { fail(what, position_); }
+
+ private:
+  std::string text_;
+  size_t position_;
+  std::vector<Item> items_;
+};
+
+/// A kind of pattern: one function a file in attention/patterns/, one line in table.cpp.
+struct PatternKind {
+  PatternHelp help;
+  std::function<std::shared_ptr<const PatternNode>(PatternArguments&)> make;
+};
+
+const std::vector<PatternKind>& pattern_kinds();
+
+std::shared_ptr<const PatternNode> make_union(
+    std::vector<std::shared_ptr<const PatternNode>> parts);
+
+/// A node whose row is one function of (n, i): most patterns.
+template <class RowOf>
+std::shared_ptr<const PatternNode> simple_pattern(std::string text, RowOf row_of) {
+  class Simple final : public PatternNode {
+   public:
+    Simple(std::string text, RowOf row_of) : text_(std::move(text)), row_of_(row_of) {}
+    void row(const SequenceView& sequence, int64_t i, const GraphKey&, const Runs&,
+             Runs& out) const override {
+      row_of_(sequence.length, i, out);
+    }
+    std::string text() const override { return text_; }
+
+   private:
+    std::string text_;
+    RowOf row_of_;
+  };
+  return std::make_shared<Simple>(std::move(text), row_of);
+}
+
+}  // namespace filigree

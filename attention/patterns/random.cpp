@@ -1,0 +1,81 @@
+// random: exactly r further tokens, drawn by key.
+#include "core/random.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "attention/patterns/kind.h"
+
+namespace filigree {
+
+namespace {
+
+enum class Per { fixed, example, step };
+
+class Random final : public PatternNode {
+ public:
+  Random(int64_t count, Per per) : count_(count), per_(per) {}
+
+  /// Floyd's sampling without replacement among the tokens that are not taken: cost O(r log r +
+  /// runs of taken). With fewer than r candidates all of them are taken.
+  void row(const SequenceView& sequence, int64_t i, const GraphKey& key, const Runs& taken,
+           Runs& out) const override {
+    const int64_t candidates = sequence.length - size_of(taken);
+    const int64_t wanted = std::min(count_, candidates);
+    RandomStream random(key.seed, Purpose::pattern,
+                        {static_cast<uint64_t>(key.layer), static_cast<uint64_t>(key.head),
+                         static_cast<uint64_t>(i), per_ == Per::example ? sequence.sample + 1 : 0,
+                         per_ == Per::step ? key.step + 1 : 0});
+    std::vector<int64_t> ranks;
+    for (int64_t top = candidates - wanted; top < candidates; ++top) {
+      const auto drawn = static_cast<int64_t>(random.below(static_cast<uint64_t>(top) + 1));
+      const auto place = std::lower_bound(ranks.begin(), ranks.end(), drawn);
+      if (place != ranks.end() && *place == drawn) {
+        ranks.push_back(top);  // larger than all before
+      } else {
+        ranks.insert(place, drawn);
+      }
+    }
+    // The k-th candidate is the k-th column outside `taken`.
+    int64_t skipped = 0;
+    size_t run = 0;
+    for (const int64_t rank : ranks) {
+      while (run < taken.size() && taken[run].lo <= rank + skipped) {
+        skipped += taken[run].hi - taken[run].lo;
+        ++run;
+      }
+      append_run(out, rank + skipped, rank + skipped + 1);
+    }
+  }
+
+  std::string text() const override {
+    const char* per = per_ == Per::fixed ? "" : per_ == Per::example ? ",per=example" : ",per=step";
+    return fmt::format("random:{}{}", count_, per);
+  }
+  bool differs_by_head() const override { return true; }
+  bool avoids_taken() const override { return true; }
+
+ private:
+  int64_t count_;
+  Per per_;
+};
+
+}  // namespace
+
+PatternKind random_pattern() {
+  return {
+      {"random", "random:r [,per=fixed|example|step]",
+       "exactly r tokens that the rest of the pattern does not have, drawn anew for each layer, "
+       "head and token; per=example also for each sample, per=step for each training step"},
+      [](PatternArguments& arguments) {
+        const std::string per = arguments.take("per");
+        if (!per.empty() && per != "fixed" && per != "example" && per != "step") {
+          arguments.fail("per is fixed, example or step, got \"" + per + "\"");
+        }
+        arguments.expect_count(1, 1);
+        const Per kind = per == "example" ? Per::example : per == "step" ? Per::step : Per::fixed;
+        return std::make_shared<Random>(arguments.number(0, "number of tokens", 0), kind);
+      }};
+}
+
+}  // namespace filigree

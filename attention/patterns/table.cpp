@@ -1,0 +1,32 @@
+// The table of patterns: a new pattern is a file and a line here.
+#include "attention/patterns/kind.h"
+
+namespace filigree {
+
+PatternKind dense_pattern();
+PatternKind self_pattern();
+PatternKind neighbour_pattern();
+PatternKind dilated_pattern();
+PatternKind block_pattern();
+PatternKind causal_pattern();
+PatternKind global_pattern();
+PatternKind random_pattern();
+PatternKind bigbird_pattern();
+PatternKind longformer_pattern();
+
+const std::vector<PatternKind>& pattern_kinds() {
+  static const std::vector<PatternKind> kinds{
+      dense_pattern(),   self_pattern(),       neighbour_pattern(), dilated_pattern(),
+      block_pattern(),   causal_pattern(),     global_pattern(),    random_pattern(),
+      bigbird_pattern(), longformer_pattern(),
+  };
+  return kinds;
+}
+
+std::vector<PatternHelp> pattern_help() {
+  std::vector<PatternHelp> help;
+  for (const PatternKind& kind : pattern_kinds()) help.push_back(kind.help);
+  return help;
+}
+
+}  // namespace filigree

@@ -1,0 +1,54 @@
+#include "attention/runs.h"
+
+#include <algorithm>
+
+namespace filigree {
+
+void append_run(Runs& runs, int64_t lo, int64_t hi) {
+  if (lo >= hi) return;
+  if (!runs.empty() && lo <= runs.back().hi) {
+    runs.back().hi = std::max(runs.back().hi, static_cast<int32_t>(hi));
+  } else {
+    runs.push_back({static_cast<int32_t>(lo), static_cast<int32_t>(hi)});
+  }
+}
+
+void unite(const Runs& a, const Runs& b, Runs& out) {
+  out.clear();
+  size_t i = 0, j = 0;
+  while (i < a.size() || j < b.size()) {
+    const bool from_a = j == b.size() || (i < a.size() && a[i].lo <= b[j].lo);
+    const Run& next = from_a ? a[i++] : b[j++];
+    append_run(out, next.lo, next.hi);
+  }
+}
+
+void intersect(const Runs& a, const Runs& b, Runs& out) {
+  out.clear();
+  for (size_t i = 0, j = 0; i < a.size() && j < b.size();) {
+    append_run(out, std::max(a[i].lo, b[j].lo), std::min(a[i].hi, b[j].hi));
+    (a[i].hi < b[j].hi ? i : j)++;
+  }
+}
+
+void subtract(const Runs& a, const Runs& b, Runs& out) {
+  out.clear();
+  size_t j = 0;
+  for (const Run& run : a) {
+    int32_t lo = run.lo;
+    while (j < b.size() && b[j].hi <= lo) ++j;
+    for (size_t k = j; k < b.size() && b[k].lo < run.hi; ++k) {
+      append_run(out, lo, b[k].lo);
+      lo = std::max(lo, b[k].hi);
+    }
+    append_run(out, lo, run.hi);
+  }
+}
+
+int64_t size_of(const Runs& runs) {
+  int64_t size = 0;
+  for (const Run& run : runs) size += run.hi - run.lo;
+  return size;
+}
+
+}  // namespace filigree

@@ -1,0 +1,25 @@
+// Runs: a set of columns as ascending, disjoint, non-touching half-open ranges.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace filigree {
+
+struct Run {
+  int32_t lo, hi;  ///< lo <= column < hi
+  bool operator==(const Run&) const = default;
+};
+using Runs = std::vector<Run>;
+
+/// Appends [lo, hi) to a set whose columns all lie below hi's start or touch it; empty ranges are
+/// dropped, touching ones merged.
+void append_run(Runs& runs, int64_t lo, int64_t hi);
+/// The union, intersection and difference of two sets. Cost O(runs of both).
+void unite(const Runs& a, const Runs& b, Runs& out);
+void intersect(const Runs& a, const Runs& b, Runs& out);
+void subtract(const Runs& a, const Runs& b, Runs& out);
+/// Number of columns.
+int64_t size_of(const Runs& runs);
+
+}  // namespace filigree
