@@ -39,7 +39,13 @@ function(filigree_link_dependencies)
     target_include_directories(filigree_core SYSTEM PRIVATE ${OPENBLAS_INCLUDE_DIR})
     target_compile_definitions(filigree_core PRIVATE EIGEN_USE_BLAS FILIGREE_OPENBLAS)
   endif()
-  target_link_libraries(filigree_attention PRIVATE OpenMP::OpenMP_CXX $<BUILD_INTERFACE:PkgConfig::EIGEN3>)
+  target_link_libraries(filigree_attention PRIVATE OpenMP::OpenMP_CXX
+                        $<BUILD_INTERFACE:PkgConfig::EIGEN3>)
+  target_compile_options(filigree_attention PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-math-errno>)
+  if(FILIGREE_OPENBLAS)
+    target_compile_definitions(filigree_attention PRIVATE EIGEN_USE_BLAS)
+    target_link_libraries(filigree_attention PRIVATE ${OPENBLAS_LIBRARY})
+  endif()
   target_link_libraries(filigree_tasks
     PUBLIC Boost::program_options
     PRIVATE PkgConfig::SENTENCEPIECE PkgConfig::ICU spdlog::spdlog SQLite::SQLite3

@@ -1,0 +1,45 @@
+// Sparse attention as a differentiable op, and its dense reference.
+#pragma once
+
+#include <memory>
+
+#include "attention/graph.h"
+#include "attention/kernels/sparse_attention.h"
+#include "autograd/variable.h"
+
+namespace filigree {
+
+struct AttentionOptions {
+  double scale = 0;    ///< 0: 1 / sqrt(D)
+  double dropout = 0;  ///< probability that a weight a_ij is dropped, in [0, 1)
+  uint64_t seed = 0;   ///< keep bits are keyed (seed, step, layer, head, i, j)
+  uint64_t step = 0;
+  int layer = 0;
+  AttentionKernel kernel = AttentionKernel::automatic;
+};
+
+/// o_i = sum_{j in N(i)} a_ij v_j with a_ij = softmax_j(<q_i, k_j> scale + bias_h(j - i)), per
+/// head. q, k, v (T, H D), H the graph's heads; bias (H, 2R+1), entry R + (j - i), or undefined;
+/// result (T, H D). An empty row gives 0 with zero gradients; what nobody sees reaches nothing.
+/// Keeps o and the log-sum-exp (T, H) only; the backward pass recomputes a. Deterministic on any
+/// number of threads. Throws ShapeError, ConfigError. Cost: 4 D flops an edge forward, 10 D
+/// backward. Double backward: use attention_reference().
+Variable sparse_attention(const Variable& q, const Variable& k, const Variable& v,
+                          std::shared_ptr<const AttentionGraph> graph,
+                          const AttentionOptions& options = {}, const Variable& bias = {});
+
+/// The same on one tensor qkv (T, 3 H D) = [q | k | v], as a fused projection makes it.
+Variable sparse_attention_qkv(const Variable& qkv, std::shared_ptr<const AttentionGraph> graph,
+                              const AttentionOptions& options = {}, const Variable& bias = {});
+
+/// The dense composite that sparse_attention must equal: n x n scores for each sequence, masked
+/// softmax, all in simple ops. For tests and double backward. Cost and memory O(H n^2).
+Variable attention_reference(const Variable& q, const Variable& k, const Variable& v,
+                             std::shared_ptr<const AttentionGraph> graph,
+                             const AttentionOptions& options = {}, const Variable& bias = {});
+
+/// Key of the keep bits of (options, head): philox(key, i, j / 4), word j % 4, i and j packed
+/// indices.
+uint64_t attention_dropout_key(const AttentionOptions& options);
+
+}  // namespace filigree

@@ -1,0 +1,345 @@
+// sparse_attention against its dense reference, over random graphs, sizes and options.
+#include "attention/sparse_attention.h"
+
+#include <cmath>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <limits>
+#include <omp.h>
+
+#include "autograd/backward.h"
+#include "autograd/gradient_check.h"
+#include "autograd/ops/reduce.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "core/random.h"
+
+namespace filigree {
+namespace {
+
+Tensor random_tensor(RandomStream& random, const Shape& shape, DType dtype) {
+  Tensor result(shape, DType::f64);
+  for (double& value : result.span<double>()) value = random.normal();
+  return result.to(dtype);
+}
+
+struct Case {
+  std::shared_ptr<const AttentionGraph> graph;
+  Tensor q, k, v, bias, seed;  // seed: gradient of the output
+  AttentionOptions options;
+};
+
+/// What random graphs are made of: intervals, scattered columns, global columns, empty rows.
+enum class Kind { intervals, scattered, mixed };
+
+std::shared_ptr<const AttentionGraph> random_graph(RandomStream& random, const Tensor& offsets,
+                                                   int heads, Kind kind) {
+  const int groups = 1 + static_cast<int>(random.below(static_cast<uint64_t>(heads)));
+  std::vector<int> group_of_head;
+  for (int h = 0; h < heads; ++h) {
+    group_of_head.push_back(static_cast<int>(random.below(static_cast<uint64_t>(groups))));
+  }
+  const int64_t* bounds = offsets.data<int64_t>();
+  const bool globals = kind == Kind::mixed && random.below(2) == 0;
+  const double density = random.uniform();
+  const auto row = [&](int, int64_t b, int64_t, Runs& out) {
+    const int64_t first = bounds[b], n = bounds[b + 1] - first;
+    if (!globals && random.below(8) == 0) return;  // an empty row
+    Runs runs;
+    if (kind != Kind::scattered) {
+      const auto lo = static_cast<int64_t>(random.below(static_cast<uint64_t>(n)));
+      append_run(
+          runs, first + lo,
+          first + lo + 1 + static_cast<int64_t>(random.below(static_cast<uint64_t>(n - lo))));
+    }
+    Runs extras;
+    if (kind != Kind::intervals) {
+      for (int64_t j = 0; j < n; ++j) {
+        if (random.uniform() < density * 0.3) append_run(extras, first + j, first + j + 1);
+      }
+    }
+    Runs both, first_column;
+    unite(runs, extras, both);
+    if (globals) append_run(first_column, first, first + 1);
+    unite(both, first_column, out);
+  };
+  return std::make_shared<AttentionGraph>(
+      AttentionGraph::from_rows(offsets, groups, group_of_head, row));
+}
+
+Case random_case(RandomStream& random, Kind kind, int64_t longest, DType dtype) {
+  const auto below = [&](uint64_t bound) { return static_cast<int64_t>(random.below(bound)); };
+  std::vector<int64_t> offsets{0};
+  for (int64_t b = 1 + below(3); b > 0; --b) {
+    offsets.push_back(offsets.back() + 1 + below(static_cast<uint64_t>(longest)));
+  }
+  const int64_t heads = 1 + below(3), dim = 1 + below(longest > 100 ? 24 : 128);
+  Case c;
+  c.graph = random_graph(random, Tensor::from(offsets), static_cast<int>(heads), kind);
+  const Shape shape{offsets.back(), heads * dim};
+  c.q = random_tensor(random, shape, dtype);
+  c.k = random_tensor(random, shape, dtype);
+  c.v = random_tensor(random, shape, dtype);
+  c.seed = random_tensor(random, shape, dtype);
+  if (below(2) == 0) c.bias = random_tensor(random, {heads, 2 * below(12) + 1}, dtype);
+  if (below(2) == 0) c.options.dropout = 0.1 + 0.4 * random.uniform();
+  c.options.seed = random.bits64();
+  c.options.step = 3;
+  c.options.layer = 1;
+  return c;
+}
+
+using Op = Variable (*)(const Variable&, const Variable&, const Variable&,
+                        std::shared_ptr<const AttentionGraph>, const AttentionOptions&,
+                        const Variable&);
+
+/// Output and gradients of q, k, v and bias.
+Tensors run(Op op, const Case& c) {
+  const Variable q(c.q, true), k(c.k, true), v(c.v, true);
+  const Variable bias = c.bias.defined() ? Variable(c.bias, true) : Variable();
+  const Variable o = op(q, k, v, c.graph, c.options, bias);
+  if (o.requires_grad()) backward(o, c.seed);
+  Tensors results{o.value()};
+  for (const Variable& input : {q, k, v, bias}) {
+    if (!input.defined()) continue;
+    results.push_back(input.grad().defined() ? input.grad()
+                                             : Tensor::zeros(input.shape(), input.dtype()));
+  }
+  return results;
+}
+
+double largest_difference(const Tensor& a, const Tensor& b) {
+  double largest = 0;
+  for (int64_t i = 0; i < a.numel(); ++i) {
+    const double difference = std::abs(a.at(i) - b.at(i));
+    if (!(difference <= largest)) largest = difference;
+  }
+  return largest;
+}
+
+void expect_close(const Tensors& got, const Tensors& want, double tolerance, const char* what) {
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    double size = 1;
+    for (int64_t e = 0; e < want[i].numel(); ++e) size = std::max(size, std::abs(want[i].at(e)));
+    EXPECT_LE(largest_difference(got[i], want[i]), tolerance * size) << what << ", tensor " << i;
+  }
+}
+
+void expect_same_bits(const Tensors& a, const Tensors& b, const char* what) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(std::memcmp(a[i].raw(), b[i].raw(), static_cast<size_t>(a[i].bytes())), 0)
+        << what << ", tensor " << i;
+  }
+}
+
+class EveryKind : public testing::TestWithParam<Kind> {};
+INSTANTIATE_TEST_SUITE_P(SparseAttention, EveryKind,
+                         testing::Values(Kind::intervals, Kind::scattered, Kind::mixed));
+
+TEST_P(EveryKind, EqualsItsReference) {
+  RandomStream random(11, Purpose::test, {static_cast<uint64_t>(GetParam())});
+  for (int trial = 0; trial < 25; ++trial) {
+    Case c = random_case(random, GetParam(), trial < 22 ? 40 : 300, DType::f64);
+    const Tensors want = run(attention_reference, c);
+    expect_close(run(sparse_attention, c), want, 1e-10, "automatic");
+    c.options.kernel = AttentionKernel::rows;
+    expect_close(run(sparse_attention, c), want, 1e-10, "rows");
+    if (GetParam() != Kind::intervals) continue;
+    c.options.kernel = AttentionKernel::tiles;
+    expect_close(run(sparse_attention, c), want, 1e-10, "tiles");
+  }
+}
+
+TEST_P(EveryKind, SinglePrecisionIsCloseToDouble) {
+  RandomStream random(12, Purpose::test, {static_cast<uint64_t>(GetParam())});
+  for (int trial = 0; trial < 10; ++trial) {
+    Case c = random_case(random, GetParam(), 60, DType::f64);
+    const Tensors want = run(sparse_attention, c);
+    for (Tensor* tensor : {&c.q, &c.k, &c.v, &c.bias, &c.seed}) {
+      if (tensor->defined()) *tensor = tensor->to(DType::f32);
+    }
+    expect_close(run(sparse_attention, c), want, 2e-5, "float");
+  }
+}
+
+TEST_P(EveryKind, SameBitsOnAnyNumberOfThreads) {
+  RandomStream random(13, Purpose::test, {static_cast<uint64_t>(GetParam())});
+  for (int trial = 0; trial < 10; ++trial) {
+    const Case c = random_case(random, GetParam(), 150, DType::f32);
+    set_thread_count(1);
+    const Tensors one = run(sparse_attention, c);
+    set_thread_count(2);
+    const Tensors two = run(sparse_attention, c), again = run(sparse_attention, c);
+    set_thread_count(omp_get_num_procs());
+    expect_same_bits(one, two, "1 and 2 threads");
+    expect_same_bits(two, again, "twice");
+  }
+}
+
+TEST_P(EveryKind, SameBitsHoweverTheGraphIsStored) {
+  RandomStream random(14, Purpose::test, {static_cast<uint64_t>(GetParam())});
+  for (int trial = 0; trial < 10; ++trial) {
+    Case c = random_case(random, GetParam(), 80, DType::f32);
+    c.options.kernel = AttentionKernel::rows;
+    const Tensors intervals = run(sparse_attention, c);
+    c.graph = std::make_shared<AttentionGraph>(c.graph->as_csr());
+    expect_same_bits(run(sparse_attention, c), intervals, "CSR");
+  }
+}
+
+// A NaN or Inf in a key or value that no query sees reaches nothing.
+TEST_P(EveryKind, UnseenNaNsReachNothing) {
+  RandomStream random(15, Purpose::test, {static_cast<uint64_t>(GetParam())});
+  int hidden = 0;
+  for (int trial = 0; trial < 30; ++trial) {
+    Case c = random_case(random, GetParam(), 30, DType::f64);
+    const int heads = c.graph->heads();
+    const int64_t dim = c.q.size(1) / heads;
+    const Tensors clean = run(sparse_attention, c);
+    for (int h = 0; h < heads; ++h) {
+      std::vector<bool> seen(static_cast<size_t>(c.graph->tokens()));
+      for (int64_t i = 0; i < c.graph->tokens(); ++i) {
+        for (const int32_t j : c.graph->row(c.graph->group_of_head(h), i)) {
+          seen[static_cast<size_t>(j)] = true;
+        }
+      }
+      for (int64_t j = 0; j < c.graph->tokens(); ++j) {
+        if (seen[static_cast<size_t>(j)]) continue;
+        ++hidden;
+        for (int64_t d = 0; d < dim; ++d) {
+          c.k.data<double>()[j * heads * dim + h * dim + d] = std::nan("");
+          c.v.data<double>()[j * heads * dim + h * dim + d] =
+              std::numeric_limits<double>::infinity();
+        }
+      }
+    }
+    expect_close(run(sparse_attention, c), clean, 1e-12, "with NaN");
+    expect_close(run(attention_reference, c), clean, 1e-10, "reference with NaN");
+  }
+  EXPECT_GT(hidden, 0);
+}
+
+TEST(SparseAttention, EmptyRowsGiveZeroAndNoGradient) {
+  const Tensor offsets = Tensor::from(std::vector<int64_t>{0, 3});
+  const auto graph = std::make_shared<AttentionGraph>(
+      AttentionGraph::from_rows(offsets, 1, {0}, [](int, int64_t, int64_t i, Runs& out) {
+        if (i == 1) append_run(out, 0, 2);
+      }));
+  EXPECT_EQ(graph->empty_rows(), 2);
+  RandomStream random(1, Purpose::test);
+  Case c{graph,
+         random_tensor(random, {3, 4}, DType::f64),
+         random_tensor(random, {3, 4}, DType::f64),
+         random_tensor(random, {3, 4}, DType::f64),
+         {},
+         random_tensor(random, {3, 4}, DType::f64),
+         {}};
+  for (const auto kernel : {AttentionKernel::rows, AttentionKernel::tiles}) {
+    c.options.kernel = kernel;
+    const Tensors results = run(sparse_attention, c);
+    for (int64_t e = 0; e < 4; ++e) {
+      EXPECT_EQ(results[0].at(e), 0);
+      EXPECT_EQ(results[0].at(8 + e), 0);
+      EXPECT_EQ(results[1].at(e), 0);
+    }
+  }
+}
+
+TEST(SparseAttention, NoTokens) {
+  const auto graph = std::make_shared<AttentionGraph>(
+      AttentionGraph::dense(Tensor::from(std::vector<int64_t>{0}), 2));
+  const Variable x(Tensor::zeros({0, 8}, DType::f64), true);
+  const Variable o = sparse_attention(x, x, x, graph);
+  EXPECT_EQ(o.shape(), (Shape{0, 8}));
+  backward(sum(o));
+  EXPECT_EQ(x.grad().shape(), (Shape{0, 8}));
+}
+
+TEST(SparseAttention, FusedLayoutHasTheSameBits) {
+  RandomStream random(16, Purpose::test);
+  for (int trial = 0; trial < 10; ++trial) {
+    const Case c = random_case(random, Kind::mixed, 50, DType::f32);
+    const int64_t tokens = c.q.size(0), width = c.q.size(1);
+    Tensor qkv({tokens, 3 * width});
+    for (int64_t t = 0; t < tokens; ++t) {
+      int64_t column = 0;
+      for (const Tensor* part : {&c.q, &c.k, &c.v}) {
+        qkv.slice(t, 1)
+            .view({3 * width})
+            .slice(column, width)
+            .copy_from(part->slice(t, 1).view({width}));
+        column += width;
+      }
+    }
+    const Variable fused(qkv, true);
+    const Variable bias = c.bias.defined() ? Variable(c.bias, true) : Variable();
+    const Variable o = sparse_attention_qkv(fused, c.graph, c.options, bias);
+    backward(o, c.seed);
+    const Tensors want = run(sparse_attention, c);
+    expect_same_bits({o.value()}, {want[0]}, "output");
+    for (int64_t t = 0; t < tokens; ++t) {
+      for (int part = 0; part < 3; ++part) {
+        for (int64_t e = 0; e < width; ++e) {
+          ASSERT_EQ(fused.grad().at(t * 3 * width + part * width + e),
+                    want[static_cast<size_t>(part) + 1].at(t * width + e));
+        }
+      }
+    }
+  }
+}
+
+TEST(SparseAttention, GradientsAgreeWithCentralDifferences) {
+  RandomStream random(17, Purpose::test);
+  for (const Kind kind : {Kind::intervals, Kind::scattered, Kind::mixed}) {
+    for (int trial = 0; trial < 3; ++trial) {
+      Case c = random_case(random, kind, 5, DType::f64);
+      Variables inputs{Variable(c.q, true), Variable(c.k, true), Variable(c.v, true)};
+      if (c.bias.defined()) inputs.push_back(Variable(c.bias, true));
+      const auto f = [&](const Variables& x) -> Variables {
+        return {sparse_attention(x[0], x[1], x[2], c.graph, c.options,
+                                 x.size() > 3 ? x[3] : Variable())};
+      };
+      const GradientCheck check = check_gradient(f, inputs);
+      EXPECT_LE(check.largest_error, 1e-6) << check.worst;
+    }
+  }
+}
+
+TEST(SparseAttention, OnlyTheReferenceHasADoubleBackward) {
+  RandomStream random(18, Purpose::test);
+  Case c = random_case(random, Kind::mixed, 4, DType::f64);
+  const Variables inputs{Variable(c.q, true), Variable(c.k, true), Variable(c.v, true)};
+  const auto with = [&](Op op) {
+    return [&c, op](const Variables& x) -> Variables {
+      return {op(x[0], x[1], x[2], c.graph, c.options, Variable())};
+    };
+  };
+  const GradientCheck check = check_double_gradient(with(attention_reference), inputs);
+  EXPECT_LE(check.largest_error, 1e-6) << check.worst;
+  try {
+    check_double_gradient(with(sparse_attention), inputs);
+    ADD_FAILURE() << "no error";
+  } catch (const GradientError& error) {
+    EXPECT_NE(std::string(error.what()).find("attention_reference"), std::string::npos);
+  }
+}
+
+TEST(SparseAttention, RefusesWhatDoesNotFit) {
+  const auto graph = std::make_shared<AttentionGraph>(
+      AttentionGraph::dense(Tensor::from(std::vector<int64_t>{0, 4}), 2));
+  const Variable x(Tensor::zeros({4, 6})), shorter(Tensor::zeros({3, 6})),
+      odd(Tensor::zeros({4, 5}));
+  EXPECT_THROW(sparse_attention(shorter, shorter, shorter, graph), ShapeError);
+  EXPECT_THROW(sparse_attention(x, shorter, x, graph), ShapeError);
+  EXPECT_THROW(sparse_attention(odd, odd, odd, graph), ShapeError);
+  EXPECT_THROW(sparse_attention(x, x, x, nullptr), ShapeError);
+  EXPECT_THROW(sparse_attention(x, x, x, graph, {.dropout = 1}), ConfigError);
+  EXPECT_THROW(sparse_attention(x, x, x, graph, {}, Variable(Tensor::zeros({2, 4}))), ShapeError);
+  EXPECT_THROW(sparse_attention(x, Variable(Tensor::zeros({4, 6}, DType::f64)), x, graph),
+               DTypeError);
+}
+
+}  // namespace
+}  // namespace filigree
