@@ -46,6 +46,7 @@ function(filigree_link_dependencies)
     target_compile_definitions(filigree_attention PRIVATE EIGEN_USE_BLAS)
     target_link_libraries(filigree_attention PRIVATE ${OPENBLAS_LIBRARY})
   endif()
+  target_link_libraries(filigree_nn PRIVATE nlohmann_json::nlohmann_json)
   target_link_libraries(filigree_tasks
     PUBLIC Boost::program_options
     PRIVATE PkgConfig::SENTENCEPIECE PkgConfig::ICU spdlog::spdlog SQLite::SQLite3

@@ -1,0 +1,32 @@
+#include "nn/classifier.h"
+
+#include <fmt/format.h>
+
+#include "autograd/ops/activation.h"
+#include "core/error.h"
+
+namespace filigree {
+
+SequenceClassifier::SequenceClassifier(const EncoderConfig& config, int64_t classes, Pool pool,
+                                       DType dtype)
+    : classes_(classes),
+      pool_(pool),
+      encoder_(config, dtype),
+      pooler_(config.width, config.width, dtype),
+      classifier_(config.width, classes, dtype) {
+  if (classes < 2) {
+    throw ConfigError("classifier", fmt::format("expected at least 2 classes, got {}", classes));
+  }
+  add_child("encoder", encoder_);
+  add_child("pooler", pooler_);
+  add_child("classifier", classifier_);
+}
+
+Variable SequenceClassifier::forward(const TokenBatch& batch, const LayerGraphs& graphs,
+                                     const ForwardContext& context) const {
+  const Variable hidden = encoder_.forward(batch, graphs, context);
+  const Variable pooled = tanh(pooler_.forward(segment_pool(hidden, batch.offsets, pool_)));
+  return classifier_.forward(apply_dropout(pooled, encoder_.config().dropout, context, "head"));
+}
+
+}  // namespace filigree

@@ -1,0 +1,178 @@
+#include "nn/encoder.h"
+
+#include <fmt/format.h>
+
+#include "attention/sparse_attention.h"
+#include "autograd/checkpoint.h"
+#include "autograd/function.h"
+#include "autograd/ops/activation.h"
+#include "autograd/ops/arithmetic.h"
+#include "core/error.h"
+#include "core/random.h"
+
+namespace filigree {
+
+SelfAttention::SelfAttention(const EncoderConfig& config, int layer, DType dtype)
+    : dropout_(config.attention_dropout),
+      layer_(layer),
+      query_key_value_(config.width, 3 * config.width, dtype),
+      output_(config.width, config.width, dtype) {
+  add_child("query_key_value", query_key_value_);
+  add_child("output", output_);
+  if (config.relative_bias > 0) {
+    relative_bias_ =
+        add_parameter("relative_bias", {config.heads, 2 * config.relative_bias + 1}, dtype);
+  }
+}
+
+Variable SelfAttention::forward(const Variable& x,
+                                const std::shared_ptr<const AttentionGraph>& graph,
+                                const ForwardContext& context) const {
+  const ModuleScope scope("attention");
+  AttentionOptions options;
+  options.dropout = context.training ? dropout_ : 0;
+  options.seed = context.seed;
+  options.step = context.step;
+  options.layer = layer_;
+  const Variable mixed =
+      sparse_attention_qkv(query_key_value_.forward(x), graph, options, relative_bias_);
+  return output_.forward(mixed);
+}
+
+FeedForward::FeedForward(const EncoderConfig& config, DType dtype)
+    : activation_(config.activation),
+      input_(config.width, config.ffn, dtype),
+      output_(config.ffn, config.width, dtype) {
+  add_child("input", input_);
+  add_child("output", output_);
+}
+
+Variable FeedForward::forward(const Variable& x) const {
+  const ModuleScope scope("feed_forward");
+  return output_.forward(activate(input_.forward(x), activation_));
+}
+
+EncoderLayer::EncoderLayer(const EncoderConfig& config, int layer, DType dtype)
+    : config_(config),
+      attention_(config, layer, dtype),
+      attention_norm_(config.width, config.norm_eps, dtype),
+      feed_forward_(config, dtype),
+      feed_forward_norm_(config.width, config.norm_eps, dtype) {
+  add_child("attention", attention_);
+  add_child("attention_norm", attention_norm_);
+  add_child("feed_forward", feed_forward_);
+  add_child("feed_forward_norm", feed_forward_norm_);
+}
+
+Variable EncoderLayer::forward(const Variable& x,
+                               const std::shared_ptr<const AttentionGraph>& graph,
+                               const ForwardContext& context) const {
+  const auto drop = [&](const Variable& y, std::string_view site) {
+    return apply_dropout(y, config_.dropout, context, site);
+  };
+  if (config_.norm == NormPlacement::post) {
+    const Variable attended = attention_norm_.forward(
+        add(x, drop(attention_.forward(x, graph, context), "attention_dropout")));
+    return feed_forward_norm_.forward(
+        add(attended, drop(feed_forward_.forward(attended), "feed_forward_dropout")));
+  }
+  const Variable attended = add(
+      x, drop(attention_.forward(attention_norm_.forward(x), graph, context), "attention_dropout"));
+  return add(attended, drop(feed_forward_.forward(feed_forward_norm_.forward(attended)),
+                            "feed_forward_dropout"));
+}
+
+Encoder::Embeddings::Embeddings(const EncoderConfig& config, DType dtype)
+    : token(std::make_unique<Embedding>(config.vocabulary, config.width, dtype)) {
+  add_child("token", *token);
+  if (config.max_positions > 0) {
+    position = std::make_unique<Embedding>(config.max_positions, config.width, dtype);
+    add_child("position", *position);
+  }
+  if (config.segments > 0) {
+    segment = std::make_unique<Embedding>(config.segments, config.width, dtype);
+    add_child("segment", *segment);
+  }
+  if (config.norm == NormPlacement::post) {
+    norm = std::make_unique<LayerNorm>(config.width, config.norm_eps, dtype);
+    add_child("norm", *norm);
+  }
+}
+
+Encoder::Encoder(const EncoderConfig& config, DType dtype)
+    : config_((config.validate(), config)), embeddings_(config, dtype) {
+  add_child("embeddings", embeddings_);
+  for (int l = 0; l < config.layers; ++l) {
+    layers_.push_back(std::make_unique<EncoderLayer>(config, l, dtype));
+    add_child(fmt::format("layers.{}", l), *layers_.back());
+  }
+  if (config.norm == NormPlacement::pre) {
+    final_norm_ = std::make_unique<LayerNorm>(config.width, config.norm_eps, dtype);
+    add_child("final_norm", *final_norm_);
+  }
+}
+
+Variable Encoder::embed(const TokenBatch& batch, const ForwardContext& context) const {
+  const ModuleScope scope("embeddings");
+  Variable x = embeddings_.token->forward(batch.ids);
+  if (embeddings_.position) {
+    Tensor positions = batch.positions;
+    if (config_.position_offset != 0) {
+      positions = positions.clone();
+      for (int32_t& p : positions.span<int32_t>()) {
+        p += static_cast<int32_t>(config_.position_offset);
+      }
+    }
+    x = add(x, embeddings_.position->forward(positions));
+  }
+  if (embeddings_.segment) {
+    const Tensor segments =
+        batch.segments.defined() ? batch.segments : Tensor::zeros(batch.ids.shape(), DType::i32);
+    x = add(x, embeddings_.segment->forward(segments));
+  }
+  if (embeddings_.norm) x = embeddings_.norm->forward(x);
+  return apply_dropout(x, config_.dropout, context, "dropout");
+}
+
+Variable Encoder::forward(const TokenBatch& batch, const LayerGraphs& graphs,
+                          const ForwardContext& context, Variables* all) const {
+  if (graphs.size() != layers_.size()) {
+    throw ShapeError("encoder", fmt::format("expected a graph for each of {} layers, got {}",
+                                            layers_.size(), graphs.size()));
+  }
+  const ModuleScope scope("encoder");
+  Variable x = embed(batch, context);
+  if (all) all->push_back(x);
+  for (size_t l = 0; l < layers_.size(); ++l) {
+    const ModuleScope layer_scope(fmt::format("layers.{}", l));
+    const EncoderLayer* layer = layers_[l].get();
+    if (recompute_ && grad_enabled()) {
+      x = checkpoint(
+          [layer, graph = graphs[l], context](const Variables& in) -> Variables {
+            return {layer->forward(in[0], graph, context)};
+          },
+          {x})[0];
+    } else {
+      x = layer->forward(x, graphs[l], context);
+    }
+    if (all) all->push_back(x);
+  }
+  return final_norm_ ? final_norm_->forward(x) : x;
+}
+
+void initialise(Module& module, double std, uint64_t seed) {
+  for (auto& [path, parameter] : module.named_parameters()) {
+    if (parameter.shape().rank() < 2) continue;  // biases stay 0, norms 1
+    RandomStream random(seed, Purpose::init, {hash_name(path)});
+    Tensor values(parameter.shape(), DType::f64);
+    for (double& value : values.span<double>()) {
+      do {
+        value = random.normal();
+      } while (value < -2 || value > 2);
+      value *= std;
+    }
+    parameter.value().copy_from(values.to(parameter.dtype()));
+  }
+}
+
+}  // namespace filigree

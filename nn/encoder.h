@@ -1,0 +1,94 @@
+// The transformer encoder (Vaswani et al. 2017; BERT, Devlin et al. 2019) on packed tokens.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "attention/placement.h"
+#include "nn/encoder_config.h"
+#include "nn/layers.h"
+
+namespace filigree {
+
+/// A packed batch as a model sees it.
+struct TokenBatch {
+  Tensor ids;        ///< (T) i32
+  Tensor positions;  ///< (T) i32, from 0 in every sequence
+  Tensor segments;   ///< (T) i32; undefined if the model has none
+  Tensor offsets;    ///< (B+1) i64
+};
+
+/// Multi-head self-attention with one projection for queries, keys and values.
+class SelfAttention final : public Module {
+ public:
+  SelfAttention(const EncoderConfig& config, int layer, DType dtype);
+  /// x (T, E) to (T, E).
+  Variable forward(const Variable& x, const std::shared_ptr<const AttentionGraph>& graph,
+                   const ForwardContext& context) const;
+
+ private:
+  double dropout_;
+  int layer_;
+  Linear query_key_value_, output_;
+  Variable relative_bias_;  // (H, 2R+1) or undefined
+};
+
+/// W2 f(W1 x): (T, E) to (T, F) to (T, E).
+class FeedForward final : public Module {
+ public:
+  FeedForward(const EncoderConfig& config, DType dtype);
+  Variable forward(const Variable& x) const;
+
+ private:
+  Activation activation_;
+  Linear input_, output_;
+};
+
+/// Attention and feed-forward, each with dropout, residual and layer norm.
+class EncoderLayer final : public Module {
+ public:
+  EncoderLayer(const EncoderConfig& config, int layer, DType dtype);
+  Variable forward(const Variable& x, const std::shared_ptr<const AttentionGraph>& graph,
+                   const ForwardContext& context) const;
+
+ private:
+  EncoderConfig config_;
+  SelfAttention attention_;
+  LayerNorm attention_norm_;
+  FeedForward feed_forward_;
+  LayerNorm feed_forward_norm_;
+};
+
+/// Embeddings and L layers.
+class Encoder final : public Module {
+ public:
+  /// Parameters are zero (norms one): initialise() or load_state_dict() follows.
+  explicit Encoder(const EncoderConfig& config, DType dtype = DType::f32);
+
+  /// Hidden states (T, E) of the last layer; graphs: one a layer (ShapeError otherwise). With `all`
+  /// the states after the embeddings and after every layer are appended to it.
+  Variable forward(const TokenBatch& batch, const LayerGraphs& graphs,
+                   const ForwardContext& context, Variables* all = nullptr) const;
+  /// Recompute the activations of every layer in the backward pass: less memory, the same bits.
+  void set_recompute(bool recompute) { recompute_ = recompute; }
+  const EncoderConfig& config() const { return config_; }
+
+ private:
+  Variable embed(const TokenBatch& batch, const ForwardContext& context) const;
+
+  EncoderConfig config_;
+  bool recompute_ = false;
+  struct Embeddings final : Module {
+    Embeddings(const EncoderConfig& config, DType dtype);
+    std::unique_ptr<Embedding> token, position, segment;
+    std::unique_ptr<LayerNorm> norm;
+  } embeddings_;
+  std::vector<std::unique_ptr<EncoderLayer>> layers_;
+  std::unique_ptr<LayerNorm> final_norm_;  // pre-norm only
+};
+
+/// Truncated normal (standard deviation config.init_std, cut at two of them) for every matrix;
+/// biases 0, norms 1. A value depends on (seed, parameter path, index) alone.
+void initialise(Module& module, double std, uint64_t seed);
+
+}  // namespace filigree

@@ -1,0 +1,38 @@
+#include "nn/layers.h"
+
+#include "autograd/function.h"
+#include "autograd/ops/dropout.h"
+#include "autograd/ops/embedding.h"
+#include "autograd/ops/layer_norm.h"
+#include "autograd/ops/linear.h"
+#include "core/random.h"
+
+namespace filigree {
+
+Linear::Linear(int64_t inputs, int64_t outputs, DType dtype)
+    : weight_(add_parameter("weight", {outputs, inputs}, dtype)),
+      bias_(add_parameter("bias", {outputs}, dtype)) {}
+Variable Linear::forward(const Variable& x) const { return linear(x, weight_, bias_); }
+
+Embedding::Embedding(int64_t count, int64_t width, DType dtype)
+    : weight_(add_parameter("weight", {count, width}, dtype)) {}
+Variable Embedding::forward(const Tensor& ids) const { return embedding(weight_, ids); }
+
+LayerNorm::LayerNorm(int64_t width, double eps, DType dtype)
+    : weight_(add_parameter("weight", {width}, dtype)),
+      bias_(add_parameter("bias", {width}, dtype)),
+      eps_(eps) {
+  weight_.value().fill(1);
+}
+Variable LayerNorm::forward(const Variable& x) const { return layer_norm(x, weight_, bias_, eps_); }
+
+Variable apply_dropout(const Variable& x, double p, const ForwardContext& context,
+                       std::string_view site) {
+  if (!context.training || p == 0) return x;
+  const std::string name = module_path() + "." + std::string(site);
+  return dropout(x, p,
+                 mix_key({context.seed, static_cast<uint64_t>(Purpose::dropout), context.step,
+                          hash_name(name)}));
+}
+
+}  // namespace filigree

@@ -1,0 +1,47 @@
+// The small layers: linear, embedding, layer norm, dropout.
+#pragma once
+
+#include <string>
+
+#include "nn/module.h"
+
+namespace filigree {
+
+/// x W^T + b: x (T, I) to (T, O). weight (O, I), bias (O).
+class Linear final : public Module {
+ public:
+  Linear(int64_t inputs, int64_t outputs, DType dtype);
+  Variable forward(const Variable& x) const;
+
+ private:
+  Variable weight_, bias_;
+};
+
+/// Rows of a table: ids (T) i32 to (T, E). weight (V, E).
+class Embedding final : public Module {
+ public:
+  Embedding(int64_t count, int64_t width, DType dtype);
+  Variable forward(const Tensor& ids) const;
+  const Variable& weight() const { return weight_; }
+
+ private:
+  Variable weight_;
+};
+
+/// Layer normalisation over the last dimension; weight starts at 1, bias at 0.
+class LayerNorm final : public Module {
+ public:
+  LayerNorm(int64_t width, double eps, DType dtype);
+  Variable forward(const Variable& x) const;
+
+ private:
+  Variable weight_, bias_;
+  double eps_;
+};
+
+/// Dropout of x in training, x itself otherwise. The mask is keyed by (seed, step, module path,
+/// site).
+Variable apply_dropout(const Variable& x, double p, const ForwardContext& context,
+                       std::string_view site);
+
+}  // namespace filigree

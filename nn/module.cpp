@@ -1,0 +1,80 @@
+#include "nn/module.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+
+namespace filigree {
+
+std::vector<std::pair<std::string, Variable>> Module::named_parameters() const {
+  std::vector<std::pair<std::string, Variable>> found;
+  collect("", found);
+  return found;
+}
+
+void Module::collect(const std::string& prefix,
+                     std::vector<std::pair<std::string, Variable>>& found) const {
+  for (const auto& [name, parameter] : parameters_) found.emplace_back(prefix + name, parameter);
+  for (const auto& [name, child] : children_) child->collect(prefix + name + ".", found);
+}
+
+int64_t Module::parameter_count() const {
+  int64_t count = 0;
+  for (const auto& [name, parameter] : named_parameters()) count += parameter.value().numel();
+  return count;
+}
+
+void Module::zero_grad() {
+  for (auto& [name, parameter] : named_parameters()) parameter.zero_grad();
+}
+
+StateDict Module::state_dict() const {
+  StateDict state;
+  for (const auto& [name, parameter] : named_parameters()) state[name] = parameter.value();
+  return state;
+}
+
+std::vector<std::string> Module::load_state_dict(const StateDict& state, bool strict) {
+  std::string missing, unexpected, misshapen;
+  std::vector<std::string> kept;
+  std::vector<std::pair<Variable, Tensor>> loads;
+  std::map<std::string, bool> known;
+  for (const auto& [name, parameter] : named_parameters()) {
+    known[name] = true;
+    const auto found = state.find(name);
+    if (found == state.end()) {
+      missing += "\n  missing    " + name;
+      kept.push_back(name);
+    } else if (found->second.shape() != parameter.shape() ||
+               found->second.dtype() != parameter.dtype()) {
+      misshapen += fmt::format("\n  misshapen  {}: expected {}, got {}", name,
+                               describe(parameter.value()), describe(found->second));
+      kept.push_back(name);
+    } else {
+      loads.emplace_back(parameter, found->second);
+    }
+  }
+  for (const auto& [name, tensor] : state) {
+    if (!known.count(name)) unexpected += "\n  unexpected " + name;
+  }
+  const std::string faults = missing + unexpected + misshapen;
+  if (strict && !faults.empty()) {
+    throw CheckpointError("state dict", "does not fit the model:" + faults,
+                          "load it into a model of the same configuration");
+  }
+  for (auto& [parameter, tensor] : loads) parameter.value().copy_from(tensor);
+  return kept;
+}
+
+Variable Module::add_parameter(const std::string& name, const Shape& shape, DType dtype) {
+  Variable parameter(Tensor::zeros(shape, dtype), true);
+  parameter.set_name(name);
+  parameters_.emplace_back(name, parameter);
+  return parameter;
+}
+
+void Module::add_child(const std::string& name, Module& child) {
+  children_.emplace_back(name, &child);
+}
+
+}  // namespace filigree

@@ -1,0 +1,56 @@
+// Module: a tree of named parameters.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "autograd/variable.h"
+
+namespace filigree {
+
+/// What a forward pass needs to know beside its inputs. Random numbers are keyed by it.
+struct ForwardContext {
+  bool training = false;
+  uint64_t seed = 0;
+  uint64_t step = 0;  ///< counts micro-batches, so that no two draw the same
+};
+
+/// Named tensors, sorted by name: a model's or an optimizer's state.
+using StateDict = std::map<std::string, Tensor>;
+
+/// Base of layers and models. Parameters and children are registered under the member's name; the
+/// path of a parameter is the names joined by ".": "encoder.layers.0.attention.output.weight".
+/// Modules are neither copied nor moved: children are registered by address.
+class Module {
+ public:
+  Module() = default;
+  virtual ~Module() = default;
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  /// Path and parameter, in order of registration.
+  std::vector<std::pair<std::string, Variable>> named_parameters() const;
+  int64_t parameter_count() const;
+  void zero_grad();
+
+  StateDict state_dict() const;
+  /// Copies values in. Strict: every name, shape and dtype must match, else CheckpointError lists
+  /// all that is missing, unexpected or misshapen, and nothing is changed. Not strict: loads what
+  /// fits and returns the names that were left as they are.
+  std::vector<std::string> load_state_dict(const StateDict& state, bool strict = true);
+
+ protected:
+  /// Makes a parameter of zeros and registers it.
+  Variable add_parameter(const std::string& name, const Shape& shape, DType dtype);
+  void add_child(const std::string& name, Module& child);
+
+ private:
+  void collect(const std::string& prefix,
+               std::vector<std::pair<std::string, Variable>>& found) const;
+  std::vector<std::pair<std::string, Variable>> parameters_;
+  std::vector<std::pair<std::string, Module*>> children_;
+};
+
+}  // namespace filigree

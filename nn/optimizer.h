@@ -1,0 +1,52 @@
+// Optimizers: state is allocated from the parameter list at once, saved and loaded by name.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "nn/module.h"
+
+namespace filigree {
+
+/// Base of optimizers. Parameters without a gradient are left alone in a step.
+class Optimizer {
+ public:
+  using NamedParameters = std::vector<std::pair<std::string, Variable>>;
+  explicit Optimizer(NamedParameters parameters) : parameters_(std::move(parameters)) {}
+  virtual ~Optimizer() = default;
+
+  /// One step with a learning rate; every gradient is multiplied by gradient_scale first.
+  virtual void step(double learning_rate, double gradient_scale = 1) = 0;
+  /// Euclidean norm of all gradients together, summed in double in a fixed order.
+  double gradient_norm() const;
+  void zero_grad();
+
+  /// Step counter and moments by name ("adamw.m.encoder..."). Loading is strict (CheckpointError).
+  virtual StateDict state_dict() const = 0;
+  virtual void load_state_dict(const StateDict& state) = 0;
+
+ protected:
+  /// Copies `wanted` tensors out of state, checking names, shapes and dtypes.
+  static void load_strict(const StateDict& state, StateDict& wanted);
+  NamedParameters parameters_;
+};
+
+/// True for what weight decay applies to: matrices, not biases, not norms.
+bool decays(const Variable& parameter);
+
+struct AdamWOptions {
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0.01;
+};
+/// AdamW (Loshchilov and Hutter, arXiv 1711.05101), decay on matrices only.
+std::unique_ptr<Optimizer> make_adamw(Optimizer::NamedParameters parameters,
+                                      const AdamWOptions& options = {});
+
+struct SgdOptions {
+  double momentum = 0, weight_decay = 0;
+};
+std::unique_ptr<Optimizer> make_sgd(Optimizer::NamedParameters parameters,
+                                    const SgdOptions& options = {});
+
+}  // namespace filigree
