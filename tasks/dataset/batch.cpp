@@ -1,0 +1,54 @@
+#include "tasks/dataset/batch.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "attention/placement.h"
+#include "tasks/tokenizer/tokenizer.h"
+
+namespace filigree {
+
+Batch make_batch(const TokenDataset& dataset, std::span<const int64_t> samples, int64_t cursor) {
+  Batch batch;
+  batch.cursor = cursor;
+  batch.samples.assign(samples.begin(), samples.end());
+  const auto count = static_cast<int64_t>(samples.size());
+  batch.offsets = Tensor({count + 1}, DType::i64);
+  batch.labels = Tensor({count}, DType::i32);
+  int64_t* offsets = batch.offsets.data<int64_t>();
+  offsets[0] = 0;
+  for (int64_t b = 0; b < count; ++b) {
+    offsets[b + 1] = offsets[b] + dataset.length(samples[static_cast<size_t>(b)]);
+  }
+  const Shape tokens{offsets[count]};
+  batch.ids = Tensor(tokens, DType::i32);
+  batch.positions = Tensor(tokens, DType::i32);
+  batch.segments = Tensor::zeros(tokens, DType::i32);
+  batch.special = Tensor(tokens, DType::u8);
+  batch.words = Tensor(tokens, DType::i32);
+  if (dataset.has_heads()) batch.heads = Tensor(tokens, DType::i32);
+  for (int64_t b = 0; b < count; ++b) {
+    const int64_t sample = samples[static_cast<size_t>(b)], first = offsets[b];
+    batch.labels.data<int32_t>()[b] = dataset.label(sample);
+    dataset.copy_ids(sample, batch.ids.data<int32_t>() + first);
+    std::iota(batch.positions.data<int32_t>() + first,
+              batch.positions.data<int32_t>() + offsets[b + 1], 0);
+    std::ranges::copy(dataset.words(sample), batch.words.data<int32_t>() + first);
+    std::ranges::copy(dataset.segments(sample), batch.segments.data<int32_t>() + first);
+    if (dataset.has_heads()) {
+      std::ranges::copy(dataset.heads(sample), batch.heads.data<int32_t>() + first);
+    }
+  }
+  const auto is_special = [](int32_t id) {
+    return static_cast<uint8_t>(id < Tokenizer::kSpecials && id != Tokenizer::kUnk);
+  };
+  std::ranges::transform(batch.ids.span<int32_t>(), batch.special.data<uint8_t>(), is_special);
+  return batch;
+}
+
+SequenceBatch sequence_view(const Batch& batch) {
+  return {batch.offsets, std::as_const(batch.ids).span<int32_t>(),
+          std::as_const(batch.special).span<uint8_t>(), batch.samples};
+}
+
+}  // namespace filigree

@@ -1,0 +1,206 @@
+#include "tasks/dataset/dataset.h"
+
+#include <algorithm>
+#include <charconv>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/safetensors.h"
+#include "tasks/dataset/format.h"
+#include "tasks/tokenizer/tokenizer.h"
+
+namespace filigree {
+
+struct TokenDataset::Impl {
+  explicit Impl(const std::filesystem::path& path) : file(path) {}
+
+  SafetensorsFile file;
+  DatasetInfo info;
+  int64_t longest = 0;
+  std::span<const uint16_t> narrow;  // ids of a small vocabulary
+  std::span<const uint32_t> wide;    // ids of a large one
+  std::span<const int64_t> offsets;
+  std::span<const int32_t> words, labels, heads;
+  std::span<const uint8_t> segments;
+
+  std::string where() const { return file.path().string(); }
+  [[noreturn]] void fail(std::string_view what) const {
+    throw DataError(where(), what, "prepare the dataset again (`filigree prepare`)");
+  }
+
+  const std::string& text(const std::string& key) const {
+    const auto found = file.metadata().find(key);
+    if (found == file.metadata().end()) fail(fmt::format("the metadata lack \"{}\"", key));
+    return found->second;
+  }
+  int64_t number(const std::string& key) const {
+    const std::string& value = text(key);
+    int64_t result = 0;
+    const auto read = std::from_chars(value.data(), value.data() + value.size(), result);
+    if (read.ec != std::errc() || read.ptr != value.data() + value.size() || result < 0) {
+      fail(fmt::format("expected a number as \"{}\", got {}", key, excerpt(value)));
+    }
+    return result;
+  }
+
+  void read_info() {
+    if (const auto format = file.metadata().find("format");
+        format == file.metadata().end() || format->second != kDatasetFormat) {
+      throw DataError(where(), "a safetensors file, but no tokenized dataset",
+                      "give a file written by `filigree prepare`");
+    }
+    if (const std::string& version = text("format_version"); version != kDatasetVersion) {
+      fail(fmt::format("expected format version {}, got {}", kDatasetVersion, excerpt(version)));
+    }
+    info.task = text("task");
+    info.tokenizer_hash = text("tokenizer_hash");
+    info.source = text("source");
+    info.vocabulary = number("vocabulary");
+    info.max_length = number("max_length");
+    info.truncated = number("truncated");
+    info.skipped = number("skipped");
+    try {
+      info.label_names = nlohmann::json::parse(text("label_names")).get<std::vector<std::string>>();
+    } catch (const nlohmann::json::exception&) {
+      fail("\"label_names\" is no JSON list of strings");
+    }
+  }
+
+  template <class T>
+  std::span<const T> array(std::string_view name, int64_t count) const {
+    const std::span<const T> values = file.array<T>(name);
+    if (static_cast<int64_t>(values.size()) != count) {
+      fail(fmt::format("expected {} numbers in \"{}\", got {}", count, name, values.size()));
+    }
+    return values;
+  }
+
+  template <class T>
+  void check_range(std::string_view name, std::span<const T> values, int64_t least,
+                   int64_t bound) const {
+    for (size_t i = 0; i < values.size(); ++i) {
+      const auto value = static_cast<int64_t>(values[i]);
+      if (value < least || value >= bound) {
+        fail(fmt::format("expected \"{}\" from {} to {}, got {} at {}", name, least, bound - 1,
+                         value, i));
+      }
+    }
+  }
+
+  void read_arrays() {
+    offsets = file.array<int64_t>("offsets");
+    if (offsets.size() < 2 || offsets.front() != 0) fail("the offsets hold no sample");
+    for (size_t i = 1; i < offsets.size(); ++i) {
+      const int64_t length = offsets[i] - offsets[i - 1];
+      if (length < 1) fail(fmt::format("sample {} is empty or its offsets descend", i - 1));
+      longest = std::max(longest, length);
+    }
+    const int64_t samples = static_cast<int64_t>(offsets.size()) - 1, tokens = offsets.back();
+    if (file.entry("ids").dtype == "U16") {
+      check_range("ids", narrow = array<uint16_t>("ids", tokens), 0, info.vocabulary);
+    } else {
+      check_range("ids", wide = array<uint32_t>("ids", tokens), 0, info.vocabulary);
+    }
+    check_range("words", words = array<int32_t>("words", tokens), -1, tokens);
+    if (file.contains("labels")) {
+      check_range("labels", labels = array<int32_t>("labels", samples), 0,
+                  static_cast<int64_t>(info.label_names.size()));
+    }
+    if (file.contains("segments")) {
+      check_range("segments", segments = array<uint8_t>("segments", tokens), 0, 2);
+    }
+    if (file.contains("heads")) {
+      check_range("heads", heads = array<int32_t>("heads", tokens), -1, tokens);
+    }
+  }
+
+  template <class T>
+  std::span<const T> of(std::span<const T> all, int64_t sample) const {
+    if (all.empty()) return {};
+    const auto first = static_cast<size_t>(begin(sample));
+    return all.subspan(first, static_cast<size_t>(length(sample)));
+  }
+  int64_t begin(int64_t sample) const {
+    if (sample < 0 || sample + 1 >= static_cast<int64_t>(offsets.size())) {
+      fail(fmt::format("expected a sample from 0 to {}, got {}", offsets.size() - 2, sample));
+    }
+    return offsets[static_cast<size_t>(sample)];
+  }
+  int64_t length(int64_t sample) const {
+    const int64_t first = begin(sample);
+    return offsets[static_cast<size_t>(sample) + 1] - first;
+  }
+};
+
+TokenDataset TokenDataset::open(const std::filesystem::path& path) {
+  TokenDataset dataset;
+  try {
+    auto impl = std::make_shared<Impl>(path);
+    impl->read_info();
+    impl->file.verify_checksum();
+    impl->read_arrays();
+    dataset.impl_ = std::move(impl);
+  } catch (const CheckpointError& error) {  // the container is damaged: here it holds data
+    throw DataError(path.string(), fmt::format("not a whole tokenized dataset\n{}", error.what()),
+                    "prepare the dataset again (`filigree prepare`)");
+  }
+  return dataset;
+}
+
+const DatasetInfo& TokenDataset::info() const { return impl_->info; }
+const std::filesystem::path& TokenDataset::path() const { return impl_->file.path(); }
+int64_t TokenDataset::size() const { return static_cast<int64_t>(impl_->offsets.size()) - 1; }
+int64_t TokenDataset::tokens() const { return impl_->offsets.back(); }
+int64_t TokenDataset::length(int64_t sample) const { return impl_->length(sample); }
+int64_t TokenDataset::longest() const { return impl_->longest; }
+std::span<const int64_t> TokenDataset::offsets() const { return impl_->offsets; }
+bool TokenDataset::has_labels() const { return !impl_->labels.empty(); }
+bool TokenDataset::has_segments() const { return !impl_->segments.empty(); }
+bool TokenDataset::has_heads() const { return !impl_->heads.empty(); }
+
+void TokenDataset::copy_ids(int64_t sample, int32_t* out) const {
+  const auto narrow = impl_->of(impl_->narrow, sample);
+  const auto wide = impl_->of(impl_->wide, sample);
+  std::copy(narrow.begin(), narrow.end(), out);
+  std::copy(wide.begin(), wide.end(), out);
+}
+
+int32_t TokenDataset::label(int64_t sample) const {
+  impl_->begin(sample);  // checks the number
+  return has_labels() ? impl_->labels[static_cast<size_t>(sample)] : -1;
+}
+
+std::span<const int32_t> TokenDataset::words(int64_t sample) const {
+  return impl_->of(impl_->words, sample);
+}
+std::span<const uint8_t> TokenDataset::segments(int64_t sample) const {
+  return impl_->of(impl_->segments, sample);
+}
+std::span<const int32_t> TokenDataset::heads(int64_t sample) const {
+  return impl_->of(impl_->heads, sample);
+}
+
+void TokenDataset::expect_tokenizer(const Tokenizer& tokenizer) const {
+  if (tokenizer.hash() == info().tokenizer_hash) return;
+  throw DataError(path().string(),
+                  fmt::format("expected the tokenizer {} that made the dataset, got {}",
+                              info().tokenizer_hash, tokenizer.hash()),
+                  "give that tokenizer, or prepare the dataset again with this one");
+}
+
+void TokenDataset::expect_like(const TokenDataset& other) const {
+  if (info().tokenizer_hash != other.info().tokenizer_hash) {
+    throw DataError(path().string(),
+                    fmt::format("made with tokenizer {}, but {} with {}", info().tokenizer_hash,
+                                other.path().string(), other.info().tokenizer_hash),
+                    "prepare both with the same tokenizer");
+  }
+  if (info().label_names != other.info().label_names) {
+    throw DataError(path().string(),
+                    fmt::format("its labels differ from those of {}", other.path().string()),
+                    "prepare both with the same --labels");
+  }
+}
+
+}  // namespace filigree
