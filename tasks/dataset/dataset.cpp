@@ -102,7 +102,8 @@ struct TokenDataset::Impl {
     } else {
       check_range("ids", wide = array<uint32_t>("ids", tokens), 0, info.vocabulary);
     }
-    check_range("words", words = array<int32_t>("words", tokens), -1, tokens);
+    constexpr int64_t kNoBound = INT32_MAX;  // words are only ever compared with each other
+    check_range("words", words = array<int32_t>("words", tokens), -1, kNoBound);
     if (file.contains("labels")) {
       check_range("labels", labels = array<int32_t>("labels", samples), 0,
                   static_cast<int64_t>(info.label_names.size()));
@@ -111,7 +112,7 @@ struct TokenDataset::Impl {
       check_range("segments", segments = array<uint8_t>("segments", tokens), 0, 2);
     }
     if (file.contains("heads")) {
-      check_range("heads", heads = array<int32_t>("heads", tokens), -1, tokens);
+      check_range("heads", heads = array<int32_t>("heads", tokens), -1, kNoBound);
     }
   }
 

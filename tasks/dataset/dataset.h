@@ -30,8 +30,8 @@ struct DatasetInfo {
 /// (index of the token's word in its sample, -1 for special tokens; the words of a second sentence
 /// go on counting), and where there are any: `labels` (N) i32, `segments` (T) u8 (1 from the second
 /// sentence on), `heads` (T) i32 (index of the word that is the head of the token's word in the
-/// dependency tree, -1 for the root and for special tokens). Metadata: DatasetInfo and "format":
-/// "filigree-dataset", "format_version": "1".
+/// dependency tree, -1 for the root, special tokens and heads that were cut off). Metadata:
+/// DatasetInfo and "format": "filigree-dataset", "format_version": "1".
 class TokenDataset {
  public:
   /// Opens and checks everything that reading relies on: format, version, checksum, shapes,
