@@ -1,0 +1,270 @@
+#include "tasks/training/train_config.h"
+
+#include <algorithm>
+#include <boost/program_options.hpp>
+#include <fmt/format.h>
+#include <fstream>
+#include <sstream>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "nn/schedules.h"
+#include "tasks/dataset/dataset.h"
+
+namespace filigree {
+
+namespace {
+
+namespace po = boost::program_options;
+
+/// Calls visit(name, field, help, bears_on_the_result) for every setting: the one list of them.
+template <class Config, class Visit>
+void each_setting(Config& c, Visit&& visit) {
+  visit("data.train", c.data.train, "training dataset (of `filigree prepare`)", true);
+  visit("data.dev", c.data.dev, "dataset to evaluate on", true);
+  visit("data.tokenizer", c.data.tokenizer, "its tokenizer, kept with the run for `predict`",
+        false);
+  visit("model.layers", c.model.layers, "encoder layers L", true);
+  visit("model.width", c.model.width, "width E of the hidden states", true);
+  visit("model.heads", c.model.heads, "attention heads H; divides the width", true);
+  visit("model.ffn", c.model.ffn, "width F of the feed-forward; 0: 4 x width", true);
+  visit("model.dropout", c.model.dropout, "dropout of hidden states", true);
+  visit("model.attention_dropout", c.model.attention_dropout, "dropout of attention weights", true);
+  visit("model.norm", c.model.norm, "layer norm: post (BERT) or pre", true);
+  visit("model.activation", c.model.activation, "gelu, gelu_tanh or relu", true);
+  visit("model.pool", c.model.pool, "what is classified: first (token) or mean", true);
+  visit("model.positions", c.model.positions, "position embeddings: learned or none", true);
+  visit("model.max_positions", c.model.max_positions, "longest sequence; 0: from the data", true);
+  visit("model.relative_bias", c.model.relative_bias, "reach of a learned bias a distance; 0: none",
+        true);
+  visit("model.init_std", c.model.init_std, "standard deviation of the initial weights", true);
+  visit("model.recompute", c.model.recompute, "recompute activations: less memory, more time",
+        false);
+  visit("model.precision", c.model.precision, "f32, or f64 to check", true);
+  visit("attention.pattern", c.attention.pattern, "what attends to what (see `filigree info`)",
+        true);
+  visit("attention.layers", c.attention.layers, "where: all, none, first:k, last:k, only:l, 0,2",
+        true);
+  visit("attention.heads", c.attention.heads, "in which heads: all, or a list", true);
+  visit("train.steps", c.train.steps, "optimizer steps; 0: from the epochs", true);
+  visit("train.epochs", c.train.epochs, "passes over the training data", true);
+  visit("train.batch_tokens", c.train.batch_tokens, "tokens of a batch at most", true);
+  visit("train.max_sequences", c.train.max_sequences, "samples of a batch at most; 0: any", true);
+  visit("train.accumulate", c.train.accumulate, "batches a step", true);
+  visit("train.optimizer", c.train.optimizer, "adamw or sgd", true);
+  visit("train.schedule", c.train.schedule, "constant, linear, cosine, inverse_sqrt or wsd", true);
+  visit("train.lr", c.train.lr, "peak learning rate", true);
+  visit("train.warmup", c.train.warmup, "share of the steps with rising rate", true);
+  visit("train.floor", c.train.floor, "last rate, as a share of the peak", true);
+  visit("train.decay", c.train.decay, "wsd: share of the steps with falling rate", true);
+  visit("train.weight_decay", c.train.weight_decay, "decay of matrices", true);
+  visit("train.beta1", c.train.beta1, "AdamW", true);
+  visit("train.beta2", c.train.beta2, "AdamW", true);
+  visit("train.eps", c.train.eps, "AdamW", true);
+  visit("train.momentum", c.train.momentum, "SGD", true);
+  visit("train.clip", c.train.clip, "largest gradient norm; 0: no limit", true);
+  visit("train.smoothing", c.train.smoothing, "label smoothing", true);
+  visit("train.evaluate_every", c.train.evaluate_every, "steps; 0: every epoch", true);
+  visit("train.save_every", c.train.save_every, "steps; 0: at every evaluation", false);
+  visit("train.keep", c.train.keep, "checkpoints to keep, beside the best model", false);
+  visit("train.patience", c.train.patience, "stop after so many evaluations without gain; 0: never",
+        true);
+  visit("train.metric", c.train.metric, "the best model has best: accuracy, f1, matthews, loss",
+        true);
+  visit("train.nan", c.train.nan, "on NaN or Inf: stop, or skip the step", true);
+  visit("train.log_every", c.train.log_every, "steps between two lines of metrics.jsonl", false);
+  visit("train.seed", c.train.seed, "seed of everything random", true);
+  visit("train.threads", c.train.threads, "threads; 0: all cores", false);
+}
+
+template <class T>
+std::string show(const T& value) {
+  return fmt::format("{}", value);
+}
+
+po::options_description description(TrainConfig& config) {
+  po::options_description options;
+  each_setting(config, [&](const char* name, auto& field, const char*, bool) {
+    using Field = std::decay_t<decltype(field)>;
+    options.add_options()(name, po::value<Field>(&field));
+  });
+  return options;
+}
+
+[[noreturn]] void throw_unknown(std::string name) {
+  while (name.starts_with('-')) name.erase(0, 1);
+  std::vector<std::string> names;
+  TrainConfig config;
+  each_setting(config,
+               [&](const char* known, auto&, const char*, bool) { names.push_back(known); });
+  std::string near = nearest_name(name, names);
+  if (near.empty()) {  // the section was left out
+    for (const std::string& known : names) {
+      if (known.substr(known.find('.') + 1) == name) near = known;
+    }
+  }
+  throw ConfigError("settings", fmt::format("unknown setting \"{}\"", name),
+                    near.empty() ? "`filigree train --help` lists all settings"
+                                 : fmt::format("did you mean \"{}\"?", near));
+}
+
+/// Runs a parser of Boost, with its errors in our words.
+template <class Parse>
+void translate(Parse&& parse) {
+  try {
+    parse();
+  } catch (const po::unknown_option& error) {
+    throw_unknown(error.get_option_name());
+  } catch (const po::error_with_option_name& error) {
+    throw ConfigError("settings", error.what(), "`filigree train --help` lists all settings");
+  } catch (const po::error& error) {
+    throw ConfigError("settings", error.what(), "`filigree train --help` lists all settings");
+  }
+}
+
+void expect_range(std::string_view name, double value, double least, double most) {
+  if (value >= least && value <= most) return;
+  throw ConfigError(name, fmt::format("expected {} to {}, got {}", least, most, value));
+}
+
+void expect_one_of(std::string_view name, const std::string& value,
+                   const std::vector<std::string>& known) {
+  if (std::find(known.begin(), known.end(), value) != known.end()) return;
+  std::string list;
+  for (const std::string& k : known) list += (list.empty() ? "" : ", ") + k;
+  const std::string near = nearest_name(value, known);
+  throw ConfigError(name, fmt::format("expected one of {}, got \"{}\"", list, value),
+                    near.empty() ? "" : fmt::format("did you mean \"{}\"?", near));
+}
+
+}  // namespace
+
+void TrainConfig::validate() const {
+  constexpr double kMany = 1e15;
+  if (data.train.empty()) {
+    throw ConfigError("data.train", "no training dataset is given",
+                      "give --data.train FILE; `filigree prepare` makes one");
+  }
+  if (data.dev.empty()) {
+    throw ConfigError("data.dev", "no dataset to evaluate on is given",
+                      "give --data.dev FILE; `filigree prepare` makes one");
+  }
+  expect_range("model.ffn", static_cast<double>(model.ffn), 0, 1e9);
+  expect_one_of("model.norm", model.norm, {"post", "pre"});
+  expect_one_of("model.activation", model.activation, {"gelu", "gelu_tanh", "relu"});
+  expect_one_of("model.pool", model.pool, {"first", "mean"});
+  expect_one_of("model.positions", model.positions, {"learned", "none"});
+  expect_one_of("model.precision", model.precision, {"f32", "f64"});
+  expect_range("train.steps", static_cast<double>(train.steps), 0, kMany);
+  expect_range("train.epochs", train.epochs, 1e-6, 1e6);
+  expect_range("train.accumulate", static_cast<double>(train.accumulate), 1, 1e6);
+  expect_one_of("train.optimizer", train.optimizer, {"adamw", "sgd"});
+  parse_schedule(train.schedule);
+  expect_range("train.lr", train.lr, 0, 1e3);
+  expect_range("train.warmup", train.warmup, 0, 1);
+  expect_range("train.floor", train.floor, 0, 1);
+  expect_range("train.decay", train.decay, 0, 1);
+  expect_range("train.weight_decay", train.weight_decay, 0, 1e3);
+  expect_range("train.beta1", train.beta1, 0, 1 - 1e-9);
+  expect_range("train.beta2", train.beta2, 0, 1 - 1e-12);
+  expect_range("train.eps", train.eps, 1e-30, 1);
+  expect_range("train.momentum", train.momentum, 0, 1 - 1e-9);
+  expect_range("train.clip", train.clip, 0, 1e9);
+  expect_range("train.smoothing", train.smoothing, 0, 0.999);
+  expect_range("train.evaluate_every", static_cast<double>(train.evaluate_every), 0, kMany);
+  expect_range("train.save_every", static_cast<double>(train.save_every), 0, kMany);
+  expect_range("train.keep", static_cast<double>(train.keep), 1, 1e6);
+  expect_range("train.patience", static_cast<double>(train.patience), 0, 1e6);
+  expect_one_of("train.metric", train.metric, {"accuracy", "f1", "matthews", "loss"});
+  expect_one_of("train.nan", train.nan, {"stop", "skip"});
+  expect_range("train.log_every", static_cast<double>(train.log_every), 1, kMany);
+  expect_range("train.threads", train.threads, 0, 4096);
+}
+
+std::string TrainConfig::to_ini() const {
+  std::string text, section;
+  each_setting(*this, [&](std::string_view name, const auto& field, const char*, bool) {
+    const size_t dot = name.find('.');
+    if (name.substr(0, dot) != section) {
+      section = name.substr(0, dot);
+      text += fmt::format("{}[{}]\n", text.empty() ? "" : "\n", section);
+    }
+    text += fmt::format("{} = {}\n", name.substr(dot + 1), show(field));
+  });
+  return text;
+}
+
+std::string TrainConfig::hash() const {
+  std::string text;
+  each_setting(*this, [&](std::string_view name, const auto& field, const char*, bool bears) {
+    if (bears) text += fmt::format("{}={}\n", name, show(field));
+  });
+  return to_hex(checksum({reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+}
+
+EncoderConfig TrainConfig::encoder(const TokenDataset& train_data,
+                                   const TokenDataset& dev_data) const {
+  EncoderConfig config;
+  config.vocabulary = train_data.info().vocabulary;
+  config.width = model.width;
+  config.layers = model.layers;
+  config.heads = model.heads;
+  config.ffn = model.ffn == 0 ? 4 * model.width : model.ffn;
+  const int64_t longest = std::max({train_data.longest(), dev_data.longest(),
+                                    train_data.info().max_length, dev_data.info().max_length});
+  config.max_positions = model.max_positions == 0 ? longest : model.max_positions;
+  if (model.positions == "none") config.max_positions = 0;
+  if (config.max_positions > 0 && config.max_positions < longest) {
+    throw ConfigError("model.max_positions",
+                      fmt::format("expected at least {}, the longest that the datasets may hold, "
+                                  "got {}",
+                                  longest, config.max_positions),
+                      "leave it out, or prepare the data with a smaller --max-length");
+  }
+  config.segments = train_data.has_segments() ? 2 : 0;
+  config.relative_bias = model.relative_bias;
+  config.dropout = model.dropout;
+  config.attention_dropout = model.attention_dropout;
+  config.init_std = model.init_std;
+  config.activation = model.activation == "relu"        ? Activation::relu
+                      : model.activation == "gelu_tanh" ? Activation::gelu_tanh
+                                                        : Activation::gelu_erf;
+  config.norm = model.norm == "pre" ? NormPlacement::pre : NormPlacement::post;
+  config.validate();
+  return config;
+}
+
+TrainConfig parse_train_config(std::span<const std::string> words, const std::string& file) {
+  TrainConfig config;
+  const po::options_description options = description(config);
+  po::variables_map values;
+  translate([&] {
+    const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
+    const po::positional_options_description no_words;
+    auto parsed = po::command_line_parser(std::vector<std::string>(words.begin(), words.end()))
+                      .options(options)
+                      .style(style)
+                      .positional(no_words)
+                      .run();
+    po::store(parsed, values);
+    if (!file.empty()) {
+      std::istringstream text(read_file(file));
+      po::store(po::parse_config_file(text, options), values);
+    }
+    po::notify(values);
+  });
+  return config;
+}
+
+std::string train_config_help() {
+  std::string text;
+  TrainConfig config;
+  each_setting(config, [&](const char* name, auto& field, const char* help, bool) {
+    const std::string standard = show(field);
+    text += fmt::format("  --{:<26}{}{}\n", name, help,
+                        standard.empty() ? "" : fmt::format(" [{}]", standard));
+  });
+  return text;
+}
+
+}  // namespace filigree

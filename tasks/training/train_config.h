@@ -1,0 +1,70 @@
+// TrainConfig: every setting of a training run, under one name on the command line and in a file.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "nn/encoder_config.h"
+
+namespace filigree {
+
+class TokenDataset;
+
+/// Settings by section: `[model] layers = 4` in an INI file is `--model.layers 4`. The defaults are
+/// here, the help texts in train_config.cpp.
+struct TrainConfig {
+  struct Data {
+    std::string train, dev;  // datasets of `filigree prepare`
+    std::string tokenizer;   // copied into the run, so that `predict` needs nothing else
+  } data;
+  struct Model {
+    int64_t layers = 2, width = 128, heads = 4, ffn = 0;  // ffn 0: 4 x width
+    double dropout = 0.1, attention_dropout = 0.1;
+    std::string norm = "post", activation = "gelu", pool = "first", positions = "learned";
+    int64_t max_positions = 0;  // 0: as long as the datasets may be
+    int64_t relative_bias = 0;
+    double init_std = 0.02;
+    bool recompute = false;
+    std::string precision = "f32";
+  } model;
+  struct Attention {
+    std::string pattern = "dense", layers = "all", heads = "all";
+  } attention;
+  struct Train {
+    int64_t steps = 0;  // 0: as many as `epochs` take
+    double epochs = 3;
+    int64_t batch_tokens = 4096, max_sequences = 0, accumulate = 1;
+    std::string optimizer = "adamw", schedule = "linear";
+    double lr = 5e-4, warmup = 0.1, floor = 0, decay = 0.1;  // warmup, decay: shares of all steps
+    double weight_decay = 0.01, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, momentum = 0.9;
+    double clip = 1, smoothing = 0;
+    int64_t evaluate_every = 0, save_every = 0;  // 0: at the end of every epoch
+    int64_t keep = 2, patience = 0;
+    std::string metric = "accuracy", nan = "stop";
+    int64_t log_every = 20;
+    uint64_t seed = 1;
+    int threads = 0;
+  } train;
+
+  /// Throws ConfigError naming the first setting that makes no sense.
+  void validate() const;
+  /// All settings as an INI file that parses back to the same.
+  std::string to_ini() const;
+  /// 16 hexadecimal digits of all settings that bear on the result (not: log_every, keep ...).
+  std::string hash() const;
+  /// The encoder for these datasets (vocabulary, positions, segments).
+  EncoderConfig encoder(const TokenDataset& train, const TokenDataset& dev) const;
+};
+
+/// Reads settings from `--section.name value` words and the INI file `file` ("" for none); the
+/// command line wins. Throws ConfigError: unknown name with the nearest known one, wrong value.
+TrainConfig parse_train_config(std::span<const std::string> words, const std::string& file);
+
+/// "--model.layers N  (2)  encoder layers", one line a setting.
+std::string train_config_help();
+
+}  // namespace filigree
