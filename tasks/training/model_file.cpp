@@ -1,0 +1,100 @@
+#include "tasks/training/model_file.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/safetensors.h"
+
+namespace filigree {
+
+namespace {
+
+constexpr const char* kFormat = "filigree-model";
+
+DType dtype_named(const std::string& name) {
+  if (name == "f32") return DType::f32;
+  if (name == "f64") return DType::f64;
+  throw CheckpointError("model", fmt::format("expected weights of f32 or f64, got {}", name));
+}
+
+ModelInfo read_info(const SafetensorsFile& file) {
+  const std::string where = file.path().string();
+  const auto format = file.metadata().find("format");
+  if (format == file.metadata().end() || format->second != kFormat) {
+    throw CheckpointError(where, "a safetensors file, but no model of Filigree",
+                          "give a run's folder or its best/model.safetensors");
+  }
+  const auto description = file.metadata().find("model");
+  if (description == file.metadata().end()) {
+    throw CheckpointError(where, "the metadata lack \"model\"");
+  }
+  try {
+    const auto json = nlohmann::json::parse(description->second);
+    ModelInfo info;
+    info.encoder = EncoderConfig::from_json(json.at("encoder").dump());
+    info.pool = json.at("pool") == "mean" ? Pool::mean : Pool::first;
+    info.dtype = dtype_named(json.at("dtype"));
+    info.label_names = json.at("label_names").get<std::vector<std::string>>();
+    info.tokenizer_hash = json.at("tokenizer_hash");
+    info.pattern = json.at("attention").at("pattern");
+    info.layers = json.at("attention").at("layers");
+    info.heads = json.at("attention").at("heads");
+    info.seed = json.at("seed");
+    return info;
+  } catch (const nlohmann::json::exception& error) {
+    throw CheckpointError(where, fmt::format("its description is damaged: {}", error.what()));
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<SequenceClassifier> ModelInfo::make() const {
+  return std::make_unique<SequenceClassifier>(encoder, static_cast<int64_t>(label_names.size()),
+                                              pool, dtype);
+}
+
+AttentionPlan ModelInfo::plan() const {
+  return AttentionPlan(pattern, layers, heads, static_cast<int>(encoder.layers),
+                       static_cast<int>(encoder.heads));
+}
+
+void save_model(const std::filesystem::path& path, const ModelInfo& info,
+                const StateDict& weights) {
+  const nlohmann::json json = {
+      {"encoder", nlohmann::json::parse(info.encoder.to_json())},
+      {"pool", info.pool == Pool::mean ? "mean" : "first"},
+      {"dtype", std::string(name_of(info.dtype))},
+      {"label_names", info.label_names},
+      {"tokenizer_hash", info.tokenizer_hash},
+      {"attention", {{"pattern", info.pattern}, {"layers", info.layers}, {"heads", info.heads}}},
+      {"seed", info.seed}};
+  SafetensorsWriter writer;
+  writer.metadata("format", kFormat);
+  writer.metadata("model", json.dump());
+  for (const auto& [name, tensor] : weights) writer.add(name, tensor);
+  writer.save(path);
+}
+
+LoadedModel load_model(const std::filesystem::path& path) {
+  const SafetensorsFile file(path);
+  LoadedModel loaded;
+  loaded.info = read_info(file);
+  file.verify_checksum();
+  StateDict weights;
+  for (const auto& entry : file.entries()) weights[entry.first] = file.tensor(entry.first);
+  loaded.model = loaded.info.make();
+  loaded.model->load_state_dict(weights);
+  return loaded;
+}
+
+std::filesystem::path find_model(const std::filesystem::path& path) {
+  if (!std::filesystem::is_directory(path)) return path;
+  for (const char* name : {"best/model.safetensors", "model.safetensors"}) {
+    if (std::filesystem::exists(path / name)) return path / name;
+  }
+  throw FileError(path.string(), "the folder holds no model",
+                  "give the folder of a run, a checkpoint or a model file");
+}
+
+}  // namespace filigree

@@ -1,0 +1,42 @@
+// A trained model in one safetensors file: weights, and all that is needed to use them.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "nn/classifier.h"
+
+namespace filigree {
+
+/// What a model file says beside its weights.
+struct ModelInfo {
+  EncoderConfig encoder;
+  Pool pool = Pool::first;
+  DType dtype = DType::f32;
+  std::vector<std::string> label_names;
+  std::string tokenizer_hash;
+  std::string pattern = "dense", layers = "all", heads = "all";
+  uint64_t seed = 1;
+
+  /// A model of this shape with weights of zero.
+  std::unique_ptr<SequenceClassifier> make() const;
+  /// Its attention.
+  AttentionPlan plan() const;
+};
+
+struct LoadedModel {
+  ModelInfo info;
+  std::unique_ptr<SequenceClassifier> model;
+};
+
+/// Writes atomically. Throws FileError.
+void save_model(const std::filesystem::path& path, const ModelInfo& info, const StateDict& weights);
+/// Throws FileError, or CheckpointError for a damaged or foreign file.
+LoadedModel load_model(const std::filesystem::path& path);
+/// The model file that a user means: the file itself, or of a run's folder its best model.
+std::filesystem::path find_model(const std::filesystem::path& path);
+
+}  // namespace filigree
