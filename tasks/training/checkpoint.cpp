@@ -1,0 +1,140 @@
+#include "tasks/training/checkpoint.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/safetensors.h"
+
+namespace filigree {
+
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr const char* kManifest = "manifest.json";
+constexpr const char* kModel = "model.safetensors";
+constexpr const char* kOptimizer = "optimizer.safetensors";
+
+json to_json(const TrainState& s) {
+  return {{"step", s.step},
+          {"cursor", s.cursor},
+          {"tokens", s.tokens},
+          {"skipped_steps", s.skipped_steps},
+          {"seconds", s.seconds},
+          {"best_step", s.best_step},
+          {"best_metric", s.best_metric},
+          {"without_gain", s.without_gain}};
+}
+
+TrainState state_of(const json& j) {
+  return {j.at("step"),    j.at("cursor"),    j.at("tokens"),      j.at("skipped_steps"),
+          j.at("seconds"), j.at("best_step"), j.at("best_metric"), j.at("without_gain")};
+}
+
+json seal(const fs::path& path) {
+  const MappedFile file(path);
+  return {{"bytes", file.bytes().size()}, {"xxh3", to_hex(checksum(file.bytes()))}};
+}
+
+StateDict tensors_of(const fs::path& path) {
+  const SafetensorsFile file(path);
+  StateDict state;
+  for (const auto& entry : file.entries()) state[entry.first] = file.tensor(entry.first);
+  return state;
+}
+
+}  // namespace
+
+CheckpointStore::CheckpointStore(fs::path folder, int64_t keep, std::string config_hash)
+    : folder_(std::move(folder)), keep_(keep), config_hash_(std::move(config_hash)) {}
+
+void CheckpointStore::save(const TrainState& state, const ModelInfo& info, const StateDict& weights,
+                           const StateDict& optimizer) const {
+  const fs::path target = folder_ / fmt::format("step-{:08}", state.step);
+  std::error_code problem;
+  fs::remove(target / kManifest, problem);  // while its files change it is no checkpoint
+  fs::create_directories(target, problem);
+  if (problem) {
+    throw FileError(target.string(), fmt::format("cannot make the folder: {}", problem.message()),
+                    "check that the folder is writable and the disk has room");
+  }
+  save_model(target / kModel, info, weights);
+  SafetensorsWriter writer;
+  writer.metadata("format", "filigree-optimizer");
+  for (const auto& [name, tensor] : optimizer) writer.add(name, tensor);
+  writer.save(target / kOptimizer);
+  const json manifest = {
+      {"format", "filigree-checkpoint"},
+      {"version", 1},
+      {"config", config_hash_},
+      {"state", to_json(state)},
+      {"files", {{kModel, seal(target / kModel)}, {kOptimizer, seal(target / kOptimizer)}}}};
+  write_file(target / kManifest, manifest.dump(1));
+  const std::vector<fs::path> all = list();
+  for (size_t i = static_cast<size_t>(keep_); i < all.size(); ++i) {
+    fs::remove(all[i] / kManifest, problem);
+    fs::remove_all(all[i], problem);
+  }
+}
+
+std::vector<fs::path> CheckpointStore::list() const {
+  std::vector<fs::path> found;
+  std::error_code problem;
+  for (const auto& entry : fs::directory_iterator(folder_, problem)) {
+    if (entry.is_directory() && entry.path().filename().string().starts_with("step-")) {
+      found.push_back(entry.path());
+    }
+  }
+  std::sort(found.rbegin(), found.rend());
+  return found;
+}
+
+LoadedCheckpoint CheckpointStore::load(const fs::path& folder) const {
+  const fs::path path = folder / kManifest;
+  if (!fs::exists(path)) {
+    throw CheckpointError(folder.string(), "incomplete: the manifest is missing");
+  }
+  try {
+    const json manifest = json::parse(read_file(path));
+    for (const char* name : {kModel, kOptimizer}) {
+      if (seal(folder / name) != manifest.at("files").at(name)) {
+        throw CheckpointError((folder / name).string(),
+                              "damaged: size or checksum differ from the manifest");
+      }
+    }
+    LoadedCheckpoint loaded;
+    loaded.state = state_of(manifest.at("state"));
+    loaded.weights = tensors_of(folder / kModel);
+    loaded.optimizer = tensors_of(folder / kOptimizer);
+    if (manifest.at("config") != config_hash_) {
+      throw ConfigError(folder.string(), "the checkpoint was written under other settings",
+                        "resume with the settings of the run, or train into another folder");
+    }
+    return loaded;
+  } catch (const json::exception&) {
+    throw CheckpointError(path.string(), "damaged: the manifest is cut short or altered");
+  }
+}
+
+std::optional<LoadedCheckpoint> CheckpointStore::load_latest(
+    const std::function<void(const std::string&)>& warn) const {
+  const std::vector<fs::path> all = list();
+  for (const fs::path& folder : all) {
+    try {
+      return load(folder);
+    } catch (const ConfigError&) {
+      throw;
+    } catch (const Error& error) {
+      warn(fmt::format("passed over a checkpoint: {}", error.what()));
+    }
+  }
+  if (all.empty()) return std::nullopt;
+  throw CheckpointError(folder_.string(), "every checkpoint is damaged or incomplete",
+                        "remove the folder and train again");
+}
+
+}  // namespace filigree
