@@ -1,0 +1,54 @@
+// Training a classifier, from settings to a run's folder.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "tasks/training/checkpoint.h"
+#include "tasks/training/metrics.h"
+#include "tasks/training/train_config.h"
+
+namespace filigree {
+
+/// How training goes, after a step.
+struct Progress {
+  int64_t step = 0, steps = 0;
+  double loss = 0;  ///< of this step, nats a sample
+  double learning_rate = 0, gradient_norm = 0;
+  double tokens_per_second = 0;  ///< since the start
+  double seconds_left = 0;
+  int64_t memory = 0;  ///< bytes held by tensors
+};
+
+/// What training tells while it runs. Empty functions are left out.
+struct TrainObserver {
+  std::function<void(const Progress&)> step;
+  std::function<void(int64_t step, const Metrics&, bool best)> evaluated;
+  std::function<void(const std::string&)> note;
+  std::function<bool()> stop;  ///< asked after every step: true = save and return
+};
+
+struct TrainResult {
+  TrainState state;
+  Metrics last;  ///< of the last evaluation
+  Metrics best;  ///< of the best model, if it was found in this process
+  int64_t steps = 0;
+  bool stopped = false;  ///< asked to stop before the end; resume goes on
+  double tokens_per_second = 0;
+};
+
+/// Trains into `folder`: config.ini, metrics.jsonl (one JSON object a line: "train" and "evaluate"
+/// records), checkpoints/, best/model.safetensors, tokenizer.model if the settings name one.
+///
+/// A step takes `accumulate` batches; its loss is the sum over their samples divided by the number
+/// of samples in the whole step, so that N batches equal one N times as large. With `resume` it
+/// goes on from the newest whole checkpoint, and the weights after N steps are the same bits as
+/// without the interruption (same build and number of threads).
+///
+/// Throws ConfigError, DataError (datasets that do not fit), FileError (nothing lost: checkpoints
+/// stand), CheckpointError, NumericError (NaN or Inf under `nan = stop`: names op and module).
+TrainResult train(const TrainConfig& config, const std::filesystem::path& folder, bool resume,
+                  const TrainObserver& observer = {});
+
+}  // namespace filigree
