@@ -1,0 +1,319 @@
+#include "tasks/training/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "autograd/backward.h"
+#include "autograd/nan_locator.h"
+#include "autograd/ops/arithmetic.h"
+#include "autograd/ops/cross_entropy.h"
+#include "core/allocator.h"
+#include "core/file.h"
+#include "core/parallel.h"
+#include "nn/optimizer.h"
+#include "nn/schedules.h"
+#include "tasks/dataset/batch.h"
+#include "tasks/tokenizer/tokenizer.h"
+#include "tasks/training/evaluate.h"
+#include "tasks/training/forecast.h"
+#include "tasks/training/metrics_log.h"
+
+namespace filigree {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr int64_t kMostSkippedInARow = 100;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+void make_folder(const fs::path& folder) {
+  std::error_code problem;
+  fs::create_directories(folder, problem);
+  if (problem) {
+    throw FileError(folder.string(), fmt::format("cannot make the folder: {}", problem.message()),
+                    "give a folder that can be written");
+  }
+}
+
+ModelInfo describe_model(const TrainConfig& config, const TokenDataset& data,
+                         const TokenDataset& dev) {
+  ModelInfo info;
+  info.encoder = config.encoder(data, dev);
+  info.pool = config.model.pool == "mean" ? Pool::mean : Pool::first;
+  info.dtype = config.model.precision == "f64" ? DType::f64 : DType::f32;
+  info.label_names = data.info().label_names;
+  info.tokenizer_hash = data.info().tokenizer_hash;
+  info.pattern = config.attention.pattern;
+  info.layers = config.attention.layers;
+  info.heads = config.attention.heads;
+  info.seed = config.train.seed;
+  return info;
+}
+
+std::unique_ptr<Optimizer> make_optimizer(const TrainConfig::Train& t, const Module& model) {
+  if (t.optimizer == "sgd") {
+    return make_sgd(model.named_parameters(), {t.momentum, t.weight_decay});
+  }
+  return make_adamw(model.named_parameters(), {t.beta1, t.beta2, t.eps, t.weight_decay});
+}
+
+SamplerOptions sampler_options(const TrainConfig::Train& t) {
+  SamplerOptions options;
+  options.token_budget = t.batch_tokens;
+  options.max_sequences = t.max_sequences;
+  options.seed = t.seed;
+  return options;
+}
+
+/// One run: everything that its steps share.
+class Trainer {
+ public:
+  Trainer(const TrainConfig& config, fs::path folder, const TrainObserver& observer)
+      : config_(config),
+        folder_(std::move(folder)),
+        observer_(observer),
+        data_(TokenDataset::open(config.data.train)),
+        dev_(TokenDataset::open(config.data.dev)),
+        info_(describe_model(config, data_, dev_)),
+        plan_(info_.plan()),
+        sampler_(data_, sampler_options(config.train)),
+        checkpoints_(folder_ / "checkpoints", config.train.keep, config.hash()) {
+    dev_.expect_like(data_);
+    if (!data_.has_labels()) {
+      throw DataError(data_.path().string(), "the dataset has no labels",
+                      "prepare it with --label COLUMN");
+    }
+    model_ = info_.make();
+    model_->encoder().set_recompute(config.model.recompute);
+    optimizer_ = make_optimizer(config.train, *model_);
+    const TrainConfig::Train& t = config.train;
+    const int64_t epoch = std::max<int64_t>(1, sampler_.batches_per_epoch() / t.accumulate);
+    schedule_.kind = parse_schedule(t.schedule);
+    schedule_.steps = t.steps;
+    if (t.steps == 0) {
+      const double batches = t.epochs * static_cast<double>(sampler_.batches_per_epoch());
+      schedule_.steps = std::max<int64_t>(
+          1, static_cast<int64_t>(std::ceil(batches / static_cast<double>(t.accumulate))));
+    }
+    schedule_.warmup = std::llround(t.warmup * static_cast<double>(schedule_.steps));
+    schedule_.floor = t.floor;
+    schedule_.decay = t.decay;
+    evaluate_every_ = t.evaluate_every == 0 ? epoch : t.evaluate_every;
+    save_every_ = t.save_every == 0 ? evaluate_every_ : t.save_every;
+  }
+
+  TrainResult run(bool resume) {
+    start(resume);
+    if (state_.best_step < 0) evaluate_now();
+    Prefetcher batches(data_, sampler_, state_.cursor, -1,
+                       static_cast<int>(std::min<int64_t>(config_.train.accumulate, 64)) + 2);
+    while (state_.step < schedule_.steps && !out_of_patience() && !result_.stopped) {
+      step(batches);
+      const bool last = state_.step == schedule_.steps;
+      if (last || state_.step % evaluate_every_ == 0) evaluate_now();
+      result_.stopped = !last && observer_.stop && observer_.stop();
+      if (last || out_of_patience() || result_.stopped || state_.step % save_every_ == 0) save();
+    }
+    if (evaluated_step_ != state_.step && !result_.stopped) {
+      result_.last = evaluate(*model_, plan_, dev_, config_.train.seed);
+    }
+    result_.state = state_;
+    result_.steps = schedule_.steps;
+    result_.tokens_per_second = speed();
+    return result_;
+  }
+
+ private:
+  void start(bool resume) {
+    std::optional<LoadedCheckpoint> loaded;
+    if (resume) loaded = checkpoints_.load_latest([this](const auto& text) { note(text); });
+    if (loaded) {
+      model_->load_state_dict(loaded->weights);
+      optimizer_->load_state_dict(loaded->optimizer);
+      state_ = loaded->state;
+      tokens_before_ = state_.tokens;
+      note(fmt::format("resumed after step {} of {}", state_.step, schedule_.steps));
+    } else {
+      if (fs::exists(folder_ / "config.ini") && !resume) {
+        throw ConfigError(folder_.string(), "the folder already holds a run",
+                          "go on with --resume, or give another --out");
+      }
+      initialise(*model_, info_.encoder.init_std, config_.train.seed);
+    }
+    make_folder(folder_ / "best");
+    if (!config_.data.tokenizer.empty()) {
+      const Tokenizer tokenizer = Tokenizer::load(config_.data.tokenizer);
+      data_.expect_tokenizer(tokenizer);
+      tokenizer.save(folder_ / "tokenizer.model");
+    }
+    write_file(folder_ / "config.ini", config_.to_ini());
+    log_.emplace(folder_ / "metrics.jsonl", state_.step);
+    const int moments = config_.train.optimizer == "sgd" ? 1 : 2;
+    const int64_t tokens =
+        std::max(std::min(config_.train.batch_tokens, data_.tokens()), data_.longest());
+    note(fmt::format("{} samples, {} tokens, {} steps; {} parameters; attention {}", data_.size(),
+                     data_.tokens(), schedule_.steps, model_->parameter_count(), plan_.describe()));
+    note("memory forecast: " + forecast_memory(info_.encoder, model_->parameter_count(), tokens,
+                                               moments, size_of(info_.dtype),
+                                               config_.model.recompute)
+                                   .describe());
+  }
+
+  /// Sum of the losses of one batch, divided by `samples`; adds to the gradients.
+  double accumulate(const Batch& batch, int64_t samples) {
+    const ForwardContext context{true, config_.train.seed, static_cast<uint64_t>(batch.cursor)};
+    const LayerGraphs graphs = plan_.build(sequence_view(batch), config_.train.seed, context.step);
+    const Variable logits = model_->forward(token_batch(batch), graphs, context);
+    CrossEntropyOptions options;
+    options.smoothing = config_.train.smoothing;
+    const Variable loss =
+        scale(cross_entropy(logits, batch.labels, options), 1.0 / static_cast<double>(samples));
+    const double value = loss.value().item();
+    backward(loss);
+    return value;
+  }
+
+  void step(Prefetcher& source) {
+    const auto start = Clock::now();
+    std::vector<Batch> batches;
+    int64_t samples = 0;
+    for (int64_t k = 0; k < config_.train.accumulate; ++k) {
+      batches.push_back(*source.next());
+      samples += batches.back().sequences();
+      state_.tokens += batches.back().tokens();
+    }
+    Progress progress;
+    for (const Batch& batch : batches) progress.loss += accumulate(batch, samples);
+    progress.gradient_norm = optimizer_->gradient_norm();
+    progress.learning_rate = config_.train.lr * schedule_.factor(state_.step);
+    if (std::isfinite(progress.loss) && std::isfinite(progress.gradient_norm)) {
+      const double clip = config_.train.clip;
+      const bool clipped = clip > 0 && progress.gradient_norm > clip;
+      optimizer_->step(progress.learning_rate, clipped ? clip / progress.gradient_norm : 1);
+      skipped_in_a_row_ = 0;
+    } else {
+      on_not_finite(batches, samples);
+    }
+    optimizer_->zero_grad();
+    ++state_.step;
+    state_.cursor += config_.train.accumulate;
+    state_.seconds += seconds_since(start);
+    tokens_here_ += state_.tokens - tokens_before_;
+    tokens_before_ = state_.tokens;
+    seconds_here_ += seconds_since(start);
+    report(progress);
+  }
+
+  void on_not_finite(const std::vector<Batch>& batches, int64_t samples) {
+    if (config_.train.nan == "skip" && ++skipped_in_a_row_ <= kMostSkippedInARow) {
+      ++state_.skipped_steps;
+      note(fmt::format("step {}: loss or gradient is not finite; skipped", state_.step + 1));
+      return;
+    }
+    optimizer_->zero_grad();
+    {  // once more, with every op watched: the error names op and module
+      const DetectNaN detect;
+      for (const Batch& batch : batches) accumulate(batch, samples);
+    }
+    throw NumericError(fmt::format("step {}", state_.step + 1), "the gradient norm overflows",
+                       "lower train.lr or train.clip, or train with train.nan = skip");
+  }
+
+  void report(Progress& progress) {
+    progress.step = state_.step;
+    progress.steps = schedule_.steps;
+    progress.tokens_per_second = speed();
+    progress.memory = memory_stats().in_use;
+    progress.seconds_left = static_cast<double>(schedule_.steps - state_.step) * state_.seconds /
+                            static_cast<double>(state_.step);
+    if (state_.step % config_.train.log_every == 0 || state_.step == schedule_.steps) {
+      log_->write(nlohmann::json{{"kind", "train"},
+                                 {"step", progress.step},
+                                 {"loss", progress.loss},
+                                 {"learning_rate", progress.learning_rate},
+                                 {"gradient_norm", progress.gradient_norm},
+                                 {"tokens_per_second", progress.tokens_per_second},
+                                 {"memory_peak", memory_stats().peak}}
+                      .dump());
+    }
+    if (observer_.step) observer_.step(progress);
+  }
+
+  void evaluate_now() {
+    result_.last = evaluate(*model_, plan_, dev_, config_.train.seed);
+    evaluated_step_ = state_.step;
+    const double value = result_.last.get(config_.train.metric);
+    const bool best =
+        state_.best_step < 0 || better(config_.train.metric, value, state_.best_metric);
+    if (best) {
+      state_.best_step = state_.step;
+      state_.best_metric = value;
+      state_.without_gain = 0;
+      result_.best = result_.last;
+      save_model(folder_ / "best" / "model.safetensors", info_, model_->state_dict());
+    } else {
+      ++state_.without_gain;
+    }
+    const Metrics& m = result_.last;
+    log_->write(nlohmann::json{
+        {"kind", "evaluate"},
+        {"step", state_.step},
+        {"loss", m.loss},
+        {"accuracy", m.accuracy},
+        {"f1", m.f1},
+        {"matthews", m.matthews},
+        {"density", m.density},
+        {"best",
+         best}}.dump());
+    if (observer_.evaluated) observer_.evaluated(state_.step, m, best);
+  }
+
+  bool out_of_patience() const {
+    return config_.train.patience > 0 && state_.without_gain >= config_.train.patience;
+  }
+  double speed() const {
+    return seconds_here_ == 0 ? 0 : static_cast<double>(tokens_here_) / seconds_here_;
+  }
+  void save() { checkpoints_.save(state_, info_, model_->state_dict(), optimizer_->state_dict()); }
+  void note(const std::string& text) const {
+    if (observer_.note) observer_.note(text);
+  }
+
+  const TrainConfig& config_;
+  fs::path folder_;
+  const TrainObserver& observer_;
+  TokenDataset data_, dev_;
+  ModelInfo info_;
+  AttentionPlan plan_;
+  Sampler sampler_;
+  CheckpointStore checkpoints_;
+  std::unique_ptr<SequenceClassifier> model_;
+  std::unique_ptr<Optimizer> optimizer_;
+  Schedule schedule_;
+  int64_t evaluate_every_ = 1, save_every_ = 1, evaluated_step_ = -1, skipped_in_a_row_ = 0;
+  TrainState state_;
+  TrainResult result_;
+  int64_t tokens_here_ = 0, tokens_before_ = 0;  // of this process, for its speed
+  double seconds_here_ = 0;
+  std::optional<MetricsLog> log_;
+};
+
+}  // namespace
+
+TrainResult train(const TrainConfig& config, const fs::path& folder, bool resume,
+                  const TrainObserver& observer) {
+  config.validate();
+  if (config.train.threads > 0) set_thread_count(config.train.threads);
+  return Trainer(config, folder, observer).run(resume);
+}
+
+}  // namespace filigree
