@@ -1,6 +1,7 @@
 #include "tasks/training/stop_request.h"
 
 #include <csignal>
+#include <initializer_list>
 
 namespace filigree {
 
