@@ -140,7 +140,6 @@ class Trainer {
       model_->load_state_dict(loaded->weights);
       optimizer_->load_state_dict(loaded->optimizer);
       state_ = loaded->state;
-      tokens_before_ = state_.tokens;
       note(fmt::format("resumed after step {} of {}", state_.step, schedule_.steps));
     } else {
       if (fs::exists(folder_ / "config.ini") && !resume) {
@@ -207,9 +206,6 @@ class Trainer {
     ++state_.step;
     state_.cursor += config_.train.accumulate;
     state_.seconds += seconds_since(start);
-    tokens_here_ += state_.tokens - tokens_before_;
-    tokens_before_ = state_.tokens;
-    seconds_here_ += seconds_since(start);
     report(progress);
   }
 
@@ -281,7 +277,7 @@ class Trainer {
     return config_.train.patience > 0 && state_.without_gain >= config_.train.patience;
   }
   double speed() const {
-    return seconds_here_ == 0 ? 0 : static_cast<double>(tokens_here_) / seconds_here_;
+    return state_.seconds == 0 ? 0 : static_cast<double>(state_.tokens) / state_.seconds;
   }
   void save() { checkpoints_.save(state_, info_, model_->state_dict(), optimizer_->state_dict()); }
   void note(const std::string& text) const {
@@ -302,8 +298,6 @@ class Trainer {
   int64_t evaluate_every_ = 1, save_every_ = 1, evaluated_step_ = -1, skipped_in_a_row_ = 0;
   TrainState state_;
   TrainResult result_;
-  int64_t tokens_here_ = 0, tokens_before_ = 0;  // of this process, for its speed
-  double seconds_here_ = 0;
   std::optional<MetricsLog> log_;
 };
 
