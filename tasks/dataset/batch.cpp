@@ -8,6 +8,19 @@
 
 namespace filigree {
 
+namespace {
+
+/// 1 for [CLS], [SEP] and the like; an unknown word is a word.
+void mark_special(Batch& batch) {
+  batch.special = Tensor(batch.ids.shape(), DType::u8);
+  std::ranges::transform(
+      std::as_const(batch.ids).span<int32_t>(), batch.special.data<uint8_t>(), [](int32_t id) {
+        return static_cast<uint8_t>(id < Tokenizer::kSpecials && id != Tokenizer::kUnk);
+      });
+}
+
+}  // namespace
+
 Batch make_batch(const TokenDataset& dataset, std::span<const int64_t> samples, int64_t cursor) {
   Batch batch;
   batch.cursor = cursor;
@@ -24,7 +37,6 @@ Batch make_batch(const TokenDataset& dataset, std::span<const int64_t> samples, 
   batch.ids = Tensor(tokens, DType::i32);
   batch.positions = Tensor(tokens, DType::i32);
   batch.segments = Tensor::zeros(tokens, DType::i32);
-  batch.special = Tensor(tokens, DType::u8);
   batch.words = Tensor(tokens, DType::i32);
   if (dataset.has_heads()) batch.heads = Tensor(tokens, DType::i32);
   for (int64_t b = 0; b < count; ++b) {
@@ -39,10 +51,24 @@ Batch make_batch(const TokenDataset& dataset, std::span<const int64_t> samples, 
       std::ranges::copy(dataset.heads(sample), batch.heads.data<int32_t>() + first);
     }
   }
-  const auto is_special = [](int32_t id) {
-    return static_cast<uint8_t>(id < Tokenizer::kSpecials && id != Tokenizer::kUnk);
-  };
-  std::ranges::transform(batch.ids.span<int32_t>(), batch.special.data<uint8_t>(), is_special);
+  mark_special(batch);
+  return batch;
+}
+
+Batch make_batch(const Sample& sample) {
+  Batch batch;
+  const auto length = static_cast<int64_t>(sample.ids.size());
+  batch.ids = Tensor::from(sample.ids);
+  batch.positions = Tensor({length}, DType::i32);
+  std::iota(batch.positions.data<int32_t>(), batch.positions.data<int32_t>() + length, 0);
+  batch.segments = Tensor::zeros({length}, DType::i32);
+  std::ranges::copy(sample.segments, batch.segments.data<int32_t>());
+  batch.offsets = Tensor::from(std::vector<int64_t>{0, length});
+  batch.labels = Tensor::full({1}, -1, DType::i32);
+  batch.words = Tensor::from(sample.words);
+  if (!sample.heads.empty()) batch.heads = Tensor::from(sample.heads);
+  batch.samples = {0};
+  mark_special(batch);
   return batch;
 }
 

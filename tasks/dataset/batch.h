@@ -9,6 +9,7 @@
 
 #include "core/tensor.h"
 #include "tasks/dataset/dataset.h"
+#include "tasks/dataset/sample.h"
 #include "tasks/dataset/sampler.h"
 
 namespace filigree {
@@ -35,6 +36,9 @@ struct Batch {
 /// Packs these samples, in this order. Throws DataError for a number outside the dataset. Cost
 /// O(T).
 Batch make_batch(const TokenDataset& dataset, std::span<const int64_t> samples, int64_t cursor = 0);
+
+/// A batch of one sample that stands in no dataset.
+Batch make_batch(const Sample& sample);
 
 /// What attention patterns look at. The view refers to the batch's memory: keep the batch.
 SequenceBatch sequence_view(const Batch& batch);

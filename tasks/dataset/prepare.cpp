@@ -7,18 +7,13 @@
 
 #include "core/error.h"
 #include "tasks/dataset/dataset.h"
+#include "tasks/dataset/sample.h"
 
 namespace filigree {
 
 namespace {
 
 constexpr size_t kMostWarnings = 20;
-
-/// A sentence cut into pieces, each with its word and, from a tree, the head of that word.
-struct Sentence {
-  std::vector<Piece> pieces;
-  std::vector<int32_t> heads;  // a word; empty without a tree
-};
 
 /// The known labels, or those that came so far.
 class Labels {
@@ -70,92 +65,6 @@ class Labels {
   bool fixed_;
 };
 
-/// One sample put together: ids, words, segments, heads.
-class SampleBuilder {
- public:
-  SampleBuilder(const std::vector<Sentence>& sentences, int64_t max_length) {
-    std::vector<size_t> kept = cut(sentences, max_length);
-    special(Tokenizer::kCls, 0);
-    int32_t first_word = 0;
-    for (size_t s = 0; s < sentences.size(); ++s) {
-      const Sentence& sentence = sentences[s];
-      const auto segment = static_cast<uint8_t>(s);
-      const int32_t words_kept = kept[s] == 0 ? 0 : sentence.pieces[kept[s] - 1].word + 1;
-      for (size_t i = 0; i < kept[s]; ++i) {
-        const Piece& piece = sentence.pieces[i];
-        int32_t head = -1;
-        if (!sentence.heads.empty()) head = sentence.heads[static_cast<size_t>(piece.word)];
-        if (head >= words_kept) head = -1;  // it was cut away
-        push(piece.id, first_word + piece.word, segment, head < 0 ? -1 : first_word + head);
-      }
-      special(Tokenizer::kSep, segment);
-      if (!sentence.pieces.empty()) first_word += sentence.pieces.back().word + 1;
-    }
-    if (sentences.size() == 1) segments.clear();
-    if (sentences.front().heads.empty()) heads.clear();
-  }
-
-  bool truncated = false;
-  std::vector<int32_t> ids, words, heads;
-  std::vector<uint8_t> segments;
-
- private:
-  /// Pieces of each sentence that fit: the longer one gives way.
-  std::vector<size_t> cut(const std::vector<Sentence>& sentences, int64_t max_length) {
-    std::vector<size_t> kept;
-    for (const Sentence& sentence : sentences) kept.push_back(sentence.pieces.size());
-    const size_t room = static_cast<size_t>(max_length) - 1 - sentences.size();
-    const size_t total = kept.front() + (kept.size() > 1 ? kept.back() : 0);
-    truncated = total > room;
-    if (!truncated) return kept;
-    if (kept.size() == 1) return {room};
-    // What remains of two lengths a, b when the longer always loses a token.
-    const size_t half = room / 2, a = kept[0], b = kept[1];
-    if (a <= half) return {a, room - a};
-    if (b <= half) return {room - b, b};
-    return {room - half, half};
-  }
-  void push(int32_t id, int32_t word, uint8_t segment, int32_t head) {
-    ids.push_back(id);
-    words.push_back(word);
-    segments.push_back(segment);
-    heads.push_back(head);
-  }
-  void special(int32_t id, uint8_t segment) { push(id, -1, segment, -1); }
-};
-
-Sentence tokenize(const Tokenizer& tokenizer, const std::string& text,
-                  const std::vector<TreeWord>& tree) {
-  Sentence sentence;
-  if (tree.empty()) {
-    sentence.pieces = tokenizer.encode(text);
-    return sentence;
-  }
-  std::vector<ByteSpan> spans;  // the words of a contraction share one span: kept once
-  std::vector<int32_t> word_of_span, span_of_word;
-  for (size_t w = 0; w < tree.size(); ++w) {
-    if (spans.empty() || !(spans.back() == tree[w].span)) {
-      spans.push_back(tree[w].span);
-      word_of_span.push_back(static_cast<int32_t>(w));
-    }
-    span_of_word.push_back(static_cast<int32_t>(spans.size()) - 1);
-  }
-  sentence.pieces = tokenizer.encode(text, spans);
-  for (size_t s = 0; s < spans.size(); ++s) {
-    // The head of a contraction is the first head outside of it, -1 if its words hold the root.
-    int32_t head = -1;
-    for (size_t w = static_cast<size_t>(word_of_span[s]);
-         w < tree.size() && span_of_word[w] == static_cast<int32_t>(s); ++w) {
-      const int32_t outer = tree[w].head < 0 ? -1 : span_of_word[static_cast<size_t>(tree[w].head)];
-      if (outer == static_cast<int32_t>(s)) continue;
-      head = outer;
-      break;
-    }
-    sentence.heads.push_back(head);
-  }
-  return sentence;
-}
-
 std::vector<std::string> wanted_columns(const PrepareOptions& options) {
   std::vector<std::string> wanted{options.text};
   if (!options.pair.empty()) wanted.push_back(options.pair);
@@ -193,13 +102,10 @@ PrepareReport prepare(const std::filesystem::path& input, const Tokenizer& token
 
   const auto take = [&](const Record& record) {
     const std::string where = fmt::format("{}:{}", input.string(), record.line);
-    std::vector<Sentence> sentences{tokenize(tokenizer, record.values[0], record.words)};
-    if (!options.pair.empty()) sentences.push_back(tokenize(tokenizer, record.values[1], {}));
-    for (const Sentence& sentence : sentences) {
-      if (sentence.pieces.empty()) throw DataError(where, "the text is empty");
-    }
+    std::vector<std::string> texts{record.values[0]};
+    if (!options.pair.empty()) texts.push_back(record.values[1]);
     const int32_t label = options.label.empty() ? -1 : labels.number(where, record.values.back());
-    const SampleBuilder sample(sentences, options.max_length);
+    const Sample sample = make_sample(where, tokenizer, texts, options.max_length, record.words);
     writer.add(sample.ids, sample.words, sample.segments, sample.heads, label);
     report.truncated += sample.truncated;
     report.unknown += std::count(sample.ids.begin(), sample.ids.end(), Tokenizer::kUnk);

@@ -1,0 +1,72 @@
+// filigree evaluate: a model on a dataset, under its own or another attention.
+#include "tasks/training/evaluate.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "tasks/training/model_file.h"
+#include "tools/filigree/command.h"
+#include "tools/filigree/options.h"
+
+namespace filigree {
+
+namespace {
+
+int run(std::span<const std::string> words) {
+  std::string path, data, pattern, layers, heads;
+  int64_t batch_tokens = 8192;
+  bool json = false;
+  Options cli("evaluate --model RUN --data FILE [--pattern P --layers L --heads H]",
+              "Loss, accuracy, F1, Matthews correlation and exact density on a dataset.");
+  cli.require("model", path, "folder of a run or a checkpoint, or a model file");
+  cli.require("data", data, "labelled dataset of `filigree prepare`");
+  cli.add("pattern", pattern, "evaluate under this attention instead of the model's");
+  cli.add("layers", layers, "layers of the pattern");
+  cli.add("heads", heads, "heads of the pattern");
+  cli.add("batch-tokens", batch_tokens, "tokens of a batch at most [8192]");
+  cli.flag("json", json, "print one JSON object");
+  if (!cli.parse(words)) return 0;
+  LoadedModel loaded = load_model(find_model(path));
+  ModelInfo& info = loaded.info;
+  if (cli.given("pattern")) info.pattern = pattern;
+  if (cli.given("layers")) info.layers = layers;
+  if (cli.given("heads")) info.heads = heads;
+  const TokenDataset dataset = TokenDataset::open(data);
+  if (dataset.info().tokenizer_hash != info.tokenizer_hash) {
+    throw DataError(data,
+                    fmt::format("made with tokenizer {}, but the model with {}",
+                                dataset.info().tokenizer_hash, info.tokenizer_hash),
+                    "prepare the data with the model's tokenizer (RUN/tokenizer.model)");
+  }
+  if (dataset.info().label_names != info.label_names) {
+    throw DataError(data, "its labels differ from the model's",
+                    fmt::format("prepare it with --labels {}", fmt::join(info.label_names, ",")));
+  }
+  const AttentionPlan plan = info.plan();
+  const Metrics m = evaluate(*loaded.model, plan, dataset, info.seed, batch_tokens);
+  if (json) {
+    fmt::print("{}\n", nlohmann::json{{"attention", plan.describe()},
+                                      {"samples", m.samples},
+                                      {"loss", m.loss},
+                                      {"accuracy", m.accuracy},
+                                      {"f1", m.f1},
+                                      {"matthews", m.matthews},
+                                      {"density", m.density}}
+                           .dump());
+    return 0;
+  }
+  fmt::print(
+      "attention  {}\nsamples    {}\nloss       {:.4f}\naccuracy   {:.4f}\nf1         {:.4f}\n"
+      "matthews   {:.4f}\ndensity    {:.2f}%\ntokens/s   {:.0f}\n",
+      plan.describe(), m.samples, m.loss, m.accuracy, m.f1, m.matthews, 100 * m.density,
+      static_cast<double>(m.tokens) / std::max(m.seconds, 1e-9));
+  return 0;
+}
+
+const RegisterCommand registered{{"evaluate", "a model's metrics on a dataset", run}};
+
+}  // namespace
+
+}  // namespace filigree

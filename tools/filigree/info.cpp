@@ -1,0 +1,59 @@
+// filigree info: build, devices, patterns; or what is in a file.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "attention/pattern.h"
+#include "core/device.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "core/safetensors.h"
+#include "tasks/dataset/dataset.h"
+#include "tools/filigree/build_info.h"
+#include "tools/filigree/command.h"
+#include "tools/filigree/options.h"
+
+namespace filigree {
+
+namespace {
+
+void describe_build() {
+  fmt::print(
+      "filigree   {}\ncompiler   {}\nBLAS       {}\nCUDA       {}\nthreads    {}\n\npatterns:\n",
+      kVersion, kCompiler, kBlas, kCuda, thread_count());
+  for (const PatternHelp& help : pattern_help()) {
+    fmt::print("  {:<32} {}\n", help.syntax, help.meaning);
+  }
+  fmt::print("  {:<32} {}\n", "a | b, a - b, a & b, (a)", "union, difference, intersection");
+}
+
+void describe_file(const std::string& path) {
+  const SafetensorsFile file(path);
+  file.verify_checksum();
+  int64_t numbers = 0;
+  for (const auto& [key, value] : file.metadata()) fmt::print("{:<16} {}\n", key, value);
+  for (const auto& [name, entry] : file.entries()) {
+    fmt::print("{:<60} {:<4} {}\n", name, entry.dtype, to_string(entry.shape));
+    numbers += entry.shape.numel();
+  }
+  fmt::print("{} arrays, {} numbers\n", file.entries().size(), numbers);
+}
+
+int run(std::span<const std::string> words) {
+  std::string path;
+  Options cli("info [--file FILE]",
+              "The build and its patterns, or what a safetensors file holds.");
+  cli.add("file", path, "dataset, model or checkpoint file");
+  if (!cli.parse(words)) return 0;
+  if (path.empty()) {
+    describe_build();
+  } else {
+    describe_file(path);
+  }
+  return 0;
+}
+
+const RegisterCommand registered{{"info", "the build, the patterns, what a file holds", run}};
+
+}  // namespace
+
+}  // namespace filigree

@@ -1,0 +1,60 @@
+// filigree train
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "tasks/training/stop_request.h"
+#include "tools/filigree/command.h"
+#include "tools/filigree/options.h"
+#include "tools/filigree/progress.h"
+
+namespace filigree {
+
+namespace {
+
+int run(std::span<const std::string> words) {
+  std::string out, file;
+  bool resume = false, quiet = false;
+  Options cli("train --out FOLDER --data.train FILE --data.dev FILE [--section.key VALUE ...]",
+              "Trains a classifier. --resume goes on with a run that was interrupted.");
+  cli.require("out", out, "folder of the run");
+  cli.add("config", file, "INI file with settings; the command line wins");
+  cli.flag("resume", resume, "go on from the newest whole checkpoint in the folder");
+  cli.flag("quiet", quiet, "print the result only");
+  cli.take_settings(train_config_help);
+  if (!cli.parse(words)) return 0;
+  const std::string stored = out + "/config.ini";
+  if (resume && file.empty()) {
+    if (!std::filesystem::exists(stored)) {
+      throw ConfigError("resume", fmt::format("{} holds no run", out),
+                        "check the folder, or start without --resume");
+    }
+    file = stored;
+  }
+  const TrainConfig config = parse_train_config(cli.settings(), file);
+  config.validate();
+  const StopRequest stop;
+  TrainObserver observer = print_progress(config.train.log_every);
+  if (quiet) observer.step = nullptr, observer.evaluated = nullptr, observer.note = nullptr;
+  if (!quiet) fmt::print(stderr, "{}\n", config.to_ini());
+  const TrainResult result = train(config, out, resume, observer);
+  if (result.stopped) {
+    fmt::print(
+        "stopped after step {} of {}, all saved; go on with: filigree train --out {} "
+        "--resume\n",
+        result.state.step, result.steps, out);
+    return 0;
+  }
+  fmt::print(
+      "{} {:.4f} at step {} (density {:.2f}%, {} steps, {}, {:.0f} tokens/s); model: "
+      "{}/best/model.safetensors\n",
+      config.train.metric, result.state.best_metric, result.state.best_step,
+      100 * result.last.density, result.state.step, human_seconds(result.state.seconds),
+      result.tokens_per_second, out);
+  return 0;
+}
+
+const RegisterCommand registered{{"train", "train a classifier on a tokenized dataset", run}};
+
+}  // namespace
+
+}  // namespace filigree
