@@ -4,10 +4,8 @@
 #include <cmath>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <omp.h>
 
 #include "core/error.h"
-#include "core/parallel.h"
 #include "nn/classifier.h"
 #include "tests/nn/small_model.h"
 
@@ -178,12 +176,13 @@ TEST(Initialise, MatricesAreNormalsCutAtTwoDeviations) {
 
 TEST(Initialise, DependsOnSeedAndPathAlone) {
   Encoder one(small_config()), two(small_config()), other(small_config());
-  set_thread_count(1);
-  initialise(one, 0.02, 1);
-  set_thread_count(3);
+  {
+    const Threads one_thread(1);
+    initialise(one, 0.02, 1);
+  }
+  const Threads three(3);
   initialise(other, 0.02, 2);
   initialise(two, 0.02, 1);
-  set_thread_count(omp_get_num_procs());
   expect_same_bits(one.state_dict(), two.state_dict());
   EXPECT_FALSE(same_bits(one.state_dict().at("embeddings.token.weight"),
                          other.state_dict().at("embeddings.token.weight")));

@@ -8,10 +8,24 @@
 #include <vector>
 
 #include "attention/placement.h"
+#include "core/parallel.h"
 #include "core/random.h"
 #include "nn/encoder.h"
 
 namespace filigree::testing_nn {
+
+/// While one lives, work runs on so many threads. One is by far the fastest for many tiny models:
+/// threads that wait for each other cost more than the work.
+class Threads {
+ public:
+  explicit Threads(int count) : before_(thread_count()) { set_thread_count(count); }
+  ~Threads() { set_thread_count(before_); }
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+ private:
+  int before_;
+};
 
 /// Two layers of width 8 without dropout.
 inline EncoderConfig small_config() {
