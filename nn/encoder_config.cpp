@@ -44,6 +44,10 @@ void EncoderConfig::validate() const {
           fmt::format("expected a divisor of the width {}, got {}", width, heads));
   require(ffn > 0, "ffn", "expected at least 1");
   require(max_positions >= 0, "positions", "expected 0 or more");
+  require(position_offset >= 0 && (max_positions == 0 || position_offset < max_positions),
+          "position_offset",
+          fmt::format("expected 0 or more and below the {} positions, got {}", max_positions,
+                      position_offset));
   require(segments >= 0, "segments", "expected 0 or more");
   require(relative_bias >= 0, "relative_bias", "expected 0 or more");
   require(dropout >= 0 && dropout < 1, "dropout", "expected a probability below 1");
@@ -100,7 +104,11 @@ EncoderConfig EncoderConfig::from_json(const std::string& text) {
   } catch (const nlohmann::json::exception& error) {
     throw CheckpointError("model configuration", error.what());
   }
-  config.validate();
+  try {
+    config.validate();
+  } catch (const ConfigError& error) {
+    throw CheckpointError("model configuration", error.what());
+  }
   return config;
 }
 

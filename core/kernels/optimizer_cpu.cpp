@@ -12,8 +12,9 @@ void adamw(const Tensor& gradient, AdamWStep step, Tensor& weight, Tensor& m, Te
     const T b1 = static_cast<T>(step.beta1), b2 = static_cast<T>(step.beta2);
     const T scale = static_cast<T>(step.gradient_scale), eps = static_cast<T>(step.eps);
     const auto t = static_cast<double>(step.t);
-    const T rate = static_cast<T>(step.learning_rate / (1 - std::pow(step.beta1, t)));
-    const T root = static_cast<T>(1 / std::sqrt(1 - std::pow(step.beta2, t)));
+    // Corrected for the betas that the moments decay by: in float 1 - 0.999 is 1.3e-5 off 0.001.
+    const T rate = static_cast<T>(step.learning_rate / (1 - std::pow(static_cast<double>(b1), t)));
+    const T root = static_cast<T>(1 / std::sqrt(1 - std::pow(static_cast<double>(b2), t)));
     const T shrink = static_cast<T>(step.learning_rate * step.weight_decay);
     parallel_ranges(weight.numel(), kElementGrain, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
