@@ -1,0 +1,91 @@
+#include "command_runner.h"
+
+#include <csignal>
+#include <cstdlib>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/file.h"
+
+namespace filigree::testing {
+
+namespace {
+
+pid_t start(const std::vector<std::string>& words, const std::string& output, int64_t size_limit) {
+  std::vector<char*> arguments{const_cast<char*>(FILIGREE_COMMAND)};
+  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  const pid_t process = fork();
+  if (process == 0) {
+    const int file = open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    dup2(file, STDOUT_FILENO);
+    dup2(file, STDERR_FILENO);
+    if (size_limit > 0) {
+      const rlimit limit{static_cast<rlim_t>(size_limit), static_cast<rlim_t>(size_limit)};
+      setrlimit(RLIMIT_FSIZE, &limit);
+      std::signal(SIGXFSZ, SIG_IGN);  // so that writes fail with an error, as on a full disk
+    }
+    execv(arguments[0], arguments.data());
+    _exit(127);
+  }
+  return process;
+}
+
+}  // namespace
+
+pid_t start_command(const std::vector<std::string>& words, const std::filesystem::path& output) {
+  return start(words, output.string(), 0);
+}
+
+int wait_for(pid_t process) {
+  int status = 0;
+  waitpid(process, &status, 0);
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+CommandResult run_command(const std::vector<std::string>& words, int64_t size_limit) {
+  const TemporaryFolder folder;
+  const std::string output = folder / "output";
+  CommandResult result;
+  result.status = wait_for(start(words, output, size_limit));
+  result.output = read_file(output);
+  return result;
+}
+
+TemporaryFolder::TemporaryFolder() {
+  std::string name = (std::filesystem::temp_directory_path() / "filigree-test-XXXXXX").string();
+  if (mkdtemp(name.data()) == nullptr) std::abort();
+  path_ = name;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+const TemporaryFolder& local_data() {
+  static const TemporaryFolder folder;
+  static const bool made = [] {
+    const auto expect_success = [](const std::vector<std::string>& words) {
+      const CommandResult result = run_command(words);
+      EXPECT_EQ(result.status, 0) << result.output;
+    };
+    expect_success({"generate", "--labelling", "local", "--out", folder.path().string(), "--train",
+                    "400", "--dev", "100"});
+    expect_success({"tokenizer", "train", "--kind", "word", "--input", folder / "local.train.tsv",
+                    "--out", folder / "tok"});
+    for (const std::string split : {"train", "dev"}) {
+      expect_success({"prepare", "--input", folder / ("local." + split + ".conllu"), "--text",
+                      "text", "--tokenizer", folder / "tok", "--out", folder / split,
+                      "--max-length", "32"});
+    }
+    return true;
+  }();
+  (void)made;
+  return folder;
+}
+
+}  // namespace filigree::testing

@@ -1,0 +1,38 @@
+// Runs the `filigree` command as a user would, and keeps what it said.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace filigree::testing {
+
+struct CommandResult {
+  int status = -1;     ///< exit status; 128 + number if a signal ended it
+  std::string output;  ///< standard and error output together
+};
+
+/// Starts `filigree WORDS`; output goes to the file.
+pid_t start_command(const std::vector<std::string>& words, const std::filesystem::path& output);
+/// Waits for it; exit status as above.
+int wait_for(pid_t process);
+/// Runs it to its end. `size_limit`: no file may grow beyond so many bytes (a full disk); 0: none.
+CommandResult run_command(const std::vector<std::string>& words, int64_t size_limit = 0);
+
+/// An empty folder that lasts as long as the object.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// Folder with local.{train,dev}.tsv, a tokenizer "tok" and datasets "train", "dev": made once.
+const TemporaryFolder& local_data();
+
+}  // namespace filigree::testing
