@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "autograd/function.h"
 #include "autograd/ops/activation.h"
 #include "core/error.h"
 
@@ -25,7 +26,12 @@ SequenceClassifier::SequenceClassifier(const EncoderConfig& config, int64_t clas
 Variable SequenceClassifier::forward(const TokenBatch& batch, const LayerGraphs& graphs,
                                      const ForwardContext& context) const {
   const Variable hidden = encoder_.forward(batch, graphs, context);
-  const Variable pooled = tanh(pooler_.forward(segment_pool(hidden, batch.offsets, pool_)));
+  Variable pooled;
+  {
+    const ModuleScope scope("pooler");
+    pooled = tanh(pooler_.forward(segment_pool(hidden, batch.offsets, pool_)));
+  }
+  const ModuleScope scope("classifier");
   return classifier_.forward(apply_dropout(pooled, encoder_.config().dropout, context, "head"));
 }
 

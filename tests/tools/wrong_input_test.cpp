@@ -1,0 +1,213 @@
+// Wrong input: a clear error with file and line, exit status 1 or 2, nothing lost.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "command_runner.h"
+#include "core/file.h"
+
+namespace filigree::testing {
+
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+/// `prepare` of a file with this text; the columns are sentence and label.
+CommandResult prepare_text(const std::string& text, const TemporaryFolder& folder,
+                           std::vector<std::string> more = {}) {
+  write_file(folder / "in.tsv", text);
+  std::vector<std::string> words{
+      "prepare", "--input",     folder / "in.tsv", "--tokenizer", local_data() / "tok",
+      "--out",   folder / "out"};
+  words.insert(words.end(), more.begin(), more.end());
+  return run_command(words);
+}
+
+std::vector<std::string> short_run(const std::string& out) {
+  const TemporaryFolder& data = local_data();
+  return {"train",        "--out",           out,          "--data.train",
+          data / "train", "--data.dev",      data / "dev", "--model.width",
+          "32",           "--train.steps",   "4",          "--train.batch_tokens",
+          "256",          "--train.threads", "1"};
+}
+
+}  // namespace
+
+TEST(WrongInput, UnknownCommandOptionAndSettingNameTheNearest) {
+  CommandResult result = run_command({"trian"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("did you mean \"train\"?"));
+  result = run_command({"prepare", "--inputt", "x"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("did you mean \"--input\"?"));
+  result = run_command({"train", "--out", "x", "--model.layer", "2"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("did you mean \"model.layers\"?"));
+  result = run_command({"train", "--out", "x", "--model.layers", "two"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("model.layers"));
+}
+
+TEST(WrongInput, UnknownKeyInAFileNamesTheNearest) {
+  const TemporaryFolder folder;
+  write_file(folder / "c.ini", "[train]\nlearning = 3\nstep = 4\n");
+  const CommandResult result =
+      run_command({"train", "--out", folder / "run", "--config", folder / "c.ini"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("unknown setting \"train.learning\""));
+}
+
+TEST(WrongInput, WrongPatternPointsAtTheCharacter) {
+  const TemporaryFolder folder;
+  std::vector<std::string> words = short_run(folder / "run");
+  words.insert(words.end(), {"--attention.pattern", "neighbor:8|global:cls"});
+  const CommandResult result = run_command(words);
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("neighbour"));
+  EXPECT_FALSE(fs::exists(fs::path(folder / "run") / "config.ini"));
+}
+
+TEST(WrongInput, MissingColumn) {
+  const TemporaryFolder folder;
+  const CommandResult result = prepare_text("sentense\tlabel\nthe old mill\tfit\n", folder);
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("did you mean \"sentense\"?"));
+  EXPECT_FALSE(fs::exists(folder / "out"));
+}
+
+TEST(WrongInput, WrongLabel) {
+  const TemporaryFolder folder;
+  const CommandResult result = prepare_text("sentence\tlabel\nthe mill\tfit\nthe inn\tfitt\n",
+                                            folder, {"--labels", "fit,misfit"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("in.tsv:3"));
+  EXPECT_THAT(result.output, HasSubstr("fit, misfit"));
+}
+
+TEST(WrongInput, WrongNumberOfColumns) {
+  const TemporaryFolder folder;
+  const std::string text = "sentence\tlabel\nthe mill\tfit\textra\nthe inn\tmisfit\n";
+  CommandResult result = prepare_text(text, folder);
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("in.tsv:2"));
+  EXPECT_THAT(result.output, HasSubstr("expected 2 columns, got 3"));
+  result = prepare_text(text, folder, {"--skip-bad-lines", "1"});
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("1 lines skipped"));
+}
+
+TEST(WrongInput, EmptyFileAndHeaderOnly) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(prepare_text("", folder).output, HasSubstr("the file is empty"));
+  const CommandResult result = prepare_text("sentence\tlabel\n", folder);
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("no sample"));
+}
+
+TEST(WrongInput, NotUtf8) {
+  const TemporaryFolder folder;
+  const CommandResult result =
+      prepare_text("sentence\tlabel\nthe mill\tfit\nthe \xff mill\tfit\n", folder);
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("in.tsv:3"));
+  EXPECT_THAT(result.output, HasSubstr("0xff"));
+}
+
+TEST(WrongInput, ALineOfAMillionCharacters) {
+  const TemporaryFolder folder;
+  std::string words;
+  while (words.size() < 1'000'000) words += "mill ";
+  CommandResult result =
+      prepare_text("sentence\tlabel\n" + words + "\tfit\nthe inn\tmisfit\n", folder);
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("1 truncated"));
+  result =
+      prepare_text("sentence\tlabel\n" + words + "\tfit\n", folder, {"--max-line-bytes", "1000"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("in.tsv:2"));
+}
+
+TEST(WrongInput, TruncatedAndForeignFiles) {
+  const TemporaryFolder folder;
+  const std::string whole = read_file(local_data() / "train");
+  write_file(folder / "cut", std::string_view(whole).substr(0, whole.size() / 2));
+  std::vector<std::string> words = short_run(folder / "run");
+  words[4] = folder / "cut";
+  CommandResult result = run_command(words);
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("cut"));
+  words[4] = local_data() / "tok";  // text, not safetensors
+  result = run_command(words);
+  EXPECT_EQ(result.status, 1);
+  std::string changed = whole;
+  changed[changed.size() - 5] ^= 1;
+  write_file(folder / "changed", changed);
+  words[4] = folder / "changed";
+  result = run_command(words);
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("checksum"));
+  result =
+      run_command({"evaluate", "--model", local_data() / "train", "--data", local_data() / "dev"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("no model of Filigree"));
+}
+
+TEST(WrongInput, AnotherTokenizer) {
+  const TemporaryFolder folder;
+  const CommandResult other =
+      run_command({"tokenizer", "train", "--kind", "word", "--vocabulary", "20", "--input",
+                   local_data() / "local.train.tsv", "--out", folder / "tok"});
+  ASSERT_EQ(other.status, 0) << other.output;
+  std::vector<std::string> words = short_run(folder / "run");
+  words.insert(words.end(), {"--data.tokenizer", folder / "tok"});
+  CommandResult result = run_command(words);
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("expected the tokenizer"));
+  ASSERT_EQ(run_command(short_run(folder / "good")).status, 0);
+  result = run_command(
+      {"predict", "--model", folder / "good", "--tokenizer", folder / "tok", "--text", "the mill"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("expected the tokenizer"));
+}
+
+TEST(WrongInput, NoSpaceLeft) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> words = short_run(folder / "run");
+  CommandResult result = run_command(words, 20'000);  // the model is larger
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("File too large"));
+  EXPECT_FALSE(fs::exists(fs::path(folder / "run") / "best" / "model.safetensors"));
+
+  const CommandResult prepared =
+      run_command({"prepare", "--input", local_data() / "local.train.tsv", "--tokenizer",
+                   local_data() / "tok", "--out", folder / "out"},
+                  5'000);
+  EXPECT_EQ(prepared.status, 1);
+  EXPECT_TRUE(fs::is_empty(folder.path()) || !fs::exists(folder / "out"));
+}
+
+TEST(WrongInput, AFolderThatHoldsARunIsKept) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run_command(short_run(folder / "run")).status, 0);
+  const std::string before = read_file(fs::path(folder / "run") / "best" / "model.safetensors");
+  const CommandResult result = run_command(short_run(folder / "run"));
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("--resume"));
+  EXPECT_EQ(read_file(fs::path(folder / "run") / "best" / "model.safetensors"), before);
+}
+
+TEST(WrongInput, NanStopsWithTheOpOrIsSkipped) {
+  const TemporaryFolder folder;
+  std::vector<std::string> words = short_run(folder / "run");
+  words.insert(words.end(), {"--train.lr", "1e3", "--train.clip", "0", "--model.init_std", "1e30"});
+  CommandResult result = run_command(words);
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("in pooler"));  // the module's path
+  words[2] = folder / "skipped";
+  words.insert(words.end(), {"--train.nan", "skip"});
+  result = run_command(words);
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("skipped"));
+}
+
+}  // namespace filigree::testing
