@@ -41,7 +41,7 @@ struct Sampler::Plan {
   void check(std::span<const int64_t> lengths) const;
   void make_buckets(std::span<const int64_t> lengths);
   void make_batches(std::span<const int64_t> lengths);
-  void divide_largest();
+  void fit_world();
   void enter(int64_t wanted) const;
 };
 
@@ -97,15 +97,22 @@ void Sampler::Plan::make_batches(std::span<const int64_t> lengths) {
   starts.push_back(order.size());
 }
 
-void Sampler::Plan::divide_largest() {
+void Sampler::Plan::fit_world() {
   const auto world = static_cast<size_t>(options.world_size);
+  const auto size = [&](size_t b) { return starts[b + 1] - starts[b]; };
   while ((starts.size() - 1) % world != 0) {
     size_t largest = 0;
     for (size_t b = 1; b + 1 < starts.size(); ++b) {
-      if (starts[b + 1] - starts[b] > starts[largest + 1] - starts[largest]) largest = b;
+      if (size(b) > size(largest)) largest = b;
     }
-    const size_t middle = starts[largest] + (starts[largest + 1] - starts[largest]) / 2;
+    if (size(largest) == 1) break;
+    const size_t middle = starts[largest] + size(largest) / 2;
     starts.insert(starts.begin() + static_cast<std::ptrdiff_t>(largest) + 1, middle);
+  }
+  // Every batch is one sample, and there are some too many: the first pairs, the shortest ones.
+  const size_t surplus = (starts.size() - 1) % world;
+  for (size_t i = 0; i < surplus; ++i) {
+    starts.erase(starts.begin() + 1 + static_cast<std::ptrdiff_t>(i));
   }
 }
 
@@ -131,7 +138,7 @@ Sampler::Sampler(std::span<const int64_t> lengths, const SamplerOptions& options
   plan->check(lengths);
   plan->make_buckets(lengths);
   plan->make_batches(lengths);
-  plan->divide_largest();
+  plan->fit_world();
   plan_ = std::move(plan);
 }
 

@@ -27,7 +27,8 @@ struct SamplerOptions {
 /// put into buckets whose lengths differ by at most an eighth, shuffled within their bucket and
 /// packed in the order of the buckets, each counted with its bucket's greatest length (so that the
 /// division into batches is the same in every epoch); then the batches are shuffled. To make the
-/// number of batches a multiple of the world size the largest batches are divided.
+/// number of batches a multiple of the world size the largest batches are divided; where each holds
+/// one sample only, as few as need be are paired, beyond the budget if it must be.
 class Sampler {
  public:
   /// `lengths`: tokens of every sample. Throws ConfigError for settings that make no sense,

@@ -1,0 +1,169 @@
+// Tokenized datasets: what goes in comes out, and what is damaged is refused.
+#include "tasks/dataset/dataset.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/safetensors.h"
+#include "tasks/dataset/batch.h"
+#include "tasks/dataset/prepare.h"
+#include "temporary_folder.h"
+
+namespace filigree {
+
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+DatasetInfo info_of(int64_t vocabulary) {
+  DatasetInfo info;
+  info.vocabulary = vocabulary;
+  info.tokenizer_hash = "0123456789abcdef";
+  info.label_names = {"a", "b"};
+  info.max_length = 8;
+  return info;
+}
+
+/// Two samples, with everything that a sample may have.
+void write_small(const std::filesystem::path& path, int64_t vocabulary) {
+  DatasetWriter writer(info_of(vocabulary));
+  const auto last = static_cast<int32_t>(vocabulary - 1);
+  writer.add(std::vector<int32_t>{2, last, 3}, std::vector<int32_t>{-1, 0, -1},
+             std::vector<uint8_t>{0, 0, 0}, std::vector<int32_t>{-1, -1, -1}, 1);
+  writer.add(std::vector<int32_t>{2, 5, 3, 6, 3}, std::vector<int32_t>{-1, 0, -1, 1, -1},
+             std::vector<uint8_t>{0, 0, 0, 1, 1}, std::vector<int32_t>{-1, 1, -1, -1, -1}, 0);
+  writer.save(path);
+}
+
+std::string error_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+Tokenizer small_tokenizer() {
+  TokenizerOptions options;
+  options.kind = TokenizerKind::word;
+  return Tokenizer::train(options, std::vector<std::string>{"a b c d e f g h do n't not"});
+}
+
+}  // namespace
+
+TEST(Dataset, RoundTripOfNarrowAndWideIds) {
+  for (const int64_t vocabulary : {65536, 65537}) {
+    const TemporaryFolder folder;
+    write_small(folder.path() / "d", vocabulary);
+    const SafetensorsFile file(folder.path() / "d");
+    EXPECT_EQ(file.entry("ids").dtype, vocabulary == 65536 ? "U16" : "U32");
+    const TokenDataset dataset = TokenDataset::open(folder.path() / "d");
+    EXPECT_EQ(dataset.size(), 2);
+    EXPECT_EQ(dataset.tokens(), 8);
+    EXPECT_EQ(dataset.longest(), 5);
+    EXPECT_EQ(dataset.label(0), 1);
+    std::vector<int32_t> ids(3);
+    dataset.copy_ids(0, ids.data());
+    EXPECT_THAT(ids, ElementsAre(2, vocabulary - 1, 3));
+    EXPECT_THAT(dataset.segments(1), ElementsAre(0, 0, 0, 1, 1));
+    EXPECT_THAT(dataset.heads(1), ElementsAre(-1, 1, -1, -1, -1));
+    EXPECT_THAT(dataset.words(1), ElementsAre(-1, 0, -1, 1, -1));
+  }
+}
+
+TEST(Dataset, RefusesEveryDamage) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "d";
+  write_small(path, 100);
+  const std::string whole = read_file(path);
+  for (size_t cut = 0; cut < whole.size(); cut += 7) {
+    write_file(path, std::string_view(whole).substr(0, cut));
+    EXPECT_NE(error_of([&] { TokenDataset::open(path); }), "no error") << "cut to " << cut;
+  }
+  for (size_t at = 0; at < whole.size(); at += 5) {
+    std::string changed = whole;
+    changed[at] = static_cast<char>(changed[at] ^ 0x20);
+    write_file(path, changed);
+    const std::string error = error_of([&] { TokenDataset::open(path); });
+    // A change of case in a name or of a description can leave a file that is still sound.
+    if (at >= whole.size() - 8 * sizeof(int32_t)) {
+      EXPECT_NE(error, "no error") << at;
+    }
+  }
+}
+
+TEST(Dataset, WriterChecksEverySample) {
+  DatasetWriter writer(info_of(10));
+  const auto add = [&](std::vector<int32_t> ids, std::vector<int32_t> words, int32_t label) {
+    return error_of([&] { writer.add(ids, words, {}, {}, label); });
+  };
+  EXPECT_THAT(add({}, {}, 0), HasSubstr("no tokens"));
+  EXPECT_THAT(add({2, 10}, {-1, 0}, 0), HasSubstr("expected an id from 0 to 9, got 10"));
+  EXPECT_THAT(add({2}, {-1, 0}, 0), HasSubstr("as many words"));
+  EXPECT_EQ(add({2, 3}, {-1, -1}, 0), "no error");
+  EXPECT_THAT(add({2, 3}, {-1, -1}, -1), HasSubstr("for all samples or for none"));
+  EXPECT_EQ(writer.size(), 1);
+}
+
+TEST(Prepare, CutsTheLongerOfAPairAndKeepsSegments) {
+  const TemporaryFolder folder;
+  write_file(folder.path() / "in.tsv", "x\ty\tz\na b c d e\tf g\tyes\na\tb\tno\n");
+  PrepareOptions options;
+  options.text = "x";
+  options.pair = "y";
+  options.label = "z";
+  options.max_length = 8;
+  const Tokenizer tokenizer = small_tokenizer();
+  const PrepareReport report =
+      prepare(folder.path() / "in.tsv", tokenizer, options, folder.path() / "out");
+  EXPECT_EQ(report.truncated, 1);
+  EXPECT_THAT(report.labels, ElementsAre("no", "yes"));
+  const TokenDataset dataset = TokenDataset::open(folder.path() / "out");
+  EXPECT_EQ(dataset.length(0), 8);  // [CLS] a b c [SEP] f g [SEP]
+  EXPECT_THAT(dataset.segments(0), ElementsAre(0, 0, 0, 0, 0, 1, 1, 1));
+  EXPECT_EQ(dataset.label(0), 1);
+}
+
+TEST(Prepare, TreesGiveHeadsOfWordsAndContractionsCountOnce) {
+  const TemporaryFolder folder;
+  write_file(folder.path() / "in.conllu",
+             "# text = a don't b\n# label = x\n"
+             "1\ta\ta\tNOUN\t_\t_\t2\tnsubj\t_\t_\n"
+             "2-3\tdon't\t_\t_\t_\t_\t_\t_\t_\t_\n"
+             "2\tdo\tdo\tAUX\t_\t_\t0\troot\t_\t_\n"
+             "3\tn't\tnot\tPART\t_\t_\t2\tadvmod\t_\t_\n"
+             "4\tb\tb\tNOUN\t_\t_\t2\tobj\t_\t_\n\n");
+  PrepareOptions options;
+  options.text = "text";
+  const PrepareReport report =
+      prepare(folder.path() / "in.conllu", small_tokenizer(), options, folder.path() / "out");
+  EXPECT_EQ(report.samples, 1);
+  const TokenDataset dataset = TokenDataset::open(folder.path() / "out");
+  EXPECT_THAT(dataset.words(0), ElementsAre(-1, 0, 1, 2, -1));
+  EXPECT_THAT(dataset.heads(0), ElementsAre(-1, 1, -1, 1, -1));
+}
+
+TEST(Prefetcher, GivesTheSamplersBatchesInOrder) {
+  const TemporaryFolder folder;
+  write_small(folder.path() / "d", 100);
+  const TokenDataset dataset = TokenDataset::open(folder.path() / "d");
+  SamplerOptions options;
+  options.token_budget = 5;
+  const Sampler sampler(dataset, options);
+  Prefetcher batches(dataset, sampler, 3, 9, 2);
+  for (int64_t cursor = 3; cursor < 9; ++cursor) {
+    const auto batch = batches.next();
+    ASSERT_TRUE(batch);
+    EXPECT_EQ(batch->cursor, cursor);
+    EXPECT_EQ(batch->samples, sampler.batch(cursor));
+    EXPECT_EQ(batch->special.at(0), 1);
+    EXPECT_EQ(batch->positions.at(1), 1);
+  }
+  EXPECT_FALSE(batches.next());
+}
+
+}  // namespace filigree
