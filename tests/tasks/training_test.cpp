@@ -1,0 +1,255 @@
+// Training: memory, accumulation, early stopping, the best model, studies.
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "core/allocator.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "tasks/dataset/prepare.h"
+#include "tasks/language/language.h"
+#include "tasks/study/study.h"
+#include "tasks/training/evaluate.h"
+#include "tasks/training/trainer.h"
+#include "temporary_folder.h"
+
+namespace filigree {
+
+namespace {
+
+using ::testing::HasSubstr;
+
+/// Datasets of the labelling "global", made once.
+const TemporaryFolder& data() {
+  static const TemporaryFolder folder;
+  static const bool made = [] {
+    LanguageOptions options;
+    options.labelling = Labelling::global;
+    options.train = 1000;
+    options.dev = 200;
+    write_language(options, folder.path());
+    TokenizerOptions words;
+    words.kind = TokenizerKind::word;
+    const Tokenizer tokenizer = Tokenizer::train(words, language_vocabulary());
+    for (const std::string split : {"train", "dev"}) {
+      prepare(folder.path() / ("global." + split + ".tsv"), tokenizer, {}, folder.path() / split);
+    }
+    return true;
+  }();
+  (void)made;
+  return folder;
+}
+
+TrainConfig small_config() {
+  TrainConfig config;
+  config.data.train = data().path() / "train";
+  config.data.dev = data().path() / "dev";
+  config.model.width = 32;
+  config.model.max_positions = 512;
+  config.train.batch_tokens = 512;
+  config.train.steps = 20;
+  return config;
+}
+
+int64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  int64_t total = 0, resident = 0;
+  file >> total >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+std::string weights_of(const std::filesystem::path& run, int64_t step) {
+  return read_file(run / "checkpoints" / ("step-0000000" + std::to_string(step)) /
+                   "model.safetensors");
+}
+
+}  // namespace
+
+TEST(Training, MemoryIsFlatFromTheSecondStepOn) {
+  // 1,000 sentences of one length, 20 a batch: every step asks for the same sizes.
+  const TemporaryFolder folder;
+  LanguageOptions options;
+  options.labelling = Labelling::syntactic;
+  options.train = 1000;
+  options.dev = 20;
+  write_language(options, folder.path());
+  TokenizerOptions words;
+  words.kind = TokenizerKind::word;
+  const Tokenizer tokenizer = Tokenizer::train(words, language_vocabulary());
+  for (const std::string split : {"train", "dev"}) {
+    prepare(folder.path() / ("syntactic." + split + ".tsv"), tokenizer, {}, folder.path() / split);
+  }
+  TrainConfig config = small_config();
+  config.data.train = folder.path() / "train";
+  config.data.dev = folder.path() / "dev";
+  config.attention.pattern = "neighbour:2|global:cls";
+  config.train.batch_tokens = 4096;
+  config.train.max_sequences = 20;
+  config.train.steps = 201;
+  config.train.evaluate_every = 1000;
+  MemoryStats second;
+  int64_t resident = 0;
+  TrainObserver observer;
+  observer.step = [&](const Progress& progress) {
+    if (progress.step == 2) {
+      second = memory_stats();
+      resident = resident_bytes();
+    }
+    if (progress.step != 200) return;
+    // The batches that wait in the prefetch thread may be one more or less: some kilobytes.
+    constexpr int64_t kWaiting = 64 << 10;
+    const MemoryStats last = memory_stats();
+    EXPECT_GT(last.requests, second.requests + 198 * 50);
+    EXPECT_LE(last.peak, second.peak + kWaiting);
+    EXPECT_LE(last.in_use + last.cached, second.in_use + second.cached + kWaiting);
+    EXPECT_LE(resident_bytes(), resident + (int64_t{1} << 20));
+  };
+  train(config, folder.path() / "run", false, observer);
+}
+
+TEST(Training, NBatchesAStepEqualOneBatchOfTheirSize) {
+  // The same three samples in every step, in one batch or in three; the order of summation apart,
+  // the weights are the same (float64, without dropout).
+  const TemporaryFolder folder;
+  const TokenDataset all = TokenDataset::open(data().path() / "train");
+  DatasetWriter few(all.info());
+  for (int64_t i = 0; i < 3; ++i) {
+    std::vector<int32_t> ids(static_cast<size_t>(all.length(i)));
+    all.copy_ids(i, ids.data());
+    few.add(ids, all.words(i), {}, {}, all.label(i));
+  }
+  few.save(folder.path() / "few");
+  TrainConfig config = small_config();
+  config.data.train = folder.path() / "few";
+  config.model.precision = "f64";
+  config.model.dropout = config.model.attention_dropout = 0;
+  config.train.optimizer = "sgd";
+  config.train.steps = 4;
+  config.train.lr = 0.1;
+  StateDict states[2];
+  for (const bool divided : {false, true}) {
+    config.train.max_sequences = divided ? 1 : 0;
+    config.train.accumulate = divided ? 3 : 1;
+    const auto run = folder.path() / (divided ? "divided" : "whole");
+    const TrainResult result = train(config, run, false);
+    EXPECT_EQ(result.state.cursor, divided ? 12 : 4);
+    states[divided] =
+        load_model(run / "checkpoints" / "step-00000004" / "model.safetensors").model->state_dict();
+  }
+  for (const auto& [name, tensor] : states[0]) {
+    for (int64_t i = 0; i < tensor.numel(); ++i) {
+      EXPECT_NEAR(tensor.at(i), states[1].at(name).at(i), 1e-12) << name;
+    }
+  }
+}
+
+TEST(Training, KeepsTheBestAndStopsWithoutGain) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.train.lr = 0;  // nothing is ever gained
+  config.train.evaluate_every = 3;
+  config.train.patience = 2;
+  const TrainResult result = train(config, folder.path() / "run", false);
+  EXPECT_EQ(result.state.step, 6);
+  EXPECT_EQ(result.state.best_step, 0);
+  EXPECT_FALSE(result.stopped);
+  const LoadedModel best = load_model(find_model(folder.path() / "run"));
+  const Metrics again =
+      evaluate(*best.model, best.info.plan(), TokenDataset::open(config.data.dev), best.info.seed);
+  EXPECT_EQ(again.accuracy, result.state.best_metric);
+}
+
+TEST(Training, SameSettingsGiveTheSameBitsAndAnotherSeedDoesNot) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.train.steps = 5;
+  train(config, folder.path() / "a", false);
+  train(config, folder.path() / "b", false);
+  config.train.seed = 2;
+  train(config, folder.path() / "c", false);
+  EXPECT_EQ(weights_of(folder.path() / "a", 5), weights_of(folder.path() / "b", 5));
+  EXPECT_NE(weights_of(folder.path() / "a", 5), weights_of(folder.path() / "c", 5));
+}
+
+TEST(Training, LearnsWhatItsAttentionCanSee) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.attention.pattern = needed_connection(Labelling::global).with;
+  config.model.positions = "none";
+  config.model.norm = "pre";
+  config.model.init_std = 0.1;
+  config.model.dropout = config.model.attention_dropout = 0;
+  config.train.lr = 3e-3;
+  config.train.steps = 0;
+  config.train.epochs = 6;
+  EXPECT_GT(train(config, folder.path() / "with", false).state.best_metric, 0.95);
+  config.attention.pattern = needed_connection(Labelling::global).without;
+  EXPECT_EQ(train(config, folder.path() / "without", false).state.best_metric, 0.5);
+}
+
+TEST(Study, ADenseRunIsMadeOnceAndWhatIsDoneIsKept) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.train.steps = 2;
+  StudyGrid grid;
+  grid.patterns = {"dense", "neighbour:1|global:cls"};
+  grid.placements = {"all", "last:1"};
+  grid.seeds = {1, 2};
+  EXPECT_EQ(grid.runs(config).size(), 6u);
+  int trained = 0;
+  StudyObserver observer;
+  observer.begin = [&](size_t, size_t, const TrainConfig&, bool done) { trained += done ? 0 : 1; };
+  const auto first = run_study(config, grid, folder.path() / "study", observer);
+  const auto second = run_study(config, grid, folder.path() / "study", observer);
+  EXPECT_EQ(trained, 6);
+  ASSERT_EQ(second.size(), 6u);
+  const std::vector<StudyRow> rows = summarise(second);
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows[0].density, 1);
+  EXPECT_LT(rows[1].density, rows[2].density);
+  EXPECT_NEAR(rows[2].density, (1 + rows[1].density) / 2, 1e-12);
+  EXPECT_THAT(to_csv(rows, "accuracy"), HasSubstr("\"neighbour:1|global:cls\",\"last:1\","));
+}
+
+TEST(Study, ChecksEveryPatternBeforeTheFirstRun) {
+  const TemporaryFolder folder;
+  StudyGrid grid;
+  grid.patterns = {"dense", "neighbor:1"};
+  EXPECT_THROW(run_study(small_config(), grid, folder.path() / "study"), ConfigError);
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "study"));
+}
+
+TEST(Study, MeanSpreadAndMedian) {
+  std::vector<RunRecord> runs(3);
+  const double values[] = {0.7, 0.8, 0.9}, speeds[] = {100, 400, 200};
+  for (size_t i = 0; i < 3; ++i) {
+    runs[i].value = values[i];
+    runs[i].tokens_per_second = speeds[i];
+  }
+  const StudyRow row = summarise(runs).front();
+  EXPECT_NEAR(row.mean, 0.8, 1e-12);
+  EXPECT_NEAR(row.deviation, 0.1, 1e-12);
+  EXPECT_EQ(row.tokens_per_second, 200);
+}
+
+TEST(Metrics, ReferenceValues) {
+  // Wikipedia's example of the phi coefficient: 8 cats, 4 dogs; tp 6, fn 2, fp 1, tn 3.
+  ConfusionMatrix m(2);
+  for (int i = 0; i < 6; ++i) m.add(1, 1);
+  for (int i = 0; i < 2; ++i) m.add(1, 0);
+  m.add(0, 1);
+  for (int i = 0; i < 3; ++i) m.add(0, 0);
+  EXPECT_NEAR(m.accuracy(), 0.75, 1e-12);
+  EXPECT_NEAR(m.f1(), 0.8, 1e-12);
+  EXPECT_NEAR(m.matthews(), 0.478, 5e-4);
+  // scikit-learn 1.3: y_true = 0 1 2 0 1 2, y_pred = 0 2 1 0 0 1.
+  ConfusionMatrix three(3);
+  const int truth[] = {0, 1, 2, 0, 1, 2}, predicted[] = {0, 2, 1, 0, 0, 1};
+  for (int i = 0; i < 6; ++i) three.add(truth[i], predicted[i]);
+  EXPECT_NEAR(three.accuracy(), 2.0 / 6, 1e-12);
+  EXPECT_NEAR(three.f1(), 0.26666666666666666, 1e-12);
+  EXPECT_EQ(ConfusionMatrix(2).matthews(), 0);
+}
+
+}  // namespace filigree
