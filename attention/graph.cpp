@@ -14,6 +14,55 @@ std::span<const int32_t> i32(const Tensor& tensor) { return tensor.span<int32_t>
 
 [[noreturn]] void throw_graph(std::string_view fault) { throw DataError("attention graph", fault); }
 
+/// Part k of a list of lists; empty if there is no list.
+std::span<const int32_t> part_of(const Tensor& bounds, const Tensor& columns, size_t k) {
+  if (!columns.defined()) return {};
+  const auto bound = i64(bounds);
+  return i32(columns).subspan(static_cast<size_t>(bound[k]),
+                              static_cast<size_t>(bound[k + 1] - bound[k]));
+}
+
+/// The bounds of the parts of `columns` ascend from 0 to their number.
+void check_bounds(const Tensor& bounds, const Tensor& columns, const Shape& shape,
+                  std::string_view name) {
+  if (!columns.defined()) return;
+  if (!bounds.defined()) throw_graph(fmt::format("{} columns have no {} offsets", name, name));
+  expect_shape("attention graph", fmt::format("{}_offsets", name), shape, bounds.shape());
+  const auto bound = i64(bounds);
+  if (bound[0] != 0 || bound.back() != columns.numel() ||
+      !std::is_sorted(bound.begin(), bound.end())) {
+    throw_graph(fmt::format("{} offsets do not ascend from 0 to the number of columns", name));
+  }
+}
+
+template <class Owner>
+void check_ascending(std::span<const int32_t> columns, Run sequence, Owner owner) {
+  for (size_t e = 0; e < columns.size(); ++e) {
+    if (columns[e] < sequence.lo || columns[e] >= sequence.hi ||
+        (e > 0 && columns[e] <= columns[e - 1])) {
+      throw_graph(fmt::format("column {} of the {} leaves its sequence or does not ascend",
+                              columns[e], owner()));
+    }
+  }
+}
+
+/// Row i's interval and extra columns are in its sequence, and no column counts twice.
+void check_row(const HeadGraph& group, size_t i, Run sequence, std::span<const int32_t> globals) {
+  const int32_t lo = i32(group.lo)[i], hi = i32(group.hi)[i];
+  if (lo < hi && (lo < sequence.lo || hi > sequence.hi)) {
+    throw_graph(fmt::format("the interval of row {} leaves its sequence", i));
+  }
+  const auto columns = part_of(group.row_offsets, group.columns, i);
+  check_ascending(columns, sequence, [i] { return fmt::format("extras of row {}", i); });
+  auto global = globals.begin();
+  for (const int32_t column : columns) {
+    global = std::lower_bound(global, globals.end(), column);
+    if ((column >= lo && column < hi) || (global != globals.end() && *global == column)) {
+      throw_graph(fmt::format("extra column {} of row {} is in its interval or global", column, i));
+    }
+  }
+}
+
 /// Collects the rows of one group and splits every row into interval, globals and extra columns.
 class GroupBuilder {
  public:
@@ -71,12 +120,18 @@ class GroupBuilder {
 
   void add_row(int64_t i, const Runs& runs) {
     subtract(runs, common_, scratch_);
+    // A run that is global through and through would be stored twice: what counts is the rest.
     Run longest{0, 0};
+    int64_t most = 0;
+    auto part = scratch_.begin();
     for (const Run& run : runs) {
-      if (run.hi - run.lo > longest.hi - longest.lo) longest = run;
+      int64_t beyond = 0;
+      for (; part != scratch_.end() && part->lo < run.hi; ++part) beyond += part->hi - part->lo;
+      if (beyond > most) {
+        most = beyond;
+        longest = run;
+      }
     }
-    // A row that has nothing beyond the globals needs no interval.
-    if (scratch_.empty()) longest = common_.empty() ? longest : Run{0, 0};
     lo_.data<int32_t>()[i] = longest.lo;
     hi_.data<int32_t>()[i] = longest.hi;
     for (const Run& run : scratch_) {
@@ -122,46 +177,21 @@ AttentionGraph::AttentionGraph(Tensor offsets, std::vector<HeadGraph> groups,
 }
 
 void AttentionGraph::check() const {
-  const auto offset = i64(offsets_);
   for (const int g : group_of_head_) {
     if (g < 0 || g >= groups()) throw_graph("a head names a group that is not there");
   }
   for (const HeadGraph& group : groups_) {
     expect_shape("attention graph", "lo", {tokens_}, group.lo.shape());
     expect_shape("attention graph", "hi", {tokens_}, group.hi.shape());
-    const auto lo = i32(group.lo), hi = i32(group.hi);
-    if (group.columns.defined()) {
-      expect_shape("attention graph", "row_offsets", {tokens_ + 1}, group.row_offsets.shape());
-      const auto rows = i64(group.row_offsets);
-      if (rows[0] != 0 || rows.back() != group.columns.numel() ||
-          !std::is_sorted(rows.begin(), rows.end())) {
-        throw_graph("row offsets do not ascend from 0 to the number of columns");
-      }
-    }
-    if (group.global_columns.defined()) {
-      expect_shape("attention graph", "global_offsets", offsets_.shape(),
-                   group.global_offsets.shape());
-    }
-    for (int64_t b = 0; b < sequences(); ++b) {
-      const auto at = static_cast<size_t>(b);
-      for (auto i = static_cast<size_t>(offset[at]); i < static_cast<size_t>(offset[at + 1]); ++i) {
-        if (lo[i] < hi[i] && (lo[i] < offset[at] || hi[i] > offset[at + 1])) {
-          throw_graph(fmt::format("the interval of row {} leaves its sequence", i));
-        }
-        if (!group.columns.defined()) continue;
-        const auto rows = i64(group.row_offsets);
-        const auto columns = i32(group.columns);
-        for (int64_t e = rows[i]; e < rows[i + 1]; ++e) {
-          const int32_t column = columns[static_cast<size_t>(e)];
-          if (column < offset[at] || column >= offset[at + 1] ||
-              (e > rows[i] && column <= columns[static_cast<size_t>(e) - 1]) ||
-              (column >= lo[i] && column < hi[i])) {
-            throw_graph(
-                fmt::format("column {} of row {} leaves its sequence, does not ascend or is "
-                            "in the row's interval",
-                            column, i));
-          }
-        }
+    check_bounds(group.row_offsets, group.columns, {tokens_ + 1}, "row");
+    check_bounds(group.global_offsets, group.global_columns, offsets_.shape(), "global");
+    const auto offset = i64(offsets_);
+    for (size_t b = 0; b + 1 < offset.size(); ++b) {
+      const Run sequence{static_cast<int32_t>(offset[b]), static_cast<int32_t>(offset[b + 1])};
+      const auto globals = part_of(group.global_offsets, group.global_columns, b);
+      check_ascending(globals, sequence, [b] { return fmt::format("globals of sequence {}", b); });
+      for (auto i = static_cast<size_t>(sequence.lo); i < static_cast<size_t>(sequence.hi); ++i) {
+        check_row(group, i, sequence, globals);
       }
     }
   }
@@ -176,13 +206,7 @@ void AttentionGraph::count() {
     int64_t edges = group.columns.defined() ? group.columns.numel() : 0, empty = 0;
     const auto lo = i32(group.lo), hi = i32(group.hi);
     for (size_t b = 0; b + 1 < offset.size(); ++b) {
-      std::span<const int32_t> globals;
-      if (group.global_columns.defined()) {
-        const auto bounds = i64(group.global_offsets);
-        globals = i32(group.global_columns)
-                      .subspan(static_cast<size_t>(bounds[b]),
-                               static_cast<size_t>(bounds[b + 1] - bounds[b]));
-      }
+      const auto globals = part_of(group.global_offsets, group.global_columns, b);
       for (auto i = static_cast<size_t>(offset[b]); i < static_cast<size_t>(offset[b + 1]); ++i) {
         const int64_t width = std::max(0, hi[i] - lo[i]);
         const auto inside = width == 0

@@ -38,8 +38,8 @@ class AttentionGraph {
   /// Every token sees every token of its sequence.
   static AttentionGraph dense(const Tensor& offsets, int heads);
   /// From any rows: row(group, i) gives the columns of packed row i. Chooses intervals, globals and
-  /// extra columns: the longest run of a row becomes its interval, columns that every row of a
-  /// sequence sees become global.
+  /// extra columns: columns that every row of a sequence sees become global, the run of a row with
+  /// the most other columns becomes its interval.
   static AttentionGraph from_rows(
       const Tensor& offsets, int groups, std::vector<int> group_of_head,
       const std::function<void(int group, int64_t b, int64_t i, Runs& out)>& row);

@@ -1,5 +1,6 @@
 #include "attention/pattern.h"
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <fmt/format.h>
@@ -20,25 +21,42 @@ bool is_set_operation(const PatternNode& node);
 class Operation final : public PatternNode {
  public:
   Operation(char symbol, Node left, Node right)
-      : symbol_(symbol), left_(std::move(left)), right_(std::move(right)) {}
+      : symbol_(symbol), left_(std::move(left)), right_(std::move(right)) {
+    if (symbol_ != '|') return;
+    for (const Node& side : {left_, right_}) {
+      const auto inner = side->union_parts();
+      if (inner.empty()) {
+        parts_.push_back(side);
+      } else {
+        parts_.insert(parts_.end(), inner.begin(), inner.end());
+      }
+    }
+    // What avoids the others comes last, wherever in the text it stands.
+    std::stable_partition(parts_.begin(), parts_.end(),
+                          [](const Node& part) { return !part->avoids_taken(); });
+  }
 
   void row(const SequenceView& sequence, int64_t i, const GraphKey& key, const Runs& taken,
            Runs& out) const override {
-    Runs first, second, merged;
+    Runs first, second;
     if (symbol_ == '|') {
-      // A part that avoids what is taken comes last, whichever side it stands on.
-      const bool swap = left_->avoids_taken() && !right_->avoids_taken();
-      const Node& early = swap ? right_ : left_;
-      const Node& late = swap ? left_ : right_;
-      early->row(sequence, i, key, taken, first);
-      unite(taken, first, merged);
-      late->row(sequence, i, key, merged, second);
-      unite(first, second, out);
+      const bool asked = parts_.back()->avoids_taken();
+      Runs have, merged;  // have: taken and all parts so far, kept if a part asks for it
+      if (asked) have = taken;
+      for (const Node& part : parts_) {
+        first.clear();
+        part->row(sequence, i, key, have, first);
+        unite(second, first, merged);
+        second.swap(merged);
+        if (!asked) continue;
+        unite(have, first, merged);
+        have.swap(merged);
+      }
+      out.swap(second);
       return;
     }
-    static const Runs kNone;
-    left_->row(sequence, i, key, symbol_ == '-' ? taken : kNone, first);
-    right_->row(sequence, i, key, kNone, second);
+    left_->row(sequence, i, key, taken, first);
+    right_->row(sequence, i, key, taken, second);
     symbol_ == '&' ? intersect(first, second, out) : subtract(first, second, out);
   }
 
@@ -53,13 +71,13 @@ class Operation final : public PatternNode {
   bool differs_by_head() const override {
     return left_->differs_by_head() || right_->differs_by_head();
   }
-  bool avoids_taken() const override {
-    return symbol_ == '|' && (left_->avoids_taken() || right_->avoids_taken());
-  }
+  bool avoids_taken() const override { return left_->avoids_taken() || right_->avoids_taken(); }
+  std::span<const Node> union_parts() const override { return parts_; }
 
  private:
   char symbol_;
   Node left_, right_;
+  std::vector<Node> parts_;  // of a union, nested ones taken apart, in order of evaluation
 };
 
 bool is_set_operation(const PatternNode& node) {

@@ -44,6 +44,8 @@ class PatternNode {
   virtual bool differs_by_head() const { return false; }
   /// True if `taken` matters: such parts of a union are evaluated last.
   virtual bool avoids_taken() const { return false; }
+  /// The parts of a union, so that a union of unions knows them all; none for other nodes.
+  virtual std::span<const std::shared_ptr<const PatternNode>> union_parts() const { return {}; }
 };
 
 /// A parsed pattern. Every query also sees itself, unless the text says `noself`.
@@ -55,6 +57,7 @@ class Pattern {
   void row(const SequenceView& sequence, int64_t i, const GraphKey& key, Runs& out) const;
   std::string text() const;
   bool differs_by_head() const { return root_->differs_by_head(); }
+  const PatternNode& root() const { return *root_; }
 
  private:
   std::shared_ptr<const PatternNode> root_;

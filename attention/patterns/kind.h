@@ -47,9 +47,6 @@ struct PatternKind {
 
 const std::vector<PatternKind>& pattern_kinds();
 
-std::shared_ptr<const PatternNode> make_union(
-    std::vector<std::shared_ptr<const PatternNode>> parts);
-
 /// A node whose row is one function of (n, i): most patterns.
 template <class RowOf>
 std::shared_ptr<const PatternNode> simple_pattern(std::string text, RowOf row_of) {
