@@ -218,19 +218,20 @@ std::string Pattern::text() const { return root_->text() + (add_self_ ? "" : "|n
 
 Pattern parse_pattern(std::string_view text) { return Parser(text).parse(); }
 
-int64_t PatternArguments::number_of(const std::string& value, std::string_view what,
-                                    int64_t least) const {
+int64_t PatternArguments::number_of(const std::string& value, std::string_view what, int64_t least,
+                                    size_t position) const {
   int64_t number = 0;
   const auto [end, code] = std::from_chars(value.data(), value.data() + value.size(), number);
   if (code != std::errc() || end != value.data() + value.size() || number < least ||
       number > INT32_MAX) {
-    fail(fmt::format("{} is a whole number from {} up, got \"{}\"", what, least, value));
+    fail(fmt::format("{} is a whole number from {} up, got \"{}\"", what, least, value), position);
   }
   return number;
 }
 
 int64_t PatternArguments::number(size_t k, std::string_view what, int64_t least) {
-  return number_of(word(k, what), what, least);
+  const std::string value = word(k, what);
+  return number_of(value, what, least, items_[k].position);
 }
 
 std::string PatternArguments::take(std::string_view key) {
@@ -246,6 +247,9 @@ std::string PatternArguments::take(std::string_view key) {
 
 std::string PatternArguments::word(size_t k, std::string_view what) {
   if (k >= items_.size()) fail(fmt::format("lacks its {}", what));
+  if (!items_[k].key.empty()) {
+    fail(fmt::format("has no option \"{}\"", items_[k].key), items_[k].position);
+  }
   return items_[k].value;
 }
 

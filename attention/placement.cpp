@@ -24,7 +24,7 @@ int whole_number(std::string_view text, std::string_view option, std::string_vie
 /// The chosen ones of `count` layers or heads.
 std::vector<bool> selection(std::string_view text, std::string_view option, int count) {
   std::vector<bool> chosen(static_cast<size_t>(count), false);
-  const auto choose = [&](int first, int last) {
+  const auto choose = [&](int64_t first, int64_t last) {
     if (last > count || first < 0) {
       throw ConfigError(option,
                         fmt::format("\"{}\" asks for more than the {} there are", text, count));
@@ -38,7 +38,7 @@ std::vector<bool> selection(std::string_view text, std::string_view option, int 
   } else if (word == "none" && colon == std::string_view::npos) {
     return chosen;
   } else if (colon != std::string_view::npos) {
-    const int k = whole_number(text.substr(colon + 1), option, text);
+    const int64_t k = whole_number(text.substr(colon + 1), option, text);
     if (word == "first") {
       choose(0, k);
     } else if (word == "last") {
@@ -55,7 +55,7 @@ std::vector<bool> selection(std::string_view text, std::string_view option, int 
     size_t start = 0;
     while (start <= text.size()) {
       const size_t comma = std::min(text.find(',', start), text.size());
-      const int k = whole_number(text.substr(start, comma - start), option, text);
+      const int64_t k = whole_number(text.substr(start, comma - start), option, text);
       choose(k, k + 1);
       start = comma + 1;
     }

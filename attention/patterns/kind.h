@@ -25,7 +25,9 @@ class PatternArguments {
   int64_t number(size_t k, std::string_view what, int64_t least);
   /// Takes "key=value" out; "" if absent.
   std::string take(std::string_view key);
-  int64_t number_of(const std::string& value, std::string_view what, int64_t least) const;
+  int64_t number_of(const std::string& value, std::string_view what, int64_t least) const {
+    return number_of(value, what, least, position_);
+  }
   /// Takes plain argument k's text.
   std::string word(size_t k, std::string_view what);
   /// Fails unless there are between `least` and `most` plain arguments and no unused key.
@@ -34,6 +36,9 @@ class PatternArguments {
   [[noreturn]] void fail(std::string_view what) const { fail(what, position_); }
 
  private:
+  int64_t number_of(const std::string& value, std::string_view what, int64_t least,
+                    size_t position) const;
+
   std::string text_;
   size_t position_;
   std::vector<Item> items_;

@@ -1,0 +1,103 @@
+// What the reader of patterns says about mistakes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <string>
+
+#include "attention/pattern.h"
+#include "core/error.h"
+
+namespace filigree {
+namespace {
+
+using testing::HasSubstr;
+
+struct Mistake {
+  const char* text;
+  size_t caret;  ///< index of the character that the message points at
+  const char* message;
+};
+
+class PatternMistake : public testing::TestWithParam<Mistake> {};
+INSTANTIATE_TEST_SUITE_P(
+    Pattern, PatternMistake,
+    testing::Values(
+        Mistake{"", 0, "expected the name of a pattern"},
+        Mistake{"   ", 3, "expected the name of a pattern"},
+        Mistake{"noself", 0, "the pattern has no part"},
+        Mistake{"neighbor:3", 0, "the nearest name is \"neighbour\""},
+        Mistake{"causal|neighbuor:3", 7, "the nearest name is \"neighbour\""},
+        Mistake{"dense - globl:cls", 8, "the nearest name is \"global\""},
+        Mistake{"dense|nosel", 6, "the nearest name is \"noself\""},
+        Mistake{"zzzzzzzz", 0, "patterns are noself, dense, self"},
+        Mistake{"neighbour", 0, "takes 1 to 2 arguments, got 0"},
+        Mistake{"neighbour:1,2,3", 0, "takes 1 to 2 arguments, got 3"},
+        Mistake{"dense:1", 0, "takes 0 arguments, got 1"},
+        Mistake{"neighbour:x", 10, "reach is a whole number from 0 up, got \"x\""},
+        Mistake{"neighbour:1.5", 10, "got \"1.5\""},
+        Mistake{"neighbour:99999999999", 10, "got \"99999999999\""},
+        Mistake{"neighbour:99999999999999999999", 10, "got \"99999999999999999999\""},
+        Mistake{"neighbour:2147483648", 10, "got \"2147483648\""},
+        Mistake{"neighbour:+3", 10, "got \"+3\""},
+        Mistake{"neighbour:-3", 10, "expected an argument"},
+        Mistake{"neighbour:", 10, "expected an argument"},
+        Mistake{"neighbour:3,", 12, "expected an argument"},
+        Mistake{"neighbour:3,edge=round", 0, "edge is truncate or shift, got \"round\""},
+        Mistake{"neighbour:3,edge=", 12, "edge= has no value"},
+        Mistake{"neighbour:3,egde=shift", 12, "has no option \"egde\""},
+        Mistake{"causal|neighbour:w=3", 17, "has no option \"w\""},
+        Mistake{"block:0", 6, "block size is a whole number from 1 up, got \"0\""},
+        Mistake{"dilated:3", 0, "takes 2 arguments, got 1"},
+        Mistake{"dilated:3,0", 10, "got \"0\""},
+        Mistake{"global", 0, "lacks its cls, special, first=k or every=k"},
+        Mistake{"global:cls,diagonal", 0, "expected rows, cols or both, got \"diagonal\""},
+        Mistake{"global:sep", 0, "got \"sep\""},
+        Mistake{"global:first=1,every=2", 0, "exclude each other"},
+        Mistake{"global:every=0", 0, "every is a whole number from 1 up"},
+        Mistake{"global:firts=2", 7, "has no option \"firts\""},
+        Mistake{"random:3,per=epoch", 0, "per is fixed, example or step, got \"epoch\""},
+        Mistake{"bigbird:1,2", 0, "takes 3 arguments, got 2"},
+        Mistake{"longformer:1", 0, "takes 2 arguments, got 1"},
+        Mistake{"(dense", 0, "this parenthesis is not closed"},
+        Mistake{"causal|(dense|(block:2)", 7, "this parenthesis is not closed"},
+        Mistake{"dense)", 5, "unexpected character"},
+        Mistake{"dense causal", 6, "unexpected character"},
+        Mistake{"dense/causal", 5, "unexpected character"},
+        Mistake{"dense|", 6, "expected the name of a pattern"},
+        Mistake{"dense&", 6, "expected the name of a pattern"},
+        Mistake{"|dense", 0, "expected the name of a pattern"},
+        Mistake{"dense&noself", 6, "noself is not a set"},
+        Mistake{"noself&dense", 7, "noself is not a set"},
+        Mistake{"noself-dense", 7, "nothing to take this from"},
+        Mistake{"()", 1, "expected the name of a pattern"}));
+
+TEST_P(PatternMistake, IsShownAndPointedAt) {
+  const Mistake& mistake = GetParam();
+  try {
+    parse_pattern(mistake.text);
+    FAIL() << "\"" << mistake.text << "\" was read";
+  } catch (const ConfigError& error) {
+    EXPECT_EQ(error.where(), "pattern");
+    EXPECT_EQ(error.exit_status(), 2);
+    EXPECT_THAT(error.what(), HasSubstr(mistake.message));
+    // The text on a line of its own, the caret below the character.
+    const std::string pointer =
+        "\n  " + std::string(mistake.text) + "\n  " + std::string(mistake.caret, ' ') + "^";
+    EXPECT_THAT(error.what(), HasSubstr(pointer));
+  }
+}
+
+TEST(PatternDepth, ParenthesesAreLimited) {
+  const auto nested = [](size_t depth) {
+    return std::string(depth, '(') + "dense" + std::string(depth, ')');
+  };
+  EXPECT_EQ(parse_pattern(nested(100)).text(), "dense");
+  try {
+    parse_pattern(nested(100000));
+    FAIL() << "no error";
+  } catch (const ConfigError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("too many parentheses"));
+  }
+}
+
+}  // namespace
+}  // namespace filigree
