@@ -1,0 +1,113 @@
+// Cases of matmul.h, linear.h, layer_norm.h and embedding.h.
+#include <cmath>
+
+#include "autograd/ops/arithmetic.h"
+#include "autograd/ops/embedding.h"
+#include "autograd/ops/exponential.h"
+#include "autograd/ops/layer_norm.h"
+#include "autograd/ops/linear.h"
+#include "autograd/ops/matmul.h"
+#include "autograd/ops/reduce.h"
+#include "autograd/ops/shape.h"
+#include "op_case.h"
+
+namespace filigree::testing {
+
+namespace {
+
+const RegisterOpCase matmul_case{
+    {"matmul",
+     [](int64_t n) {
+       return std::vector<Shape>{{n, 3}, {2, n}};
+     },
+     [](const Variables& v) { return matmul(v[0], v[1], true, true); },  // (3, n) x (n, 2)
+     [](const Variables& v) { return matmul(swap_axes(v[0], 0, 1), swap_axes(v[1], 0, 1)); },
+     {{{numbers({1, 2, 3}, {1, 3}), numbers({10, 20}, {2, 1})}, {10, 20, 20, 40, 30, 60}}},
+     [] {
+       matmul(zeros({2, 3}), zeros({2, 3}));
+     },
+     "expected (M, K) and (K, N)"}};
+
+const RegisterOpCase linear_case{
+    {"linear",
+     [](int64_t n) {
+       return std::vector<Shape>{{n, 4}, {3, 4}, {3}};
+     },
+     [](const Variables& v) { return linear(v[0], v[1], v[2]); },
+     [](const Variables& v) { return add_bias(matmul(v[0], v[1], false, true), v[2]); },
+     {{{numbers({1, 2}, {1, 2}), numbers({3, 4, 5, 6}, {2, 2}), numbers({0.5, -1}, {2})},
+       {11.5, 16}}},
+     [] {
+       linear(zeros({2, 3}), zeros({4, 5}));
+     },
+     "linear"}};
+
+const RegisterOpCase add_bias_case{
+    {"add_bias",
+     [](int64_t n) {
+       return std::vector<Shape>{{n, 3}, {3}};
+     },
+     [](const Variables& v) { return add_bias(v[0], v[1]); },
+     [](const Variables& v) {  // a column of ones times the bias as a row
+       const Variable ones(Tensor::full({v[0].shape()[0], 1}, 1, v[0].dtype()));
+       return add(v[0], linear(ones, spread_last(v[1], 1)));
+     },
+     {{{numbers({1, 2, 3, 4}, {2, 2}), numbers({10, 20}, {2})}, {11, 22, 13, 24}}},
+     [] {
+       add_bias(zeros({2, 3}), zeros({2}));
+     },
+     "add_bias"}};
+
+/// (x - mean) / sqrt(variance + eps) gamma + beta, one step at a time.
+Variable composite_layer_norm(const Variables& v) {
+  const Variable& x = v[0];
+  const int64_t width = x.shape().last(), rows = x.shape().rows();
+  const double share = 1.0 / static_cast<double>(width);
+  const Variable centred = sub(x, spread_last(scale(sum_last(x), share), width));
+  const Variable variance = scale(sum_last(mul(centred, centred)), share);
+  const Variable eps(Tensor::full(variance.shape(), 1e-5, x.dtype()));
+  const Variable inverse = exp(scale(log(add(variance, eps)), -0.5));
+  const Variable ones(Tensor::full({rows, 1}, 1, x.dtype()));
+  const Variable gamma = linear(ones, spread_last(v[1], 1));
+  return add_bias(mul(mul(centred, spread_last(inverse, width)), gamma), v[2]);
+}
+const RegisterOpCase layer_norm_case{
+    {"layer_norm",
+     [](int64_t n) {
+       return std::vector<Shape>{{n, 5}, {5}, {5}};
+     },
+     [](const Variables& v) { return layer_norm(v[0], v[1], v[2], 1e-5); },
+     composite_layer_norm,
+     {{{numbers({1, 3}, {1, 2}), numbers({2, 2}, {2}), numbers({0, 1}, {2})},
+       {-2 / std::sqrt(1 + 1e-5), 1 + 2 / std::sqrt(1 + 1e-5)}}},
+     [] {
+       layer_norm(zeros({2, 3}), zeros({2}), zeros({3}));
+     },
+     "gamma"}};
+
+/// Rows 0, 2, 4, 1, 3, 0, ...: some several times, in no order.
+Tensor ids_for(int64_t n) {
+  std::vector<int32_t> ids;
+  for (int64_t i = 0; i < n; ++i) ids.push_back(static_cast<int32_t>(2 * i % 5));
+  return Tensor::from(ids);
+}
+const RegisterOpCase embedding_case{{"embedding",
+                                     [](int64_t n) {
+                                       return std::vector<Shape>{{5, n}};
+                                     },
+                                     [](const Variables& v) { return embedding(v[0], ids_for(7)); },
+                                     [](const Variables& v) {  // a matrix with a 1 where the id is
+                                       Tensor one_hot = Tensor::zeros({7, 5}, v[0].dtype());
+                                       for (int64_t i = 0; i < 7; ++i)
+                                         one_hot.slice(i, 1).view({5}).slice(2 * i % 5, 1).fill(1);
+                                       return matmul(Variable(one_hot), v[0]);
+                                     },
+                                     {{{numbers({1, 2, 3, 4, 5}, {5, 1})}, {1, 3, 5, 2, 4, 1, 3}}},
+                                     [] {
+                                       embedding(zeros({3, 2}), ids_for(7));
+                                     },
+                                     "embedding"}};
+
+}  // namespace
+
+}  // namespace filigree::testing

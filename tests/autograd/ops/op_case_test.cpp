@@ -1,0 +1,152 @@
+// The one driver of all OpCases.
+#include "op_case.h"
+
+#include <cmath>
+#include <cstring>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "autograd/backward.h"
+#include "autograd/gradient_check.h"
+#include "autograd/ops/arithmetic.h"
+#include "autograd/ops/reduce.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "core/random.h"
+
+namespace filigree::testing {
+
+std::vector<OpCase>& op_cases() {
+  static std::vector<OpCase> cases;
+  return cases;
+}
+
+Variable zeros(const Shape& shape) { return Variable(Tensor::zeros(shape, DType::f64), true); }
+
+Tensor numbers(const std::vector<double>& values, const Shape& shape) {
+  return Tensor::from(values, shape);
+}
+
+namespace {
+
+class Op : public ::testing::TestWithParam<OpCase> {
+ protected:
+  static constexpr int64_t kSizes[] = {0, 1, 5, 33};
+
+  /// Inputs away from kinks and poles: |x| in [0.1, 1.1), or positive.
+  static Variables inputs(int64_t n, DType dtype) {
+    const OpCase& c = GetParam();
+    Variables made;
+    RandomStream random(17, Purpose::test, {hash_name(c.op), static_cast<uint64_t>(n)});
+    for (const Shape& shape : c.shapes(n)) {
+      Tensor values(shape, DType::f64);
+      for (double& value : values.span<double>()) {
+        value = (0.1 + random.uniform()) * (c.positive || random.below(2) == 0 ? 1 : -1);
+      }
+      made.emplace_back(values.to(dtype), true);
+    }
+    return made;
+  }
+
+  /// Output, then the gradient of every input under a fixed weighting of the output.
+  static Tensors run(const std::function<Variable(const Variables&)>& call, const Variables& in) {
+    const Variable out = call(in);
+    Tensor seed(out.shape(), DType::f64);
+    for (int64_t i = 0; i < seed.numel(); ++i) {
+      seed.data<double>()[i] = std::cos(static_cast<double>(i + 1));
+    }
+    backward(out, seed.to(out.dtype()));
+    Tensors results{out.value()};
+    for (const Variable& input : in) {
+      results.push_back(input.grad().defined() ? input.grad()
+                                               : Tensor::zeros(input.shape(), input.dtype()));
+    }
+    return results;
+  }
+
+  static void expect_near(const Tensors& a, const Tensors& b, double tolerance) {
+    ASSERT_EQ(a.size(), b.size());
+    for (size_t k = 0; k < a.size(); ++k) {
+      ASSERT_EQ(a[k].shape(), b[k].shape());
+      for (int64_t i = 0; i < a[k].numel(); ++i) {
+        const double x = a[k].at(i), y = b[k].at(i);
+        ASSERT_NEAR(x, y, tolerance * std::max({1.0, std::abs(x), std::abs(y)}))
+            << (k == 0 ? "output" : "gradient " + std::to_string(k - 1)) << " at " << i;
+      }
+    }
+  }
+
+  static void expect_same_bits(const Tensors& a, const Tensors& b) {
+    for (size_t k = 0; k < a.size(); ++k) {
+      EXPECT_EQ(std::memcmp(a[k].raw(), b[k].raw(), static_cast<size_t>(a[k].bytes())), 0);
+    }
+  }
+};
+
+}  // namespace
+
+TEST_P(Op, GradientsEqualCentralDifferences) {
+  for (const int64_t n : kSizes) {
+    SCOPED_TRACE("size " + std::to_string(n));
+    const Variables in = inputs(n, DType::f64);
+    const GradientCheck check =
+        check_gradient([](const Variables& v) { return Variables{GetParam().call(v)}; }, in);
+    EXPECT_LE(check.largest_error, 1e-6) << check.worst;
+  }
+}
+
+TEST_P(Op, EqualsItsComposite) {
+  if (!GetParam().composite) return;  // a simple op
+  for (const int64_t n : kSizes) {
+    SCOPED_TRACE("size " + std::to_string(n));
+    expect_near(run(GetParam().call, inputs(n, DType::f64)),
+                run(GetParam().composite, inputs(n, DType::f64)), 1e-12);
+  }
+}
+
+TEST_P(Op, GivesItsLiteralValues) {
+  for (const OpLiteral& literal : GetParam().literals) {
+    Variables in;
+    for (const Tensor& tensor : literal.inputs) in.emplace_back(tensor, true);
+    const Tensor out = GetParam().call(in).value();
+    ASSERT_EQ(out.numel(), static_cast<int64_t>(literal.expected.size()));
+    for (int64_t i = 0; i < out.numel(); ++i) {
+      EXPECT_NEAR(out.at(i), literal.expected[static_cast<size_t>(i)], 1e-12) << "at " << i;
+    }
+  }
+}
+
+TEST_P(Op, Float32AgreesWithFloat64) {
+  for (const int64_t n : kSizes) {
+    SCOPED_TRACE("size " + std::to_string(n));
+    expect_near(run(GetParam().call, inputs(n, DType::f32)),
+                run(GetParam().call, inputs(n, DType::f64)), 1e-5);
+  }
+}
+
+TEST_P(Op, GivesTheSameBitsTwiceAndOnAnyNumberOfThreads) {
+  const int before = thread_count();
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    set_thread_count(1);
+    const Tensors one = run(GetParam().call, inputs(33, dtype));
+    expect_same_bits(one, run(GetParam().call, inputs(33, dtype)));
+    set_thread_count(2);
+    expect_same_bits(one, run(GetParam().call, inputs(33, dtype)));
+  }
+  set_thread_count(before);
+}
+
+TEST_P(Op, SaysWhatIsWrong) {
+  if (!GetParam().wrong) return;
+  try {
+    GetParam().wrong();
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr(GetParam().message));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Op, ::testing::ValuesIn(op_cases()),
+                         [](const auto& info) { return info.param.op; });
+
+}  // namespace filigree::testing

@@ -1,0 +1,34 @@
+// Every op that autograd/ops declares has an OpCase.
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "op_case.h"
+
+namespace filigree::testing {
+
+TEST(OpRegistry, EveryOpHasACase) {
+  std::set<std::string> cases;
+  for (const OpCase& c : op_cases()) cases.insert(c.op);
+  EXPECT_EQ(cases.size(), op_cases().size()) << "two cases of one op";
+  const std::regex declaration("(^|\n)(inline )?Variables? (\\w+)\\(");
+  std::set<std::string> ops;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(FILIGREE_SOURCE_DIR "/autograd/ops")) {
+    if (entry.path().extension() != ".h") continue;
+    std::ostringstream text;
+    text << std::ifstream(entry.path()).rdbuf();
+    const std::string source = text.str();
+    for (std::sregex_iterator it(source.begin(), source.end(), declaration), end; it != end; ++it) {
+      ops.insert((*it)[3]);
+    }
+  }
+  EXPECT_GT(ops.size(), 25u);
+  for (const std::string& op : ops) EXPECT_TRUE(cases.contains(op)) << op << " has no OpCase";
+  for (const std::string& op : cases) EXPECT_TRUE(ops.contains(op)) << op << " is no op any more";
+}
+
+}  // namespace filigree::testing
