@@ -4,7 +4,6 @@
 find_package(PkgConfig REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(fmt REQUIRED)
-find_package(spdlog REQUIRED)
 find_package(nlohmann_json 3.9 REQUIRED)
 find_package(Boost 1.74 REQUIRED COMPONENTS program_options)
 find_package(SQLite3 REQUIRED)
@@ -49,6 +48,6 @@ function(filigree_link_dependencies)
   target_link_libraries(filigree_nn PRIVATE nlohmann_json::nlohmann_json)
   target_link_libraries(filigree_tasks
     PUBLIC Boost::program_options
-    PRIVATE PkgConfig::SENTENCEPIECE PkgConfig::ICU spdlog::spdlog SQLite::SQLite3
+    PRIVATE PkgConfig::SENTENCEPIECE PkgConfig::ICU SQLite::SQLite3
             nlohmann_json::nlohmann_json)
 endfunction()
