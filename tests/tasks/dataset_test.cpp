@@ -9,11 +9,13 @@
 #include "core/safetensors.h"
 #include "tasks/dataset/batch.h"
 #include "tasks/dataset/prepare.h"
-#include "temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace filigree {
 
 namespace {
+
+using testing::TemporaryFolder;
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;

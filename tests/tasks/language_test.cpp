@@ -11,11 +11,13 @@
 #include "tasks/readers/record_reader.h"
 #include "tasks/tokenizer/tokenizer.h"
 #include "tasks/training/evaluate.h"
-#include "temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace filigree {
 
 namespace {
+
+using testing::TemporaryFolder;
 
 class Language : public ::testing::TestWithParam<Labelling> {};
 

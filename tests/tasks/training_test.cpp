@@ -12,11 +12,13 @@
 #include "tasks/study/study.h"
 #include "tasks/training/evaluate.h"
 #include "tasks/training/trainer.h"
-#include "temporary_folder.h"
+#include "tests/temporary_folder.h"
 
 namespace filigree {
 
 namespace {
+
+using testing::TemporaryFolder;
 
 using ::testing::HasSubstr;
 

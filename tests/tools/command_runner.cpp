@@ -1,7 +1,6 @@
 #include "command_runner.h"
 
 #include <csignal>
-#include <cstdlib>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -53,17 +52,6 @@ CommandResult run_command(const std::vector<std::string>& words, int64_t size_li
   result.status = wait_for(start(words, output, size_limit));
   result.output = read_file(output);
   return result;
-}
-
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "filigree-test-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) std::abort();
-  path_ = name;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
 }
 
 const TemporaryFolder& local_data() {

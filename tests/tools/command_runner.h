@@ -6,6 +6,8 @@
 #include <sys/types.h>
 #include <vector>
 
+#include "tests/temporary_folder.h"
+
 namespace filigree::testing {
 
 struct CommandResult {
@@ -19,18 +21,6 @@ pid_t start_command(const std::vector<std::string>& words, const std::filesystem
 int wait_for(pid_t process);
 /// Runs it to its end. `size_limit`: no file may grow beyond so many bytes (a full disk); 0: none.
 CommandResult run_command(const std::vector<std::string>& words, int64_t size_limit = 0);
-
-/// An empty folder that lasts as long as the object.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// Folder with local.{train,dev}.tsv, a tokenizer "tok" and datasets "train", "dev": made once.
 const TemporaryFolder& local_data();

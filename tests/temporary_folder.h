@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <string>
 
-namespace filigree {
+namespace filigree::testing {
 
 class TemporaryFolder {
  public:
@@ -20,10 +20,12 @@ class TemporaryFolder {
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  /// Path of a file in it.
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
   const std::filesystem::path& path() const { return path_; }
 
  private:
   std::filesystem::path path_;
 };
 
-}  // namespace filigree
+}  // namespace filigree::testing
