@@ -157,6 +157,8 @@ void TrainConfig::validate() const {
   expect_one_of("model.precision", model.precision, {"f32", "f64"});
   expect_range("train.steps", static_cast<double>(train.steps), 0, kMany);
   expect_range("train.epochs", train.epochs, 1e-6, 1e6);
+  expect_range("train.batch_tokens", static_cast<double>(train.batch_tokens), 1, kMany);
+  expect_range("train.max_sequences", static_cast<double>(train.max_sequences), 0, kMany);
   expect_range("train.accumulate", static_cast<double>(train.accumulate), 1, 1e6);
   expect_one_of("train.optimizer", train.optimizer, {"adamw", "sgd"});
   parse_schedule(train.schedule);

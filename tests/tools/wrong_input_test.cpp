@@ -48,6 +48,42 @@ TEST(WrongInput, UnknownCommandOptionAndSettingNameTheNearest) {
   EXPECT_THAT(result.output, HasSubstr("model.layers"));
 }
 
+TEST(WrongInput, SettingsWithoutSenseAreNamed) {
+  const std::vector<std::pair<std::string, std::string>> wrong = {
+      {"model.width", "0"},          {"model.heads", "3"},
+      {"train.batch_tokens", "0"},   {"train.lr", "-1"},
+      {"train.metric", "acuracy"},   {"model.max_positions", "5"},
+      {"attention.layers", "only:7"}};
+  for (const auto& [name, value] : wrong) {
+    const TemporaryFolder folder;
+    std::vector<std::string> words = short_run(folder / "run");
+    std::erase(words, "--model.width");
+    std::erase(words, "32");
+    std::erase(words, "--train.batch_tokens");
+    std::erase(words, "256");
+    words.insert(words.end(), {"--" + name, value});
+    const CommandResult result = run_command(words);
+    EXPECT_EQ(result.status, 2) << name;
+    EXPECT_THAT(result.output, HasSubstr("[" + name + "]"));
+  }
+  const CommandResult result = run_command({"info", "word"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("a word stands behind no option"));
+}
+
+TEST(WrongInput, SamplesThatAreTooLongForTheModel) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run_command(short_run(folder / "run")).status, 0);
+  std::string text = "sentence\tlabel\nthe mill\tmisfit\n";
+  for (int i = 0; i < 50; ++i) text += "mill ";
+  const CommandResult prepared = prepare_text(text + "\tfit\n", folder);
+  ASSERT_EQ(prepared.status, 0) << prepared.output;
+  const CommandResult result =
+      run_command({"evaluate", "--model", folder / "run", "--data", folder / "out"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("--max-length 32"));
+}
+
 TEST(WrongInput, UnknownKeyInAFileNamesTheNearest) {
   const TemporaryFolder folder;
   write_file(folder / "c.ini", "[train]\nlearning = 3\nstep = 4\n");

@@ -44,6 +44,13 @@ int run(std::span<const std::string> words) {
     throw DataError(data, "its labels differ from the model's",
                     fmt::format("prepare it with --labels {}", fmt::join(info.label_names, ",")));
   }
+  if (const int64_t most = info.encoder.max_positions; most > 0 && dataset.longest() > most) {
+    throw DataError(data,
+                    fmt::format("expected samples of at most {} tokens, the model's positions, got "
+                                "one of {}",
+                                most, dataset.longest()),
+                    fmt::format("prepare it with --max-length {}", most));
+  }
   const AttentionPlan plan = info.plan();
   const Metrics m = evaluate(*loaded.model, plan, dataset, info.seed, batch_tokens);
   if (json) {

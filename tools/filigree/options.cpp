@@ -59,6 +59,9 @@ bool Options::parse(std::span<const std::string> words) {
     po::notify(values_);
   } catch (const po::unknown_option& error) {
     throw_unknown(error.get_option_name());
+  } catch (const po::too_many_positional_options_error&) {
+    throw ConfigError(command, "a word stands behind no option",
+                      "options begin with --; a text with blanks needs quotation marks");
   } catch (const po::error& error) {
     throw ConfigError(command, error.what(),
                       fmt::format("`filigree {} --help` lists all options", command));
