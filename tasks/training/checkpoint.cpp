@@ -74,10 +74,12 @@ void CheckpointStore::save(const TrainState& state, const ModelInfo& info, const
       {"state", to_json(state)},
       {"files", {{kModel, seal(target / kModel)}, {kOptimizer, seal(target / kOptimizer)}}}};
   write_file(target / kManifest, manifest.dump(1));
-  const std::vector<fs::path> all = list();
-  for (size_t i = static_cast<size_t>(keep_); i < all.size(); ++i) {
-    fs::remove(all[i] / kManifest, problem);
-    fs::remove_all(all[i], problem);
+  // A later one was passed over by load_latest(): it must not count, nor be met again.
+  int64_t kept = 0;
+  for (const fs::path& folder : list()) {
+    if (folder <= target && ++kept <= keep_) continue;
+    fs::remove(folder / kManifest, problem);
+    fs::remove_all(folder, problem);
   }
 }
 
