@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "attention/kernels/schedule.h"
 #include "core/error.h"
 
 namespace filigree {
@@ -164,7 +165,8 @@ AttentionGraph::AttentionGraph(Tensor offsets, std::vector<HeadGraph> groups,
                                std::vector<int> group_of_head)
     : offsets_(std::move(offsets)),
       groups_(std::move(groups)),
-      group_of_head_(std::move(group_of_head)) {
+      group_of_head_(std::move(group_of_head)),
+      schedules_(std::make_shared<kernels::ScheduleCache>()) {
   expect_rank("attention graph", "offsets", offsets_, 1);
   const auto offset = i64(offsets_);
   if (offset.empty() || offset[0] != 0 || !std::is_sorted(offset.begin(), offset.end())) {

@@ -28,6 +28,10 @@ struct HeadGraph {
   int64_t bytes() const;
 };
 
+namespace kernels {
+class ScheduleCache;
+}
+
 /// Graphs of all heads of one layer over one packed batch. Immutable.
 class AttentionGraph {
  public:
@@ -62,6 +66,8 @@ class AttentionGraph {
 
   /// Edges of one head; every edge once.
   int64_t edges(int head) const { return edges_[static_cast<size_t>(group_of_head(head))]; }
+  /// Edges of one group.
+  int64_t group_edges(int g) const { return edges_[static_cast<size_t>(g)]; }
   /// Sum over sequences of n^2.
   int64_t valid_pairs() const { return valid_pairs_; }
   /// Mean over heads of edges / valid pairs; 0 for an empty batch.
@@ -69,6 +75,8 @@ class AttentionGraph {
   /// Rows without any column, over all heads.
   int64_t empty_rows() const;
   int64_t bytes() const;
+  /// What the kernels have worked out about the graph; shared by its copies.
+  kernels::ScheduleCache& schedules() const { return *schedules_; }
 
  private:
   void check() const;
@@ -79,6 +87,7 @@ class AttentionGraph {
   std::vector<HeadGraph> groups_;
   std::vector<int> group_of_head_;
   std::vector<int64_t> edges_, empty_rows_;  // a group
+  std::shared_ptr<kernels::ScheduleCache> schedules_;
 };
 
 }  // namespace filigree

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <fmt/format.h>
 
+#include "attention/kernels/schedule.h"
 #include "autograd/function.h"
 #include "core/random.h"
 
@@ -34,7 +35,6 @@ AttentionArguments make_arguments(std::shared_ptr<const AttentionGraph> graph, c
                         : 1 / std::sqrt(static_cast<double>(std::max<int64_t>(1, width / heads)));
   arguments.dropout = options.dropout;
   arguments.dropout_key = attention_dropout_key(options);
-  arguments.kernel = options.kernel;
   if (bias.defined()) {
     expect_rank(kWhere, "bias", bias, 2);
     expect_same_kind(kWhere, q, bias);
@@ -43,6 +43,9 @@ AttentionArguments make_arguments(std::shared_ptr<const AttentionGraph> graph, c
                                            to_string(bias.shape())));
     }
     arguments.bias_reach = bias.size(1) / 2;
+  }
+  if (q.device().is_cpu()) {
+    arguments.schedule = graph->schedules().get(*graph, options.kernel);
   }
   arguments.graph = std::move(graph);
   return arguments;

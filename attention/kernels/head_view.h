@@ -28,10 +28,7 @@ struct HeadView {
 class KeepBits {
  public:
   KeepBits(double p, uint64_t key, int64_t i)
-      : p_(static_cast<float>(p)),
-        key_(key),
-        row_(static_cast<uint64_t>(i)),
-        kept_(1 / (1 - p)) {}
+      : p_(static_cast<float>(p)), key_(key), row_(static_cast<uint64_t>(i)), kept_(1 / (1 - p)) {}
 
   double factor(int32_t j) {
     const auto block = static_cast<uint64_t>(j) / 4;

@@ -6,18 +6,27 @@
 
 namespace filigree {
 
-/// Which CPU kernel computes a head group. All agree up to the order of summation.
-///   rows   one query at a time over its columns in ascending order: any graph. The same graph
-///   gives
-///          the same bits whether its columns are stored as intervals, globals or CSR.
-///   tiles  64 queries at a time over the span of their intervals, by matrix products: graphs of
-///          intervals alone. Fastest where intervals are wide.
-///   automatic  tiles for a group of intervals alone whose mean width is at least 24, else rows.
-enum class AttentionKernel : uint8_t { automatic, rows, tiles };
+/// Which CPU kernel computes a group of heads. All take any graph, and agree up to the order of
+/// summation.
+///   rows   one query at a time over its columns in ascending order, a reference that is simple.
+///   The
+///          same graph gives the same bits whether its columns are stored as intervals, globals or
+///          CSR.
+///   tiles  the rows' intervals by products of small matrices; where there are further columns, the
+///          rows from their first to their last column, with what is no edge masked.
+///   edges  all edges, column by column of 32 queries.
+///   mixed  intervals by tiles, the further columns by edges.
+///   automatic  the fastest by the measured costs (docs/attention, "Which kernel").
+enum class AttentionKernel : uint8_t { automatic, rows, tiles, edges, mixed };
+
+namespace kernels {
+struct Schedule;
+}
 
 /// What a kernel needs beside its tensors. q, k and v may be columns of one (T, stride) tensor.
 struct AttentionArguments {
   std::shared_ptr<const AttentionGraph> graph;
+  std::shared_ptr<const kernels::Schedule> schedule;  ///< of the graph, for the CPU
   int64_t head_dim = 0;
   int64_t stride = 0;                    ///< elements from one token to the next in q, k, v
   int64_t q_at = 0, k_at = 0, v_at = 0;  ///< first column of q, k, v
@@ -25,7 +34,6 @@ struct AttentionArguments {
   double dropout = 0;
   uint64_t dropout_key = 0;  ///< of (seed, step, layer); head, i and j are mixed in
   int64_t bias_reach = -1;   ///< bias (H, 2R+1) for |j-i| <= R; -1 for none
-  AttentionKernel kernel = AttentionKernel::automatic;
 };
 
 }  // namespace filigree

@@ -1,29 +1,13 @@
 #include "attention/kernels/attention_rows.h"
-#include "attention/kernels/attention_tiles.h"
+#include "attention/kernels/edges.h"
+#include "attention/kernels/schedule.h"
 #include "attention/kernels/sparse_attention.h"
+#include "attention/kernels/tiles.h"
 #include "core/parallel.h"
 
 namespace filigree::kernels::cpu {
 
 namespace {
-
-constexpr int64_t kWideInterval = 24;  // measured: docs/attention, "Which kernel"
-
-/// True where a group's intervals are computed by tiles.
-bool uses_tiles(const AttentionGraph& graph, int g, AttentionKernel kernel) {
-  const HeadGraph& group = graph.group(g);
-  if (kernel == AttentionKernel::rows) return false;
-  if (kernel == AttentionKernel::tiles && !group.intervals_only()) {
-    throw ConfigError("sparse_attention", "the tiles kernel takes graphs of intervals alone",
-                      "use kernel=automatic or kernel=rows");
-  }
-  if (kernel == AttentionKernel::tiles) return true;
-  if (!group.intervals_only()) return false;
-  int64_t edges = 0;
-  const int32_t *lo = group.lo.data<int32_t>(), *hi = group.hi.data<int32_t>();
-  for (int64_t i = 0; i < graph.tokens(); ++i) edges += std::max(0, hi[i] - lo[i]);
-  return edges >= kWideInterval * graph.tokens();
-}
 
 /// The pointers of one head. Tensors that a pass does not have stay null.
 template <class T>
@@ -48,41 +32,146 @@ HeadView<T> view_of(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
   return head;
 }
 
-/// Consecutive blocks of at most kTileRows rows, none across a sequence border.
-struct Block {
-  int64_t sequence, first, last;
-};
-std::vector<Block> row_blocks(const AttentionGraph& graph) {
-  std::vector<Block> blocks;
-  const int64_t* offsets = graph.offsets().data<int64_t>();
-  for (int64_t b = 0; b < graph.sequences(); ++b) {
-    for (int64_t first = offsets[b]; first < offsets[b + 1]; first += kTileRows) {
-      blocks.push_back({b, first, std::min(offsets[b + 1], first + kTileRows)});
-    }
-  }
-  return blocks;
-}
-
 template <class T>
-RowScratch<T>& scratch_for(int64_t length) {
+RowScratch<T>& rows_scratch(int64_t length) {
   thread_local RowScratch<T> scratch;
   scratch.reserve(length);
   return scratch;
 }
 
-int64_t longest_sequence(const AttentionGraph& graph) {
-  const int64_t* offsets = graph.offsets().data<int64_t>();
-  int64_t longest = 0;
-  for (int64_t b = 0; b < graph.sequences(); ++b) {
-    longest = std::max(longest, offsets[b + 1] - offsets[b]);
-  }
-  return longest;
+/// The blocks of rows [first, last) of sequence b.
+std::span<const EdgeBlock> blocks_of(const GroupSchedule& group, int64_t b, int64_t sequence_first,
+                                     int64_t first, int64_t last) {
+  if (group.blocks.empty()) return {};
+  const EdgeBlock* begin = group.blocks.data() + group.first_block[static_cast<size_t>(b)];
+  return {begin + (first - sequence_first) / kEdgeRows,
+          begin + (last - sequence_first + kEdgeRows - 1) / kEdgeRows};
 }
 
-std::vector<bool> tiled_groups(const AttentionGraph& graph, AttentionKernel kernel) {
-  std::vector<bool> tiled;
-  for (int g = 0; g < graph.groups(); ++g) tiled.push_back(uses_tiles(graph, g, kernel));
-  return tiled;
+int64_t most_scores(std::span<const EdgeBlock> blocks) {
+  int64_t most = 0;
+  for (const EdgeBlock& block : blocks) most = std::max(most, block.scores());
+  return most;
+}
+
+template <class T>
+void forward_rows(const HeadView<T>& head, const AttentionGraph& graph, int g, int64_t longest,
+                  const RowChunk& chunk) {
+  RowScratch<T>& scratch = rows_scratch<T>(longest);
+  with_head_dim(head.dim, [&]<int D>() {
+    for (int64_t i = chunk.first; i < chunk.last; ++i) {
+      const int64_t count = graph.row(g, chunk.sequence, i, scratch.columns.data());
+      forward_row<D>(head, i, count, scratch);
+    }
+  });
+}
+
+/// Tiles, edges or both for a chunk of rows; false as tiles_forward().
+template <class T>
+bool forward_chunk(const HeadView<T>& head, const GroupSchedule& group, const RowChunk& chunk,
+                   int64_t sequence_first) {
+  const int64_t rows = chunk.last - chunk.first, width = padded<T>(head.dim);
+  const auto blocks = blocks_of(group, chunk.sequence, sequence_first, chunk.first, chunk.last);
+  const int64_t scores = most_scores(blocks);
+  const Span keys = group.uses_tiles() ? group.intervals.keys_of(chunk.first, chunk.last) : Span{};
+  Scratch& scratch = Scratch::of_thread();
+  scratch.reset(2 * Scratch::bytes_for<T>(rows * width) + 2 * Scratch::bytes_for<T>(rows) +
+                Scratch::bytes_for<T>(scores) + Scratch::bytes_for<int32_t>(scores) +
+                Scratch::bytes_for<T>(width) +
+                tiles_forward_bytes<T>(keys.end - keys.begin, head.dim));
+  T* q = scratch.take<T>(rows * width);
+  RowState<T> state{scratch.take<T>(rows), scratch.take<T>(rows), scratch.take<T>(rows * width),
+                    width};
+  state.clear(rows);
+  pack_rows(head.q + chunk.first * head.stride, head.stride, rows, head.dim, head.scale, q);
+  T* s = scratch.take<T>(scores);
+  int32_t* columns = scratch.take<int32_t>(scores);
+  T* buffer = scratch.take<T>(width);
+  if (group.uses_tiles() &&
+      !tiles_forward(head, group.intervals, chunk.first, chunk.last, q, state, scratch)) {
+    return false;
+  }
+  with_vectors<T>(head.dim, [&]<int V>() {
+    for (const EdgeBlock& block : blocks) {
+      edges_forward<V>(head, block, chunk.first, q, state, s, columns, buffer);
+    }
+  });
+  for (int64_t r = 0; r < rows; ++r) state.finish(head, r, chunk.first + r);
+  return true;
+}
+
+/// Rows [first, last) are a sequence.
+template <class T>
+void backward_rows(const HeadView<T>& head, const AttentionGraph& graph, int g, int64_t longest,
+                   const RowChunk& rows, T* dbias) {
+  for (T* target : {head.dq, head.dk, head.dv}) {
+    for (int64_t i = rows.first; i < rows.last; ++i) {
+      std::fill(target + i * head.stride, target + i * head.stride + head.dim, T(0));
+    }
+  }
+  RowScratch<T>& scratch = rows_scratch<T>(longest);
+  with_head_dim(head.dim, [&]<int D>() {
+    for (int64_t i = rows.first; i < rows.last; ++i) {
+      const int64_t count = graph.row(g, rows.sequence, i, scratch.columns.data());
+      backward_row<D>(head, i, count, scratch, dbias);
+    }
+  });
+}
+
+/// Tiles, edges or both for a sequence; false as tiles_forward(), then dbias is as it was.
+template <class T>
+bool backward_sequence(const HeadView<T>& head, const GroupSchedule& group, const RowChunk& rows,
+                       T* dbias) {
+  const int64_t count = rows.last - rows.first, width = padded<T>(head.dim);
+  const auto blocks = blocks_of(group, rows.sequence, rows.first, rows.first, rows.last);
+  const int64_t scores = most_scores(blocks);
+  // Tiles of keys are computed in whole vectors.
+  const int64_t keys = padded<T>(count) + kBackwardKeys;
+  Scratch& scratch = Scratch::of_thread();
+  scratch.reset(3 * Scratch::bytes_for<T>(count * width) + 2 * Scratch::bytes_for<T>(keys * width) +
+                2 * Scratch::bytes_for<T>(count) + 2 * Scratch::bytes_for<T>(scores) +
+                Scratch::bytes_for<int32_t>(scores) + Scratch::bytes_for<T>(2 * width) +
+                tiles_backward_bytes<T>(head.dim));
+  T* q = scratch.take<T>(count * width);
+  T* grad = scratch.take<T>(count * width);
+  T* dq = scratch.take<T>(count * width);
+  T* dk = scratch.take<T>(keys * width);
+  T* dv = scratch.take<T>(keys * width);
+  T* lse = scratch.take<T>(count);
+  T* delta = scratch.take<T>(count);
+  pack_rows(head.q + rows.first * head.stride, head.stride, count, head.dim, head.scale, q);
+  pack_rows(head.grad + rows.first * head.width, head.width, count, head.dim, T(1), grad);
+  std::fill(dq, dq + count * width, T(0));
+  std::fill(dk, dk + keys * width, T(0));
+  std::fill(dv, dv + keys * width, T(0));
+  for (int64_t r = 0; r < count; ++r) {
+    const int64_t i = rows.first + r;
+    const T value = head.lse[i * head.heads];
+    const bool empty = value == kMinusInfinity<T>;
+    lse[r] = empty ? -kMinusInfinity<T> : value;
+    delta[r] = empty ? T(0) : dot<0>(head.grad + i * head.width, head.o + i * head.width, head.dim);
+  }
+  const RowGradients<T> gradients{q, grad, lse, delta, dq, dk, dv, dbias, rows.first, width};
+  T* s = scratch.take<T>(scores);
+  T* dp = scratch.take<T>(scores);
+  int32_t* columns = scratch.take<int32_t>(scores);
+  T* buffer = scratch.take<T>(2 * width);
+  if (group.uses_tiles() &&
+      !tiles_backward(head, group.intervals, rows.first, rows.last, gradients, scratch)) {
+    return false;
+  }
+  with_vectors<T>(head.dim, [&]<int V>() {
+    for (const EdgeBlock& block : blocks) {
+      edges_backward<V>(head, block, gradients, s, dp, columns, buffer);
+    }
+  });
+  for (int64_t r = 0; r < count; ++r) {
+    const int64_t to = (rows.first + r) * head.stride;
+    for (int64_t d = 0; d < head.dim; ++d) head.dq[to + d] = dq[r * width + d] * head.scale;
+    std::copy(dk + r * width, dk + r * width + head.dim, head.dk + to);
+    std::copy(dv + r * width, dv + r * width + head.dim, head.dv + to);
+  }
+  return true;
 }
 
 }  // namespace
@@ -90,30 +179,21 @@ std::vector<bool> tiled_groups(const AttentionGraph& graph, AttentionKernel kern
 void attention_forward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
                        const AttentionArguments& arguments, Tensor& o, Tensor& lse) {
   const AttentionGraph& graph = *arguments.graph;
-  const std::vector<Block> blocks = row_blocks(graph);
-  const std::vector<bool> tiled = tiled_groups(graph, arguments.kernel);
-  const int64_t longest = longest_sequence(graph), heads = graph.heads();
+  const Schedule& schedule = *arguments.schedule;
+  const int64_t heads = graph.heads();
+  const int64_t* offsets = graph.offsets().data<int64_t>();
   dispatch_float("sparse_attention", q.dtype(), [&]<class T>() {
-    parallel_for(static_cast<int64_t>(blocks.size()) * heads, 1, [&](int64_t task) {
-      const Block& block = blocks[static_cast<size_t>(task / heads)];
+    parallel_for(static_cast<int64_t>(schedule.chunks.size()) * heads, 1, [&](int64_t task) {
+      const RowChunk& chunk = schedule.chunks[static_cast<size_t>(task / heads)];
       const int h = static_cast<int>(task % heads), g = graph.group_of_head(h);
+      const GroupSchedule& group = schedule.groups[static_cast<size_t>(g)];
       HeadView<T> head = view_of<T>(q, k, v, bias, arguments, h);
       head.out = o.data<T>() + h * head.dim;
       head.lse = lse.data<T>() + h;
-      if (tiled[static_cast<size_t>(g)]) {
-        const Tile tile = make_tile(graph.group(g), block.first, block.last);
-        if (!tile.masked || tile_is_finite(head, tile)) {
-          forward_tile(head, graph.group(g), tile);
-          return;
-        }
+      if (group.kernel == AttentionKernel::rows ||
+          !forward_chunk(head, group, chunk, offsets[chunk.sequence])) {
+        forward_rows(head, graph, g, schedule.longest, chunk);
       }
-      RowScratch<T>& scratch = scratch_for<T>(longest);
-      with_head_dim(head.dim, [&]<int D>() {
-        for (int64_t i = block.first; i < block.last; ++i) {
-          const int64_t count = graph.row(g, block.sequence, i, scratch.columns.data());
-          forward_row<D>(head, i, count, scratch);
-        }
-      });
     });
   });
 }
@@ -123,22 +203,17 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
                         const AttentionArguments& arguments, Tensor& dq, Tensor& dk, Tensor& dv,
                         Tensor& dbias) {
   const AttentionGraph& graph = *arguments.graph;
-  const std::vector<Block> blocks = row_blocks(graph);
-  const std::vector<bool> tiled = tiled_groups(graph, arguments.kernel);
-  const int64_t longest = longest_sequence(graph), heads = graph.heads();
+  const Schedule& schedule = *arguments.schedule;
+  const int64_t heads = graph.heads();
   const int64_t sequences = graph.sequences(), span = 2 * arguments.bias_reach + 1;
-  std::vector<size_t> first_block(static_cast<size_t>(sequences) + 1, blocks.size());
-  for (size_t b = blocks.size(); b-- > 0;) first_block[static_cast<size_t>(blocks[b].sequence)] = b;
-  for (size_t b = static_cast<size_t>(sequences); b-- > 0;) {
-    first_block[b] = std::min(first_block[b], first_block[b + 1]);
-  }
+  const int64_t* offsets = graph.offsets().data<int64_t>();
   dispatch_float("sparse_attention", q.dtype(), [&]<class T>() {
-    // A task owns one head of one sequence: nothing is shared, sums run in order of the rows.
+    // A task owns one head of one sequence: nothing is shared, sums run in a fixed order.
     std::vector<T> partial(bias.defined() ? static_cast<size_t>(sequences * heads * span) : 0);
-    const int64_t* offsets = graph.offsets().data<int64_t>();
     parallel_for(sequences * heads, 1, [&](int64_t task) {
-      const auto b = static_cast<size_t>(task / heads);
+      const int64_t b = task / heads;
       const int h = static_cast<int>(task % heads), g = graph.group_of_head(h);
+      const GroupSchedule& group = schedule.groups[static_cast<size_t>(g)];
       HeadView<T> head = view_of<T>(q, k, v, bias, arguments, h);
       head.o = o.data<T>() + h * head.dim;
       head.grad = grad.data<T>() + h * head.dim;
@@ -146,29 +221,12 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
       head.dq = dq.data<T>() + arguments.q_at + h * head.dim;
       head.dk = dk.data<T>() + arguments.k_at + h * head.dim;
       head.dv = dv.data<T>() + arguments.v_at + h * head.dim;
-      for (T* target : {head.dq, head.dk, head.dv}) {
-        for (int64_t i = offsets[b]; i < offsets[b + 1]; ++i) {
-          std::fill(target + i * head.stride, target + i * head.stride + head.dim, T(0));
-        }
-      }
       T* bias_sums =
           partial.empty() ? nullptr : partial.data() + task * span + arguments.bias_reach;
-      RowScratch<T>& scratch = scratch_for<T>(longest);
-      for (size_t at = first_block[b]; at < first_block[b + 1]; ++at) {
-        const Block& block = blocks[at];
-        if (tiled[static_cast<size_t>(g)]) {
-          const Tile tile = make_tile(graph.group(g), block.first, block.last);
-          if (!tile.masked || tile_is_finite(head, tile)) {
-            backward_tile(head, graph.group(g), tile, bias_sums);
-            continue;
-          }
-        }
-        with_head_dim(head.dim, [&]<int D>() {
-          for (int64_t i = block.first; i < block.last; ++i) {
-            const int64_t count = graph.row(g, block.sequence, i, scratch.columns.data());
-            backward_row<D>(head, i, count, scratch, bias_sums);
-          }
-        });
+      const RowChunk rows{b, offsets[b], offsets[b + 1]};
+      if (group.kernel == AttentionKernel::rows ||
+          !backward_sequence(head, group, rows, bias_sums)) {
+        backward_rows(head, graph, g, schedule.longest, rows, bias_sums);
       }
     });
     if (!bias.defined()) return;

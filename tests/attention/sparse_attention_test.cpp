@@ -134,6 +134,12 @@ void expect_same_bits(const Tensors& a, const Tensors& b, const char* what) {
   }
 }
 
+constexpr std::pair<AttentionKernel, const char*> kKernels[] = {
+    {AttentionKernel::automatic, "automatic"}, {AttentionKernel::rows, "rows"},
+    {AttentionKernel::tiles, "tiles"},         {AttentionKernel::edges, "edges"},
+    {AttentionKernel::mixed, "mixed"},
+};
+
 class EveryKind : public testing::TestWithParam<Kind> {};
 INSTANTIATE_TEST_SUITE_P(SparseAttention, EveryKind,
                          testing::Values(Kind::intervals, Kind::scattered, Kind::mixed));
@@ -144,11 +150,10 @@ TEST_P(EveryKind, EqualsItsReference) {
     Case c = random_case(random, GetParam(), trial < 22 ? 40 : 300, DType::f64);
     const Tensors want = run(attention_reference, c);
     expect_close(run(sparse_attention, c), want, 1e-10, "automatic");
-    c.options.kernel = AttentionKernel::rows;
-    expect_close(run(sparse_attention, c), want, 1e-10, "rows");
-    if (GetParam() != Kind::intervals) continue;
-    c.options.kernel = AttentionKernel::tiles;
-    expect_close(run(sparse_attention, c), want, 1e-10, "tiles");
+    for (const auto& [kernel, name] : kKernels) {
+      c.options.kernel = kernel;
+      expect_close(run(sparse_attention, c), want, 1e-10, name);
+    }
   }
 }
 
@@ -160,14 +165,18 @@ TEST_P(EveryKind, SinglePrecisionIsCloseToDouble) {
     for (Tensor* tensor : {&c.q, &c.k, &c.v, &c.bias, &c.seed}) {
       if (tensor->defined()) *tensor = tensor->to(DType::f32);
     }
-    expect_close(run(sparse_attention, c), want, 2e-5, "float");
+    for (const auto& [kernel, name] : kKernels) {
+      c.options.kernel = kernel;
+      expect_close(run(sparse_attention, c), want, 2e-5, name);
+    }
   }
 }
 
 TEST_P(EveryKind, SameBitsOnAnyNumberOfThreads) {
   RandomStream random(13, Purpose::test, {static_cast<uint64_t>(GetParam())});
   for (int trial = 0; trial < 10; ++trial) {
-    const Case c = random_case(random, GetParam(), 150, DType::f32);
+    Case c = random_case(random, GetParam(), trial < 8 ? 150 : 600, DType::f32);
+    c.options.kernel = kKernels[static_cast<size_t>(trial) % std::size(kKernels)].first;
     const int before = thread_count();
     set_thread_count(1);
     const Tensors one = run(sparse_attention, c);
@@ -196,6 +205,7 @@ TEST_P(EveryKind, UnseenNaNsReachNothing) {
   int hidden = 0;
   for (int trial = 0; trial < 30; ++trial) {
     Case c = random_case(random, GetParam(), 30, DType::f64);
+    c.options.kernel = kKernels[static_cast<size_t>(trial) % std::size(kKernels)].first;
     const int heads = c.graph->heads();
     const int64_t dim = c.q.size(1) / heads;
     const Tensors clean = run(sparse_attention, c);
@@ -237,7 +247,8 @@ TEST(SparseAttention, EmptyRowsGiveZeroAndNoGradient) {
          {},
          random_tensor(random, {3, 4}, DType::f64),
          {}};
-  for (const auto kernel : {AttentionKernel::rows, AttentionKernel::tiles}) {
+  for (const auto& [kernel, name] : kKernels) {
+    SCOPED_TRACE(name);
     c.options.kernel = kernel;
     const Tensors results = run(sparse_attention, c);
     for (int64_t e = 0; e < 4; ++e) {

@@ -1,0 +1,198 @@
+// The edges kernel: scattered edges, column by column of a block of queries. Private to kernels.
+#pragma once
+
+#include "attention/kernels/edge_blocks.h"
+#include "attention/kernels/row_state.h"
+#include "attention/kernels/scratch.h"
+
+namespace filigree::kernels {
+
+/// A row of `dim` elements in registers: V vectors, or (V = 0) in `buffer`, filled up with zeros.
+template <int V, class T>
+struct KeyRow {
+  static constexpr int kHeld = V > 0 ? V : 1;
+  Vec<T> held[kHeld];
+  const T* row;
+  int64_t vectors;
+
+  KeyRow(const T* from, int64_t dim, T* buffer) : row(buffer), vectors(padded<T>(dim) / kLanes<T>) {
+    if constexpr (V > 0) {
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) held[v] = load(from + v * kLanes<T>);
+    } else {
+      std::copy(from, from + dim, buffer);
+      std::fill(buffer + dim, buffer + vectors * kLanes<T>, T(0));
+    }
+  }
+
+  T dot(const T* other) const {
+    Vec<T> sum{};
+    if constexpr (V > 0) {
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) sum += held[v] * load(other + v * kLanes<T>);
+    } else {
+      for (int64_t v = 0; v < vectors; ++v) {
+        sum += load(row + v * kLanes<T>) * load(other + v * kLanes<T>);
+      }
+    }
+    return sum_lanes<T>(sum);
+  }
+  /// to += factor * row
+  void add_to(T* to, T factor) const {
+    if constexpr (V > 0) {
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) {
+        store(to + v * kLanes<T>, load(to + v * kLanes<T>) + factor * held[v]);
+      }
+    } else {
+      for (int64_t v = 0; v < vectors; ++v) {
+        store(to + v * kLanes<T>, load(to + v * kLanes<T>) + factor * load(row + v * kLanes<T>));
+      }
+    }
+  }
+  /// row += factor * other, for a row that is held (V > 0) or is its own buffer.
+  void add(const T* other, T factor, T* buffer) {
+    if constexpr (V > 0) {
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) held[v] += factor * load(other + v * kLanes<T>);
+    } else {
+      for (int64_t v = 0; v < vectors; ++v) {
+        store(buffer + v * kLanes<T>,
+              load(buffer + v * kLanes<T>) + factor * load(other + v * kLanes<T>));
+      }
+    }
+  }
+  void write(T* to) const {
+    if constexpr (V > 0) {
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) store(to + v * kLanes<T>, held[v]);
+    }
+  }
+};
+
+/// body(column's place, its first and end entry) for every column.
+template <class Body>
+void for_columns(const EdgeBlock& block, Body body) {
+  uint32_t begin = 0;
+  for (size_t c = 0; c < block.columns.size(); ++c) {
+    body(block.columns[c], block.entries.data() + begin, block.entries.data() + block.ends[c]);
+    begin = block.ends[c];
+  }
+}
+
+/// Packed column of every score; of padding, that of the row itself.
+inline void score_columns(const EdgeBlock& block, int32_t* columns) {
+  for (int64_t r = 0; r < block.last - block.first; ++r) {
+    std::fill(columns + block.starts[static_cast<size_t>(r)],
+              columns + block.starts[static_cast<size_t>(r) + 1],
+              static_cast<int32_t>(block.first + r));
+  }
+  for_columns(block, [&](int32_t j, const uint32_t* entry, const uint32_t* end) {
+    for (; entry < end; ++entry) columns[*entry >> 5] = j;
+  });
+}
+
+/// Writes -inf to the scores that pad a row.
+template <class T>
+void pad_scores(const EdgeBlock& block, T* s) {
+  for (size_t r = 1; r < block.starts.size(); ++r) {
+    const int64_t begin = block.starts[r - 1], end = block.starts[r];
+    std::fill(s + std::max(begin, end - kScorePad), s + end, kMinusInfinity<T>);
+  }
+}
+
+template <class T>
+void add_bias(const HeadView<T>& head, const EdgeBlock& block, const int32_t* columns, T* s) {
+  for (int64_t r = 0; r < block.last - block.first; ++r) {
+    for (int64_t e = block.starts[static_cast<size_t>(r)];
+         e < block.starts[static_cast<size_t>(r) + 1]; ++e) {
+      s[e] += bias_of(head, block.first + r, columns[e]);
+    }
+  }
+}
+
+/// Takes the block's edges into `state`, whose row 0 (and that of q) is packed row `first`.
+template <int V, class T>
+void edges_forward(const HeadView<T>& head, const EdgeBlock& block, int64_t first, const T* q,
+                   RowState<T>& state, T* s, int32_t* columns, T* buffer) {
+  const int64_t width = state.width, at = block.first - first;
+  const T* query = q + at * width;
+  pad_scores(block, s);
+  for_columns(block, [&](int32_t j, const uint32_t* entry, const uint32_t* end) {
+    const KeyRow<V, T> key(head.k + j * head.stride, head.dim, buffer);
+    for (; entry < end; ++entry) s[*entry >> 5] = key.dot(query + (*entry & 31) * width);
+  });
+  if (head.bias || head.dropout > 0) score_columns(block, columns);
+  if (head.bias) add_bias(head, block, columns, s);
+  for (int64_t r = 0; r < block.last - block.first; ++r) {
+    const int64_t begin = block.starts[static_cast<size_t>(r)];
+    const int64_t count = block.starts[static_cast<size_t>(r) + 1] - begin;
+    if (count == 0) continue;
+    state.add_scores(at + r, s + begin, count);
+    if (head.dropout > 0) {
+      drop_weights(head, block.first + r, s + begin, count,
+                   [&](int64_t c) { return columns[begin + c]; });
+    }
+  }
+  T* out = state.out + at * width;
+  for_columns(block, [&](int32_t j, const uint32_t* entry, const uint32_t* end) {
+    const KeyRow<V, T> value(head.v + j * head.stride, head.dim, buffer);
+    for (; entry < end; ++entry) value.add_to(out + (*entry & 31) * width, s[*entry >> 5]);
+  });
+}
+
+/// Adds what the block's edges give to the gradients. buffer: 2 rows.
+template <int V, class T>
+void edges_backward(const HeadView<T>& head, const EdgeBlock& block, const RowGradients<T>& rows,
+                    T* s, T* dp, int32_t* columns, T* buffer) {
+  const int64_t width = rows.width, at = (block.first - rows.first) * width;
+  const T *query = rows.q + at, *grad = rows.grad + at;
+  std::fill(dp, dp + block.scores(), T(0));
+  pad_scores(block, s);
+  for_columns(block, [&](int32_t j, const uint32_t* entry, const uint32_t* end) {
+    const KeyRow<V, T> key(head.k + j * head.stride, head.dim, buffer);
+    const KeyRow<V, T> value(head.v + j * head.stride, head.dim, buffer + width);
+    for (; entry < end; ++entry) {
+      const uint32_t place = *entry >> 5, row = *entry & 31;
+      s[place] = key.dot(query + row * width);
+      dp[place] = value.dot(grad + row * width);
+    }
+  });
+  if (head.bias || head.dropout > 0) score_columns(block, columns);
+  if (head.bias) add_bias(head, block, columns, s);
+  for (int64_t r = 0; r < block.last - block.first; ++r) {
+    const int64_t begin = block.starts[static_cast<size_t>(r)];
+    weights_and_slopes(head, rows, block.first + r, s + begin, dp + begin,
+                       block.starts[static_cast<size_t>(r) + 1] - begin,
+                       [&](int64_t c) { return columns[begin + c]; });
+  }
+  T* dquery = rows.dq + at;
+  for_columns(block, [&](int32_t j, const uint32_t* entry, const uint32_t* end) {
+    const int64_t to = (j - rows.first) * width;
+    const KeyRow<V, T> key(head.k + j * head.stride, head.dim, buffer);
+    KeyRow<V, T> dkey(rows.dk + to, width, rows.dk + to), dvalue(rows.dv + to, width, rows.dv + to);
+    for (; entry < end; ++entry) {
+      const uint32_t place = *entry >> 5, row = *entry & 31;
+      dvalue.add(grad + row * width, s[place], rows.dv + to);
+      dkey.add(query + row * width, dp[place], rows.dk + to);
+      key.add_to(dquery + row * width, dp[place]);
+    }
+    dkey.write(rows.dk + to);
+    dvalue.write(rows.dv + to);
+  });
+}
+
+/// Calls body.template operator()<V>() with the number of vectors of a head of `dim` if that is
+/// specialised (32, 64, 96, 128 and 16), else with 0.
+template <class T, class Body>
+void with_vectors(int64_t dim, Body body) {
+  constexpr int W = kLanes<T>;
+  if (dim == 64 && 64 / W <= 8) return body.template operator()<64 / W>();
+  if (dim == 32 && 32 / W >= 1) return body.template operator()<32 / W>();
+  if (dim == 96 && 96 / W <= 8) return body.template operator()<(96 / W <= 8 ? 96 / W : 1)>();
+  if (dim == 128 && 128 / W <= 8) return body.template operator()<(128 / W <= 8 ? 128 / W : 1)>();
+  if (dim == 16 && 16 / W >= 1) return body.template operator()<(16 / W >= 1 ? 16 / W : 1)>();
+  return body.template operator()<0>();
+}
+
+}  // namespace filigree::kernels

@@ -1,0 +1,182 @@
+#include "attention/kernels/schedule.h"
+
+#include "core/error.h"
+#include "core/parallel.h"
+
+namespace filigree::kernels {
+
+namespace {
+
+constexpr int64_t kTileRows = 6;  // rows whose intervals are computed together
+
+/// Columns [begin, end) of an interval, for costs in ns a head and D = 64, float32, one thread
+/// (docs/attention, "Which kernel").
+struct Costs {
+  double tile = 0;    // a query-key pair that tiles compute, asked for or not
+  double edge = 0;    // an edge
+  double column = 0;  // a column of a block of kEdgeRows rows
+};
+constexpr Costs kCosts{6.0, 9.0, 14.0};
+
+int64_t rest_of_row(const AttentionGraph& graph, int g, int64_t b, int64_t i, int32_t* out) {
+  const HeadGraph& group = graph.group(g);
+  const int64_t count = graph.row(g, b, i, out);
+  const int32_t lo = group.lo.data<int32_t>()[i], hi = group.hi.data<int32_t>()[i];
+  if (lo >= hi) return count;
+  return std::remove_if(out, out + count, [&](int32_t j) { return j >= lo && j < hi; }) - out;
+}
+
+/// Pairs that tiles compute for intervals: steps of 6 rows, the keys that any of them sees.
+int64_t tile_pairs(const AttentionGraph& graph, const int32_t* lo, const int32_t* hi) {
+  const int64_t* offsets = graph.offsets().data<int64_t>();
+  int64_t pairs = 0;
+  for (int64_t b = 0; b < graph.sequences(); ++b) {
+    for (int64_t r = offsets[b]; r < offsets[b + 1]; r += kTileRows) {
+      int32_t from = INT32_MAX, to = 0;
+      for (int64_t i = r; i < std::min(r + kTileRows, offsets[b + 1]); ++i) {
+        if (lo[i] >= hi[i]) continue;
+        from = std::min(from, lo[i]);
+        to = std::max(to, hi[i]);
+      }
+      if (from < to) pairs += kTileRows * (to - from + 16);
+    }
+  }
+  return pairs;
+}
+
+/// About how many columns the blocks of edges have: each at most once an edge, and at most all.
+double block_columns(const AttentionGraph& graph, double edges) {
+  double columns = 0;
+  const int64_t* offsets = graph.offsets().data<int64_t>();
+  for (int64_t b = 0; b < graph.sequences(); ++b) {
+    const auto n = static_cast<double>(offsets[b + 1] - offsets[b]);
+    const double share = n / std::max<double>(1, static_cast<double>(graph.tokens()));
+    columns += std::min(edges * share, n * std::max(1.0, n / kEdgeRows));
+  }
+  return columns;
+}
+
+AttentionKernel choose(const AttentionGraph& graph, int g) {
+  const HeadGraph& group = graph.group(g);
+  const int32_t *lo = group.lo.data<int32_t>(), *hi = group.hi.data<int32_t>();
+  double inside = 0;
+  for (int64_t i = 0; i < graph.tokens(); ++i) inside += std::max(0, hi[i] - lo[i]);
+  const auto edges = static_cast<double>(graph.group_edges(g));
+  const auto edge_cost = [&](double count) {
+    return kCosts.edge * count + kCosts.column * block_columns(graph, count);
+  };
+  const double tiles = kCosts.tile * static_cast<double>(tile_pairs(graph, lo, hi));
+  const double scattered = edge_cost(edges);
+  if (group.intervals_only()) {
+    return tiles < scattered ? AttentionKernel::tiles : AttentionKernel::edges;
+  }
+  const double mixed = tiles + edge_cost(edges - inside);
+  const double full = kCosts.tile * static_cast<double>(graph.valid_pairs());
+  if (full < std::min(mixed, scattered)) return AttentionKernel::tiles;
+  return mixed < scattered ? AttentionKernel::mixed : AttentionKernel::edges;
+}
+
+/// Each row from its first to its last column, and what lies between and is no edge.
+void make_hull(const AttentionGraph& graph, int g, GroupSchedule& schedule) {
+  const auto tokens = static_cast<size_t>(graph.tokens());
+  schedule.lo.assign(tokens, 0);
+  schedule.hi.assign(tokens, 0);
+  Intervals& intervals = schedule.intervals;
+  intervals.hole_offsets.assign(1, 0);
+  std::vector<int32_t> row;
+  const int64_t* offsets = graph.offsets().data<int64_t>();
+  for (int64_t b = 0; b < graph.sequences(); ++b) {
+    row.resize(static_cast<size_t>(offsets[b + 1] - offsets[b]));
+    for (int64_t i = offsets[b]; i < offsets[b + 1]; ++i) {
+      const auto count = static_cast<size_t>(graph.row(g, b, i, row.data()));
+      if (count > 0) {
+        schedule.lo[static_cast<size_t>(i)] = row[0];
+        schedule.hi[static_cast<size_t>(i)] = row[count - 1] + 1;
+        for (size_t e = 1; e < count; ++e) {
+          for (int32_t j = row[e - 1] + 1; j < row[e]; ++j) intervals.holes.push_back(j);
+        }
+      }
+      intervals.hole_offsets.push_back(static_cast<int64_t>(intervals.holes.size()));
+    }
+  }
+  intervals.lo = schedule.lo.data();
+  intervals.hi = schedule.hi.data();
+}
+
+bool is_masked(const AttentionGraph& graph, const Intervals& intervals) {
+  if (!intervals.holes.empty()) return true;
+  const int64_t* offsets = graph.offsets().data<int64_t>();
+  for (int64_t b = 0; b < graph.sequences(); ++b) {
+    for (int64_t i = offsets[b]; i < offsets[b + 1]; ++i) {
+      if (intervals.lo[i] != offsets[b] || intervals.hi[i] != offsets[b + 1]) return true;
+    }
+  }
+  return false;
+}
+
+void make_blocks(const AttentionGraph& graph, int g, GroupSchedule& schedule) {
+  const int64_t* offsets = graph.offsets().data<int64_t>();
+  std::vector<int64_t> sequence_of;
+  for (int64_t b = 0; b < graph.sequences(); ++b) {
+    schedule.first_block.push_back(schedule.blocks.size());
+    for (int64_t first = offsets[b]; first < offsets[b + 1]; first += kEdgeRows) {
+      EdgeBlock block;
+      block.first = first;
+      block.last = std::min(first + kEdgeRows, offsets[b + 1]);
+      schedule.blocks.push_back(std::move(block));
+      sequence_of.push_back(b);
+    }
+  }
+  schedule.first_block.push_back(schedule.blocks.size());
+  const bool rest = schedule.kernel == AttentionKernel::mixed;
+  parallel_for(static_cast<int64_t>(schedule.blocks.size()), 4, [&](int64_t at) {
+    EdgeBlock& block = schedule.blocks[static_cast<size_t>(at)];
+    const int64_t b = sequence_of[static_cast<size_t>(at)];
+    block = make_edge_block(
+        block.first, block.last, offsets[b + 1] - offsets[b], [&](int64_t i, int32_t* out) {
+          return rest ? rest_of_row(graph, g, b, i, out) : graph.row(g, b, i, out);
+        });
+  });
+}
+
+}  // namespace
+
+Span Intervals::keys_of(int64_t first, int64_t last) const {
+  Span keys{INT64_MAX, 0};
+  for (int64_t i = first; i < last; ++i) {
+    if (lo[i] >= hi[i]) continue;
+    keys.begin = std::min<int64_t>(keys.begin, lo[i]);
+    keys.end = std::max<int64_t>(keys.end, hi[i]);
+  }
+  return keys.empty() ? Span{} : keys;
+}
+
+std::shared_ptr<const Schedule> make_schedule(const AttentionGraph& graph, AttentionKernel wanted) {
+  auto schedule = std::make_shared<Schedule>();
+  const int64_t* offsets = graph.offsets().data<int64_t>();
+  for (int64_t b = 0; b < graph.sequences(); ++b) {
+    schedule->longest = std::max(schedule->longest, offsets[b + 1] - offsets[b]);
+    for (int64_t first = offsets[b]; first < offsets[b + 1]; first += kChunkRows) {
+      schedule->chunks.push_back({b, first, std::min(offsets[b + 1], first + kChunkRows)});
+    }
+  }
+  schedule->groups.resize(static_cast<size_t>(graph.groups()));
+  for (int g = 0; g < graph.groups(); ++g) {
+    GroupSchedule& group = schedule->groups[static_cast<size_t>(g)];
+    group.kernel = wanted == AttentionKernel::automatic ? choose(graph, g) : wanted;
+    if (group.uses_tiles()) {
+      group.intervals.lo = graph.group(g).lo.data<int32_t>();
+      group.intervals.hi = graph.group(g).hi.data<int32_t>();
+      if (group.kernel == AttentionKernel::tiles && !graph.group(g).intervals_only()) {
+        make_hull(graph, g, group);
+      }
+      group.intervals.masked = is_masked(graph, group.intervals);
+    }
+    if (group.kernel == AttentionKernel::edges || group.kernel == AttentionKernel::mixed) {
+      make_blocks(graph, g, group);
+    }
+  }
+  return schedule;
+}
+
+}  // namespace filigree::kernels

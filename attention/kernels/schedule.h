@@ -1,0 +1,89 @@
+// How the CPU kernels walk a graph: chosen once, shared by layers, forward and backward. Private to
+// kernels.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "attention/graph.h"
+#include "attention/kernels/edge_blocks.h"
+#include "attention/kernels/sparse_attention.h"
+
+namespace filigree::kernels {
+
+/// Rows of one forward task; a multiple of kEdgeRows.
+inline constexpr int64_t kChunkRows = 256;
+
+/// Columns [begin, end).
+struct Span {
+  int64_t begin = 0, end = 0;
+  bool empty() const { return begin >= end; }
+};
+
+/// Row i sees [lo_i, hi_i) but its holes.
+struct Intervals {
+  const int32_t *lo = nullptr, *hi = nullptr;
+  std::vector<int64_t> hole_offsets;  // (T+1), or empty: no holes
+  std::vector<int32_t> holes;         // ascending in a row
+  bool masked = false;                // some row sees less than its sequence
+
+  /// The keys that rows [first, last) span.
+  Span keys_of(int64_t first, int64_t last) const;
+  /// Holes of row i in [first, last).
+  std::span<const int32_t> holes_between(int64_t i, int64_t first, int64_t last) const {
+    if (hole_offsets.empty()) return {};
+    const int32_t* begin = holes.data() + hole_offsets[static_cast<size_t>(i)];
+    const int32_t* end = holes.data() + hole_offsets[static_cast<size_t>(i) + 1];
+    begin = std::lower_bound(begin, end, static_cast<int32_t>(first));
+    return {begin, std::lower_bound(begin, end, static_cast<int32_t>(last))};
+  }
+};
+
+/// One group of heads.
+struct GroupSchedule {
+  AttentionKernel kernel = AttentionKernel::rows;  // what was chosen; never automatic
+  Intervals intervals;                             // tiles and mixed
+  std::vector<int32_t> lo, hi;                     // where intervals are not those of the graph
+  std::vector<EdgeBlock> blocks;                   // edges and mixed, in order
+  std::vector<size_t> first_block;                 // (B+1)
+
+  bool uses_tiles() const {
+    return kernel == AttentionKernel::tiles || kernel == AttentionKernel::mixed;
+  }
+};
+
+/// Rows [first, last) of a sequence.
+struct RowChunk {
+  int64_t sequence, first, last;
+};
+
+struct Schedule {
+  std::vector<GroupSchedule> groups;
+  std::vector<RowChunk> chunks;  // at most kChunkRows rows, in order
+  int64_t longest = 0;           // sequence
+};
+
+/// Schedules `graph` for the wanted kernel. Cost O(T + edges).
+std::shared_ptr<const Schedule> make_schedule(const AttentionGraph& graph, AttentionKernel wanted);
+
+/// Schedules that were made of one graph. They point into it, and live no longer than it does.
+class ScheduleCache {
+ public:
+  std::shared_ptr<const Schedule> get(const AttentionGraph& graph, AttentionKernel wanted) {
+    const std::lock_guard lock(mutex_);
+    std::shared_ptr<const Schedule>& made = made_[static_cast<size_t>(wanted)];
+    if (!made) made = make_schedule(graph, wanted);
+    return made;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::array<std::shared_ptr<const Schedule>, 5> made_;
+};
+
+}  // namespace filigree::kernels
