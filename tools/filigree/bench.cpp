@@ -1,0 +1,210 @@
+// filigree bench: times of kernels, interleaved in one run.
+#include <algorithm>
+#include <chrono>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "attention/placement.h"
+#include "attention/sparse_attention.h"
+#include "autograd/backward.h"
+#include "core/allocator.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "core/random.h"
+#include "tools/filigree/command.h"
+#include "tools/filigree/options.h"
+
+namespace filigree {
+
+namespace {
+
+struct Settings {
+  std::vector<std::string> patterns;
+  std::vector<AttentionKernel> kernels;
+  int64_t length = 512, sequences = 1, heads = 12, dim = 64, rounds = 7;
+  DType dtype = DType::f32;
+  double dropout = 0;
+};
+
+/// A pattern under a kernel, and its times.
+struct Contender {
+  std::string pattern;
+  AttentionKernel kernel;
+  AttentionPlan plan;
+  std::shared_ptr<const AttentionGraph> graph;
+  std::vector<double> build, forward, both;  // milliseconds
+};
+
+const std::vector<std::pair<std::string, AttentionKernel>>& kernel_names() {
+  static const std::vector<std::pair<std::string, AttentionKernel>> names{
+      {"automatic", AttentionKernel::automatic}, {"rows", AttentionKernel::rows},
+      {"tiles", AttentionKernel::tiles},         {"edges", AttentionKernel::edges},
+      {"mixed", AttentionKernel::mixed},
+  };
+  return names;
+}
+
+AttentionKernel parse_kernel(const std::string& text) {
+  std::vector<std::string> names;
+  for (const auto& [name, kernel] : kernel_names()) {
+    if (name == text) return kernel;
+    names.push_back(name);
+  }
+  throw ConfigError("--kernels", fmt::format("unknown kernel \"{}\"", text),
+                    fmt::format("the nearest name is \"{}\"", nearest_name(text, names)));
+}
+
+std::string name_of(AttentionKernel kernel) {
+  for (const auto& [name, value] : kernel_names()) {
+    if (value == kernel) return name;
+  }
+  return "";
+}
+
+double milliseconds(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+/// The q-th quantile, q in [0, 1], of at least one number.
+double quantile(std::vector<double> values, double q) {
+  std::sort(values.begin(), values.end());
+  const auto at = static_cast<size_t>(q * static_cast<double>(values.size() - 1) + 0.5);
+  return values[at];
+}
+
+/// One measurement: build the graph, forward, forward and backward.
+void measure(Contender& contender, const Settings& settings, const SequenceBatch& batch,
+             const Tensor& qkv) {
+  AttentionOptions options;
+  options.kernel = contender.kernel;
+  options.dropout = settings.dropout;
+  contender.build.push_back(
+      milliseconds([&] { contender.graph = contender.plan.build(batch, 1, 0).front(); }));
+  contender.forward.push_back(milliseconds([&] {
+    const NoGrad no_grad;
+    sparse_attention_qkv(Variable(qkv), contender.graph, options);
+  }));
+  Variable input(qkv, true);
+  const Tensor ones = Tensor::full({qkv.size(0), qkv.size(1) / 3}, 1, qkv.dtype());
+  contender.both.push_back(
+      milliseconds([&] { backward(sparse_attention_qkv(input, contender.graph, options), ones); }));
+}
+
+void print(const std::vector<Contender>& contenders, const Settings& settings) {
+  fmt::print(
+      "{} threads, {} sequence(s) of {} tokens, {} heads of {}; milliseconds, median of {} "
+      "rounds [quartiles]\n\n",
+      thread_count(), settings.sequences, settings.length, settings.heads, settings.dim,
+      settings.rounds);
+  fmt::print("{:<28} {:<10} {:>8} {:>9} {:>9} {:>22} {:>8} {:>8}\n", "pattern", "kernel", "density",
+             "graph", "forward", "forward + backward", "ns/edge", "x first");
+  const double first = quantile(contenders.front().both, 0.5);
+  for (const Contender& c : contenders) {
+    double edges = 0;
+    for (int h = 0; h < static_cast<int>(settings.heads); ++h) {
+      edges += static_cast<double>(c.graph->edges(h));
+    }
+    const double both = quantile(c.both, 0.5);
+    fmt::print(
+        "{:<28} {:<10} {:>8.4f} {:>9.3f} {:>9.3f} {:>9.3f} [{:.2f}, {:.2f}] {:>8.2f} {:>8.2f}\n",
+        c.pattern, name_of(c.kernel), c.graph->density(), quantile(c.build, 0.5),
+        quantile(c.forward, 0.5), both, quantile(c.both, 0.25), quantile(c.both, 0.75),
+        both * 1e6 / std::max(1.0, edges), first / both);
+  }
+}
+
+void print_json(const std::vector<Contender>& contenders) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const Contender& c : contenders) {
+    rows.push_back({{"pattern", c.pattern},
+                    {"kernel", name_of(c.kernel)},
+                    {"density", c.graph->density()},
+                    {"graph_ms", c.build},
+                    {"forward_ms", c.forward},
+                    {"forward_backward_ms", c.both},
+                    {"peak_bytes", memory_stats().peak}});
+  }
+  fmt::print("{}\n", rows.dump());
+}
+
+int run(std::span<const std::string> words) {
+  Settings settings;
+  std::string patterns = "dense;neighbour:16;random:16", kernels = "automatic", precision = "f32";
+  int threads = 0;
+  bool json = false;
+  Options cli("bench [--patterns \"P;P\"] [--kernels K,K] [options]",
+              "Times attention, forward and backward: every pattern under every kernel, in turn, "
+              "round after round.");
+  cli.add("patterns", patterns, "patterns, separated by ; [dense;neighbour:16;random:16]");
+  cli.add("kernels", kernels, "automatic, rows, tiles, edges, mixed [automatic]");
+  cli.add("length", settings.length, "tokens a sequence [512]");
+  cli.add("sequences", settings.sequences, "sequences [1]");
+  cli.add("heads", settings.heads, "heads [12]");
+  cli.add("dim", settings.dim, "size of a head [64]");
+  cli.add("dropout", settings.dropout, "probability [0]");
+  cli.add("rounds", settings.rounds, "measurements of each, after one that does not count [7]");
+  cli.add("threads", threads, "threads [all]");
+  cli.add("precision", precision, "f32 or f64 [f32]");
+  cli.flag("json", json, "all times as JSON");
+  if (!cli.parse(words)) return 0;
+  for (const int64_t value :
+       {settings.length, settings.sequences, settings.heads, settings.dim, settings.rounds}) {
+    if (value < 1 || value > 1 << 24) {
+      throw ConfigError("bench", fmt::format("expected sizes and rounds from 1, got {}", value));
+    }
+  }
+  if (precision != "f32" && precision != "f64") {
+    throw ConfigError("--precision", fmt::format("expected f32 or f64, got \"{}\"", precision));
+  }
+  settings.dtype = precision == "f64" ? DType::f64 : DType::f32;
+  settings.patterns = split_list(patterns, ';');
+  for (const auto& name : split_list(kernels)) settings.kernels.push_back(parse_kernel(name));
+  if (settings.patterns.empty() || settings.kernels.empty()) {
+    throw ConfigError("bench", "nothing to measure", "give --patterns and --kernels");
+  }
+  if (threads > 0) set_thread_count(threads);
+
+  std::vector<int64_t> bounds{0};
+  for (int64_t b = 0; b < settings.sequences; ++b)
+    bounds.push_back(bounds.back() + settings.length);
+  SequenceBatch batch;
+  batch.offsets = Tensor::from(bounds);
+  RandomStream random(1, Purpose::test);
+  Tensor qkv({bounds.back(), 3 * settings.heads * settings.dim}, DType::f64);
+  for (double& value : qkv.span<double>()) value = random.normal();
+  qkv = qkv.to(settings.dtype);
+
+  std::vector<Contender> contenders;
+  for (const std::string& pattern : settings.patterns) {
+    for (const AttentionKernel kernel : settings.kernels) {
+      contenders.push_back(
+          {pattern,
+           kernel,
+           AttentionPlan(pattern, "all", "all", 1, static_cast<int>(settings.heads)),
+           nullptr,
+           {},
+           {},
+           {}});
+    }
+  }
+  for (Contender& contender : contenders) {
+    measure(contender, settings, batch, qkv);
+    contender.build.clear();
+    contender.forward.clear();
+    contender.both.clear();
+  }
+  for (int64_t round = 0; round < settings.rounds; ++round) {
+    for (Contender& contender : contenders) measure(contender, settings, batch, qkv);
+  }
+  json ? print_json(contenders) : print(contenders, settings);
+  return 0;
+}
+
+const RegisterCommand registered{{"bench", "times of attention kernels", run}};
+
+}  // namespace
+
+}  // namespace filigree
