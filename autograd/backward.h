@@ -18,11 +18,12 @@ struct BackwardOptions {
 void backward(const Variable& root, Tensor seed = {}, BackwardOptions options = {});
 
 /// backward() from several roots at once; a root whose seed is undefined is left out.
-void backward_all(const Variables& roots, Tensors seeds);
+/// Throws ShapeError if their counts differ.
+void backward_all(const Variables& roots, const Tensors& seeds);
 
 /// d root / d inputs, without touching any grad(). With create_graph the results have history. An
-/// input that root does not depend on gets an undefined Variable.
-Variables gradients(const Variable& root, const Variables& inputs, Variable seed = {},
+/// input that root does not depend on gets an undefined Variable. Hooks run as in backward().
+Variables gradients(const Variable& root, const Variables& inputs, const Variable& seed = {},
                     BackwardOptions options = {});
 
 }  // namespace filigree

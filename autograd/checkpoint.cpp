@@ -1,6 +1,6 @@
 #include "autograd/checkpoint.h"
 
-#include "autograd/backward.h"
+#include "autograd/engine.h"
 #include "autograd/function.h"
 
 namespace filigree {
@@ -13,6 +13,7 @@ class Checkpoint final : public Function {
   explicit Checkpoint(Body body) : body_(std::move(body)) {}
 
   std::string_view name() const override { return "checkpoint"; }
+  bool records_always() const override { return true; }  // body_ may hold parameters
 
   Tensors forward(const Tensors& in) override {
     const NoGrad no_grad;
@@ -26,19 +27,29 @@ class Checkpoint final : public Function {
 
   Tensors backward(const Tensors& grad) override {
     const EnableGrad enable_grad;
-    const ModuleScope scope(module_path());
+    const RestoredModulePath path(module_path());
     Variables inputs;
     for (size_t i = 0; i < edges().size(); ++i) {
       inputs.push_back(Variable(saved(i), needs_grad(i)));
     }
-    backward_all(body_(inputs), grad);
+    Engine engine(inputs, number());
+    const Variables outputs = body_(inputs);
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (!grad[i].defined() || !outputs[i].requires_grad()) continue;
+      engine.start(outputs[i], Variable(grad[i]));
+    }
+    engine.run();
+    const Variables arrived = engine.take_target_grads();
     Tensors result;
     for (size_t i = 0; i < inputs.size(); ++i) {
-      Tensor arrived = inputs[i].grad();
-      if (needs_grad(i) && !arrived.defined()) {
-        arrived = Tensor::zeros(inputs[i].shape(), inputs[i].dtype(), inputs[i].device());
+      const Variable& x = inputs[i];
+      if (!needs_grad(i)) {
+        result.push_back({});
+      } else if (arrived[i].defined()) {
+        result.push_back(arrived[i].value());
+      } else {
+        result.push_back(Tensor::zeros(x.shape(), x.dtype(), x.device()));
       }
-      result.push_back(arrived);
     }
     return result;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <fmt/format.h>
+#include <utility>
 
 #include "autograd/nan_locator.h"
 #include "autograd/nan_report.h"
@@ -52,7 +53,7 @@ Variables Function::run(std::shared_ptr<Function> function, const Variables& inp
     values.push_back(input.defined() ? input.value() : Tensor());
     wanted |= input.requires_grad();
   }
-  const bool recorded = wanted && grad_enabled();
+  const bool recorded = (wanted || function->records_always()) && grad_enabled();
   function->recorded_ = recorded;
   function->module_path_ = current_path;
   Tensors outputs = function->forward(values);
@@ -83,22 +84,7 @@ Variables Function::run(std::shared_ptr<Function> function, const Variables& inp
     state.function = function;
     state.output_index = static_cast<int>(i);
   }
-  function->find_saved_sources(values, results);
   return results;
-}
-
-void Function::find_saved_sources(const Tensors& inputs, const Variables& outputs) {
-  saved_sources_.resize(saved_.size());
-  for (size_t s = 0; s < saved_.size(); ++s) {
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      if (saved_[s].same_data(inputs[i])) saved_sources_[s] = {SavedSource::Kind::input, i};
-    }
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      if (saved_[s].same_data(outputs[i].value())) {
-        saved_sources_[s] = {SavedSource::Kind::output, i};
-      }
-    }
-  }
 }
 
 void Function::save_for_backward(Tensors tensors) {
@@ -113,20 +99,17 @@ const Tensor& Function::saved(size_t i) const {
   return saved_.at(i);
 }
 
-Variable Function::saved_variable(size_t i) const {
-  const Tensor& value = saved(i);
-  const SavedSource& source = saved_sources_.at(i);
-  if (source.kind == SavedSource::Kind::input) {
-    const Edge& edge = edges_.at(source.index);
-    if (!edge.wanted) return Variable(value);
-    if (!edge.function) return edge.leaf;
-    return with_history(value, edge.function, edge.output);
-  }
-  if (source.kind == SavedSource::Kind::output) {
-    auto self = std::const_pointer_cast<Function>(shared_from_this());
-    return with_history(value, std::move(self), static_cast<int>(source.index));
-  }
-  return Variable(value);
+Variable Function::saved_input(size_t s, size_t i) const {
+  const Tensor& value = saved(s);
+  const Edge& edge = edges_.at(i);
+  if (!edge.wanted) return Variable(value);
+  if (!edge.function) return edge.leaf;
+  return with_history(value, edge.function, edge.output);
+}
+
+Variable Function::saved_output(size_t s, size_t i) const {
+  auto self = std::const_pointer_cast<Function>(shared_from_this());
+  return with_history(saved(s), std::move(self), static_cast<int>(i));
 }
 
 Variable Function::with_history(const Tensor& value, std::shared_ptr<Function> function,
@@ -151,5 +134,9 @@ ModuleScope::ModuleScope(std::string_view name) : before_(current_path.size()) {
 }
 ModuleScope::~ModuleScope() { current_path.resize(before_); }
 const std::string& module_path() { return current_path; }
+
+RestoredModulePath::RestoredModulePath(std::string path)
+    : before_(std::exchange(current_path, std::move(path))) {}
+RestoredModulePath::~RestoredModulePath() { current_path = std::move(before_); }
 
 }  // namespace filigree

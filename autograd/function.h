@@ -43,6 +43,9 @@ class Function : public std::enable_shared_from_this<Function> {
   /// op and the composite to use instead.
   virtual Variables backward_graph(const Variables& grad_outputs);
 
+  /// Recorded even if no input wants a gradient: a leaf that the op holds itself may want one.
+  virtual bool records_always() const { return false; }
+
   /// Makes an F(args...), runs it on the inputs and, if gradients are enabled and an input wants
   /// one, records it.
   template <class F, class... Args>
@@ -76,17 +79,16 @@ class Function : public std::enable_shared_from_this<Function> {
   /// The i-th saved tensor. Throws GradientError if it has been released (a second backward without
   /// keep_graph).
   const Tensor& saved(size_t i) const;
-  /// The i-th saved tensor as a variable with its history, for backward_graph(): an input or output
-  /// of this op is recognised as such.
-  Variable saved_variable(size_t i) const;
+  /// The s-th saved tensor as a variable with its history, for backward_graph(): where it is this
+  /// op's input i, or its output i.
+  Variable saved_input(size_t s, size_t i) const;
+  Variable saved_output(size_t s, size_t i) const;
   /// Whether input i wants a gradient: backward() may skip the work otherwise.
   bool needs_grad(size_t i) const;
 
  private:
   friend class Engine;
-  friend class GraphWalker;
   void release_saved();
-  void find_saved_sources(const Tensors& inputs, const Variables& outputs);
   static Variable with_history(const Tensor& value, std::shared_ptr<Function> function, int output);
 
   std::vector<Edge> edges_;
@@ -100,11 +102,6 @@ class Function : public std::enable_shared_from_this<Function> {
     std::weak_ptr<Variable::State> state;
   };
   std::vector<OutputInfo> output_info_;
-  struct SavedSource {  // where a saved tensor stands in the graph
-    enum class Kind { other, input, output } kind = Kind::other;
-    size_t index = 0;
-  };
-  std::vector<SavedSource> saved_sources_;
   int64_t number_ = 0;
   std::string module_path_;
 };
@@ -121,5 +118,18 @@ class ModuleScope {
   size_t before_;
 };
 const std::string& module_path();
+
+/// While one lives, on this thread, the module path is exactly `path`: for a forward pass that runs
+/// again, elsewhere (recomputation).
+class RestoredModulePath {
+ public:
+  explicit RestoredModulePath(std::string path);
+  ~RestoredModulePath();
+  RestoredModulePath(const RestoredModulePath&) = delete;
+  RestoredModulePath& operator=(const RestoredModulePath&) = delete;
+
+ private:
+  std::string before_;
+};
 
 }  // namespace filigree

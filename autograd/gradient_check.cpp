@@ -12,6 +12,9 @@ namespace filigree {
 
 namespace {
 
+/// Derivatives below this are compared absolutely: differences see no digits of them.
+constexpr double kSmall = 1e-3;
+
 /// Fixed weights in [-1, 1] that make a scalar out of any outputs: entry i of output k.
 double weight(size_t output, int64_t index) {
   const RandomBlock bits = philox(mix_key({static_cast<uint64_t>(Purpose::test), output}), 0,
@@ -75,7 +78,7 @@ GradientCheck check_gradient(const std::function<Variables(const Variables&)>& f
       const double numeric = (8 * (at(eps) - at(-eps)) - (at(2 * eps) - at(-2 * eps))) / (12 * eps);
       values[i] = x;
       const double exact = grads[k].defined() ? grads[k].at(i) : 0;
-      const double scale = std::max({1.0, std::abs(exact), std::abs(numeric)});
+      const double scale = std::max({kSmall, std::abs(exact), std::abs(numeric)});
       const double error = std::abs(exact - numeric) / scale;
       if (!(error <= result.largest_error)) {
         result.largest_error = std::isnan(error) ? INFINITY : error;

@@ -61,7 +61,7 @@ class Mul final : public Function {
     return {da, db};
   }
   Variables backward_graph(const Variables& grad) override {
-    return {mul(grad[0], saved_variable(1)), mul(grad[0], saved_variable(0))};
+    return {mul(grad[0], saved_input(1, 1)), mul(grad[0], saved_input(0, 0))};
   }
 };
 

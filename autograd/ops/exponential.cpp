@@ -23,7 +23,7 @@ class Exp final : public Function {
     return {dx};
   }
   Variables backward_graph(const Variables& grad) override {
-    return {mul(grad[0], saved_variable(0))};
+    return {mul(grad[0], saved_output(0, 0))};
   }
 };
 
@@ -40,6 +40,10 @@ class Log final : public Function {
     Tensor dx(grad[0].shape(), grad[0].dtype(), grad[0].device());
     kernels::divide(grad[0], saved(0), dx);
     return {dx};
+  }
+  // dy / x = dy exp(-log x): where log x is no number, its derivative is none either.
+  Variables backward_graph(const Variables& grad) override {
+    return {mul(grad[0], exp(scale(log(saved_input(0, 0)), -1)))};
   }
 };
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "autograd/function.h"
+#include "autograd/ops/reduce.h"
+#include "autograd/ops/shape.h"
 #include "core/kernels/elementwise.h"
 #include "core/kernels/matmul.h"
 
@@ -63,6 +65,11 @@ class AddBias final : public Function {
   }
   Tensors backward(const Tensors& grad) override {
     return {grad[0], needs_grad(1) ? column_sums(grad[0], grad[0].shape().last()) : Tensor()};
+  }
+  Variables backward_graph(const Variables& grad) override {
+    const int64_t width = grad[0].shape().last();
+    const int64_t rows = width == 0 ? 0 : grad[0].shape().numel() / width;
+    return {grad[0], sum_last(swap_axes(reshape(grad[0], {rows, width}), 0, 1))};
   }
 };
 

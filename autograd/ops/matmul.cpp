@@ -43,7 +43,7 @@ class Matmul final : public Function {
     return {da, db};
   }
   Variables backward_graph(const Variables& grad) override {
-    const Variable a = saved_variable(0), b = saved_variable(1), c = grad[0];
+    const Variable a = saved_input(0, 0), b = saved_input(1, 1), c = grad[0];
     return {ta_ ? matmul(b, c, tb_, true) : matmul(c, b, false, !tb_),
             tb_ ? matmul(c, a, true, ta_) : matmul(a, c, !ta_, false)};
   }

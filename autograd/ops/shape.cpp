@@ -122,6 +122,7 @@ class Cast final : public Function {
     return {in[0].to(dtype_)};
   }
   Tensors backward(const Tensors& grad) override { return {grad[0].to(before_)}; }
+  Variables backward_graph(const Variables& grad) override { return {cast(grad[0], before_)}; }
 
  private:
   DType dtype_, before_ = DType::f32;

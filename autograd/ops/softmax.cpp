@@ -2,6 +2,7 @@
 
 #include "autograd/function.h"
 #include "autograd/ops/arithmetic.h"
+#include "autograd/ops/exponential.h"
 #include "autograd/ops/reduce.h"
 #include "core/kernels/softmax.h"
 
@@ -32,7 +33,7 @@ class Softmax final : public Function {
   }
   Tensors backward(const Tensors& grad) override { return {softmax_gradient(saved(0), grad[0])}; }
   Variables backward_graph(const Variables& grad) override {
-    return {softmax_gradient_graph(saved_variable(0), grad[0])};
+    return {softmax_gradient_graph(saved_output(0, 0), grad[0])};
   }
 };
 
@@ -50,7 +51,7 @@ class MaskedSoftmax final : public Function {
   }
   Tensors backward(const Tensors& grad) override { return {softmax_gradient(saved(0), grad[0])}; }
   Variables backward_graph(const Variables& grad) override {
-    return {softmax_gradient_graph(saved_variable(0), grad[0])};
+    return {softmax_gradient_graph(saved_output(0, 0), grad[0])};
   }
 
  private:
@@ -70,6 +71,12 @@ class LogSoftmax final : public Function {
     Tensor dx(grad[0].shape(), grad[0].dtype(), grad[0].device());
     kernels::log_softmax_backward(saved(0), grad[0], dx);
     return {dx};
+  }
+  // dy - softmax(x) rowsum(dy).
+  Variables backward_graph(const Variables& grad) override {
+    const Variable probabilities = exp(saved_output(0, 0));
+    const int64_t classes = probabilities.shape().last();
+    return {sub(grad[0], mul(probabilities, spread_last(sum_last(grad[0]), classes)))};
   }
 };
 

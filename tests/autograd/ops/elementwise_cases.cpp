@@ -1,6 +1,7 @@
 // Cases of arithmetic.h, exponential.h, activation.h and dropout.h.
 #include <cmath>
 
+#include "autograd/lambda_op.h"
 #include "autograd/ops/activation.h"
 #include "autograd/ops/arithmetic.h"
 #include "autograd/ops/dropout.h"
@@ -88,11 +89,29 @@ const RegisterOpCase activate_case{
        return scale(add(x, mul(x, tanh(inner))), 0.5);
      },
      {{{row({0})}, {0}}}}};
+/// x Phi(x) with the C library's erf; the slope Phi(x) + x exp(-x^2 / 2) / sqrt(2 pi).
+Variable gelu_by_the_library(const Variable& x) {
+  const auto each = [](const Tensor& in, double (*f)(double)) {
+    Tensor out(in.shape(), DType::f64);
+    for (int64_t i = 0; i < in.numel(); ++i) out.data<double>()[i] = f(in.at(i));
+    return out.to(in.dtype());
+  };
+  const auto value = [=](const Tensors& in) {
+    return Tensors{each(in[0], [](double t) { return t / 2 * (1 + std::erf(t * M_SQRT1_2)); })};
+  };
+  const auto slope = [=](const Tensors& in, const Tensors&, const Tensors& grads) {
+    const Tensor factor = each(in[0], [](double t) {
+      return (1 + std::erf(t * M_SQRT1_2)) / 2 + t * std::exp(-t * t / 2) / std::sqrt(2 * M_PI);
+    });
+    return Tensors{mul(Variable(factor), Variable(grads[0])).value()};
+  };
+  return lambda_op("gelu by the library", value, slope, {x})[0];
+}
 const RegisterOpCase gelu_case{
     {"gelu",
      one,
      [](const Variables& v) { return gelu(v[0]); },
-     {},
+     [](const Variables& v) { return gelu_by_the_library(v[0]); },
      {{{row({0, 1, -2})}, {0, 0.5 * (1 + std::erf(M_SQRT1_2)), -(1 + std::erf(-M_SQRT2))}}}}};
 const RegisterOpCase relu_case{{"relu",
                                 one,

@@ -28,6 +28,28 @@ const RegisterOpCase matmul_case{
      },
      "expected (M, K) and (K, N)"}};
 
+/// A product of the matrices of each batch entry.
+const RegisterOpCase batched_matmul_case{
+    {"matmul/batched",
+     [](int64_t n) {
+       return std::vector<Shape>{{2, n, 3}, {2, 4, 3}};
+     },
+     [](const Variables& v) { return matmul(v[0], v[1], false, true); },  // (2, n, 4)
+     [](const Variables& v) {
+       const int64_t n = v[0].shape()[1];
+       const auto product = [&](int64_t b) {
+         const Variable a = reshape(slice_rows(v[0], b, 1), {n, 3});
+         const Variable weight = reshape(slice_rows(v[1], b, 1), {4, 3});
+         return reshape(linear(a, weight), {1, n, 4});
+       };
+       return concat_rows({product(0), product(1)});
+     },
+     {},
+     [] {
+       matmul(zeros({2, 2, 3}), zeros({3, 3, 2}));
+     },
+     "matmul"}};
+
 const RegisterOpCase linear_case{
     {"linear",
      [](int64_t n) {

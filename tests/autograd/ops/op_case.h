@@ -18,12 +18,13 @@ struct OpLiteral {
 };
 
 struct OpCase {
-  std::string op;  ///< as declared in autograd/ops
+  std::string op;  ///< as declared in autograd/ops; "op/variant" for a further case of one
   /// Shapes of the inputs for a size n >= 0 (edge sizes 0, 1, 33 are run).
   std::function<std::vector<Shape>(int64_t n)> shapes;
   /// The op on inputs of those shapes; integer arguments are made inside, from the shapes.
   std::function<Variable(const Variables&)> call;
-  /// What it must equal, made of simple ops; empty for a simple op.
+  /// What it must equal, made of simple ops; empty for a simple op, which must have a second
+  /// derivative; a fused op may refuse one.
   std::function<Variable(const Variables&)> composite = {};
   std::vector<OpLiteral> literals = {};
   /// A wrong call, and a part of the message that it must give.

@@ -1,6 +1,7 @@
 // The one driver of all OpCases.
 #include "op_case.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <gmock/gmock.h>
@@ -95,6 +96,21 @@ TEST_P(Op, GradientsEqualCentralDifferences) {
   }
 }
 
+TEST_P(Op, HasARightSecondDerivativeOrRefusesIt) {
+  for (const int64_t n : {0, 1, 5}) {
+    SCOPED_TRACE("size " + std::to_string(n));
+    const Variables in = inputs(n, DType::f64);
+    try {
+      const GradientCheck check = check_double_gradient(
+          [](const Variables& v) { return Variables{GetParam().call(v)}; }, in);
+      EXPECT_LE(check.largest_error, 1e-6) << check.worst;
+    } catch (const GradientError& error) {
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("has no double backward"));
+      EXPECT_TRUE(GetParam().composite) << "a simple op must have one";
+    }
+  }
+}
+
 TEST_P(Op, EqualsItsComposite) {
   if (!GetParam().composite) return;  // a simple op
   for (const int64_t n : kSizes) {
@@ -126,12 +142,14 @@ TEST_P(Op, Float32AgreesWithFloat64) {
 
 TEST_P(Op, GivesTheSameBitsTwiceAndOnAnyNumberOfThreads) {
   const int before = thread_count();
-  for (const DType dtype : {DType::f32, DType::f64}) {
-    set_thread_count(1);
-    const Tensors one = run(GetParam().call, inputs(33, dtype));
-    expect_same_bits(one, run(GetParam().call, inputs(33, dtype)));
-    set_thread_count(2);
-    expect_same_bits(one, run(GetParam().call, inputs(33, dtype)));
+  for (const int64_t n : {33, 20'000}) {  // one piece of work, and several
+    for (const DType dtype : {DType::f32, DType::f64}) {
+      set_thread_count(1);
+      const Tensors one = run(GetParam().call, inputs(n, dtype));
+      expect_same_bits(one, run(GetParam().call, inputs(n, dtype)));
+      set_thread_count(2);
+      expect_same_bits(one, run(GetParam().call, inputs(n, dtype)));
+    }
   }
   set_thread_count(before);
 }
@@ -147,6 +165,10 @@ TEST_P(Op, SaysWhatIsWrong) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Op, ::testing::ValuesIn(op_cases()),
-                         [](const auto& info) { return info.param.op; });
+                         [](const auto& info) {
+                           std::string name = info.param.op;
+                           std::replace(name.begin(), name.end(), '/', '_');
+                           return name;
+                         });
 
 }  // namespace filigree::testing

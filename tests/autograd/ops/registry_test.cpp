@@ -12,8 +12,11 @@ namespace filigree::testing {
 
 TEST(OpRegistry, EveryOpHasACase) {
   std::set<std::string> cases;
-  for (const OpCase& c : op_cases()) cases.insert(c.op);
-  EXPECT_EQ(cases.size(), op_cases().size()) << "two cases of one op";
+  std::set<std::string> names;
+  for (const OpCase& c : op_cases()) {
+    EXPECT_TRUE(names.insert(c.op).second) << "two cases called " << c.op;
+    cases.insert(c.op.substr(0, c.op.find('/')));
+  }
   const std::regex declaration("(^|\n)(inline )?Variables? (\\w+)\\(");
   std::set<std::string> ops;
   for (const auto& entry :
