@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 #include <map>
 #include <mutex>
+#include <new>
 #include <unordered_map>
-#include <vector>
 
 #include "core/error.h"
 
@@ -16,6 +16,7 @@ namespace {
 
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kSmall = 4096;
+constexpr int64_t kAlwaysCached = int64_t{64} << 20;
 
 /// The size class of a request: see allocate().
 int64_t rounded(int64_t bytes) {
@@ -24,6 +25,24 @@ int64_t rounded(int64_t bytes) {
   if (bytes > kSmall) step = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(bytes))) / 8;
   return (bytes + step - 1) / step * step;
 }
+
+/// Freed blocks of one size, chained through their own first bytes: freeing needs no memory.
+class FreeList {
+ public:
+  bool empty() const { return first_ == nullptr; }
+  void push(void* block) noexcept { first_ = new (block) Link{first_}; }
+  void* pop() noexcept {
+    Link* taken = first_;
+    first_ = taken->next;
+    return taken;
+  }
+
+ private:
+  struct Link {
+    Link* next;
+  };
+  Link* first_ = nullptr;
+};
 
 class CachingAllocator {
  public:
@@ -34,9 +53,17 @@ class CachingAllocator {
     ++stats_.requests;
     void* block = take_cached(size);
     if (!block) block = take_new(size);
-    live_[block] = size;
+    try {
+      live_[block] = size;
+      free_.try_emplace(size);  // here, so that freeing cannot fail
+    } catch (const std::bad_alloc&) {
+      live_.erase(block);
+      std::free(block);
+      throw_full(bytes);
+    }
     stats_.in_use += size;
     stats_.peak = std::max(stats_.peak, stats_.in_use);
+    highest_ = std::max(highest_, stats_.in_use);
     return block;
   }
 
@@ -46,7 +73,7 @@ class CachingAllocator {
     if (found == live_.end()) return;
     const int64_t size = found->second;
     live_.erase(found);
-    free_[size].push_back(block);
+    free_.find(size)->second.push(block);
     stats_.in_use -= size;
     stats_.cached += size;
   }
@@ -72,14 +99,15 @@ class CachingAllocator {
   void* take_cached(int64_t size) {
     const auto found = free_.find(size);
     if (found == free_.end() || found->second.empty()) return nullptr;
-    void* block = found->second.back();
-    found->second.pop_back();
     stats_.cached -= size;
-    return block;
+    return found->second.pop();
   }
 
   void* take_new(int64_t size) {
-    if (limit_ > 0 && stats_.in_use + stats_.cached + size > limit_) release_locked();
+    const int64_t held = stats_.in_use + stats_.cached + size;
+    // Sizes that never come back (sequences of ever other lengths) must not pile up.
+    if (held > highest_ + highest_ / 4 + kAlwaysCached) release_locked();
+    if (limit_ > 0 && held > limit_) release_locked();
     if (limit_ > 0 && stats_.in_use + size > limit_) throw_full(size);
     void* block = std::aligned_alloc(static_cast<size_t>(kAlignment), static_cast<size_t>(size));
     if (!block) {
@@ -93,9 +121,8 @@ class CachingAllocator {
 
   void release_locked() {
     for (auto& [size, blocks] : free_) {
-      for (void* block : blocks) std::free(block);
+      while (!blocks.empty()) std::free(blocks.pop());
     }
-    free_.clear();
     stats_.cached = 0;
   }
 
@@ -112,7 +139,8 @@ class CachingAllocator {
   std::mutex mutex_;
   MemoryStats stats_;
   int64_t limit_ = 0;
-  std::map<int64_t, std::vector<void*>> free_;
+  int64_t highest_ = 0;  // largest in_use ever
+  std::map<int64_t, FreeList> free_;
   std::unordered_map<void*, int64_t> live_;
 };
 

@@ -58,6 +58,25 @@ std::string format_name_of() {
   }
 }
 
+/// The one text of a header: names sorted, no blanks.
+std::string to_text(const Json& header) {
+  return header.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+/// XXH3 over several pieces.
+class Seal {
+ public:
+  Seal() : state_(XXH3_createState(), XXH3_freeState) { XXH3_64bits_reset(state_.get()); }
+  void add(std::string_view text) { XXH3_64bits_update(state_.get(), text.data(), text.size()); }
+  void add(std::span<const uint8_t> bytes) {
+    XXH3_64bits_update(state_.get(), bytes.data(), bytes.size());
+  }
+  std::string hex() const { return to_hex(XXH3_64bits_digest(state_.get())); }
+
+ private:
+  std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state_;
+};
+
 [[noreturn]] void throw_damaged(const std::filesystem::path& path, std::string_view fault) {
   throw CheckpointError(path.string(), fmt::format("is not a sound safetensors file: {}", fault),
                         "the file is damaged, cut short, or of another kind; take another copy");
@@ -135,6 +154,7 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path)
   const auto* text = reinterpret_cast<const char*>(bytes.data()) + sizeof header_size;
   const Json header = Json::parse(text, text + header_size, nullptr, /*allow_exceptions=*/false);
   if (!header.is_object()) throw_damaged(path, "its header is not JSON");
+  header_size_ = header_size;
   data_ = bytes.subspan(sizeof header_size + header_size);
   for (const auto& [name, value] : header.items()) {
     if (name == "__metadata__") {
@@ -204,13 +224,20 @@ std::span<const T> SafetensorsFile::array(std::string_view name) const {
   return {reinterpret_cast<const T*>(found.bytes.data()), found.bytes.size() / sizeof(T)};
 }
 
-void SafetensorsFile::verify_checksum() const {
+void SafetensorsFile::verify_checksum(Unsealed unsealed) const {
   const auto found = metadata_.find(kChecksumKey);
-  if (found == metadata_.end()) return;
-  const std::string actual = to_hex(checksum(data_));
+  if (found == metadata_.end()) {
+    if (unsealed == Unsealed::accept) return;
+    throw_damaged(path(), fmt::format("its metadata lack the checksum \"{}\"", kChecksumKey));
+  }
+  Json header = Json::parse(data_.data() - header_size_, data_.data());
+  header["__metadata__"].erase(kChecksumKey);
+  Seal seal;
+  seal.add(to_text(header));
+  seal.add(data_);
+  const std::string actual = seal.hex();
   if (actual != found->second) {
-    throw_damaged(path(),
-                  fmt::format("checksum {} of the data, expected {}", actual, found->second));
+    throw_damaged(path(), fmt::format("checksum {}, expected {}", actual, found->second));
   }
 }
 
@@ -246,9 +273,8 @@ void SafetensorsWriter::save(const std::filesystem::path& path) const {
   std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
     return element_size(a->second.dtype) > element_size(b->second.dtype);
   });
-  auto* state = XXH3_createState();
-  XXH3_64bits_reset(state);
   Json header = Json::object();
+  header["__metadata__"] = metadata_;
   uint64_t offset = 0;
   for (const auto* item : order) {
     const Item& value = item->second;
@@ -256,13 +282,12 @@ void SafetensorsWriter::save(const std::filesystem::path& path) const {
                            {"shape", std::vector<int64_t>(value.shape.begin(), value.shape.end())},
                            {"data_offsets", {offset, offset + value.bytes.size()}}};
     offset += value.bytes.size();
-    XXH3_64bits_update(state, value.bytes.data(), value.bytes.size());
   }
-  Json metadata = metadata_;
-  metadata[kChecksumKey] = to_hex(XXH3_64bits_digest(state));
-  XXH3_freeState(state);
-  header["__metadata__"] = metadata;
-  std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
+  Seal seal;
+  seal.add(to_text(header));
+  for (const auto* item : order) seal.add(item->second.bytes);
+  header["__metadata__"][kChecksumKey] = seal.hex();
+  std::string text = to_text(header);
   text.append((64 - (text.size() + 8) % 64) % 64, ' ');
 
   AtomicFile file(path);

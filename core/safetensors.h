@@ -26,6 +26,9 @@ struct SafetensorsEntry {
   std::span<const uint8_t> bytes;
 };
 
+/// What to make of a file without a checksum: one of another program, or one of ours cut about.
+enum class Unsealed { accept, refuse };
+
 /// A safetensors file, memory-mapped. Opening checks everything that reading relies on: header
 /// length, JSON, names, offsets within the file and without gaps or overlaps, sizes that fit dtype
 /// and shape; a wrong one is a CheckpointError that names the file and the fault.
@@ -39,21 +42,23 @@ class SafetensorsFile {
   bool contains(std::string_view name) const;
   /// Throws CheckpointError that names the file and the nearest name.
   const SafetensorsEntry& entry(std::string_view name) const;
-  /// The array as a tensor on the mapped memory, without a copy. dtype F32, F64, BF16, I32, I64,
+  /// The array as a tensor on the mapped memory, without a copy; writing to it changes this
+  /// process's pages only. dtype F32, F64, BF16, I32, I64,
   /// U8.
   Tensor tensor(std::string_view name) const;
   /// The array's elements in place, T one of uint16_t, uint32_t and the tensor types; throws
   /// CheckpointError if the dtype differs.
   template <class T>
   std::span<const T> array(std::string_view name) const;
-  /// Compares the stored checksum ("xxh3" in the metadata, over all data bytes) with the data;
-  /// throws CheckpointError if they differ. A file without one (a foreign file) passes. Cost: reads
-  /// the whole file.
-  void verify_checksum() const;
+  /// Compares the stored checksum ("xxh3" in the metadata: XXH3 over the header without it, and all
+  /// data bytes) with the file; throws CheckpointError if they differ, or if there is none and
+  /// `unsealed` refuses that. Cost: reads the whole file.
+  void verify_checksum(Unsealed unsealed = Unsealed::refuse) const;
 
  private:
   std::shared_ptr<const MappedFile> file_;
-  std::span<const uint8_t> data_;  // all data bytes
+  size_t header_size_ = 0;
+  std::span<const uint8_t> data_;  // all data bytes, behind the header
   std::map<std::string, std::string> metadata_;
   std::map<std::string, SafetensorsEntry> entries_;
 };

@@ -43,6 +43,19 @@ TEST(Allocator, AlignsAndRoundsWithLittleWaste) {
   }
 }
 
+TEST(Allocator, SizesThatNeverComeBackDoNotPileUp) {
+  release_cached();
+  constexpr int64_t kMiB = 1 << 20;
+  // Blocks of 200 sizes, one at a time: 10 to 110 MiB each, 12 GiB in all.
+  int64_t most = 0;
+  for (int64_t i = 0; i < 200; ++i) {
+    deallocate(kCpu, allocate(kCpu, 10 * kMiB + i * kMiB / 2));
+    most = std::max(most, memory_stats().cached);
+  }
+  EXPECT_LE(most, (110 + 28 + 64 + 16) * kMiB + memory_stats().in_use);
+  release_cached();
+}
+
 TEST(Allocator, LimitIsAnErrorThatNamesTheSize) {
   release_cached();
   set_memory_limit(memory_stats().in_use + (1 << 20));
