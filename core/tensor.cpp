@@ -54,12 +54,19 @@ decltype(auto) dispatch_any(DType dtype, Body&& body) {
   return body(uint8_t{});
 }
 
+/// As a cast; what an integer type cannot hold goes to its nearest end, NaN to 0.
 template <class To, class From>
 To convert(From value) {
   if constexpr (std::is_same_v<From, BFloat16>) {
     return convert<To>(to_float(value));
   } else if constexpr (std::is_same_v<To, BFloat16>) {
     return to_bfloat16(static_cast<float>(value));
+  } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+    using Limits = std::numeric_limits<To>;
+    if (value != value) return 0;
+    if (value <= static_cast<From>(Limits::lowest())) return Limits::lowest();
+    if (value >= static_cast<From>(Limits::max())) return Limits::max();
+    return static_cast<To>(value);
   } else {
     return static_cast<To>(value);
   }

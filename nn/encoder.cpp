@@ -20,8 +20,8 @@ SelfAttention::SelfAttention(const EncoderConfig& config, int layer, DType dtype
   add_child("query_key_value", query_key_value_);
   add_child("output", output_);
   if (config.relative_bias > 0) {
-    relative_bias_ =
-        add_parameter("relative_bias", {config.heads, 2 * config.relative_bias + 1}, dtype);
+    relative_bias_ = add_parameter("relative_bias", {config.heads, 2 * config.relative_bias + 1},
+                                   dtype, ParameterKind::offset);
   }
 }
 
@@ -103,7 +103,7 @@ Encoder::Encoder(const EncoderConfig& config, DType dtype)
     : config_((config.validate(), config)), embeddings_(config, dtype) {
   add_child("embeddings", embeddings_);
   for (int l = 0; l < config.layers; ++l) {
-    layers_.push_back(std::make_unique<EncoderLayer>(config, l, dtype));
+    layers_.push_back(std::make_shared<EncoderLayer>(config, l, dtype));
     add_child(fmt::format("layers.{}", l), *layers_.back());
   }
   if (config.norm == NormPlacement::pre) {
@@ -145,7 +145,7 @@ Variable Encoder::forward(const TokenBatch& batch, const LayerGraphs& graphs,
   if (all) all->push_back(x);
   for (size_t l = 0; l < layers_.size(); ++l) {
     const ModuleScope layer_scope(fmt::format("layers.{}", l));
-    const EncoderLayer* layer = layers_[l].get();
+    const std::shared_ptr<const EncoderLayer> layer = layers_[l];  // the graph may outlive us
     if (recompute_ && grad_enabled()) {
       x = checkpoint(
           [layer, graph = graphs[l], context](const Variables& in) -> Variables {
@@ -161,17 +161,18 @@ Variable Encoder::forward(const TokenBatch& batch, const LayerGraphs& graphs,
 }
 
 void initialise(Module& module, double std, uint64_t seed) {
-  for (auto& [path, parameter] : module.named_parameters()) {
-    if (parameter.shape().rank() < 2) continue;  // biases stay 0, norms 1
+  for (auto& [path, parameter, kind] : module.named_parameters()) {
+    if (kind != ParameterKind::weight) continue;
     RandomStream random(seed, Purpose::init, {hash_name(path)});
-    Tensor values(parameter.shape(), DType::f64);
-    for (double& value : values.span<double>()) {
-      do {
-        value = random.normal();
-      } while (value < -2 || value > 2);
-      value *= std;
-    }
-    parameter.value().copy_from(values.to(parameter.dtype()));
+    dispatch_float("initialise", parameter.dtype(), [&]<class T>() {
+      for (T& value : parameter.value().template span<T>()) {
+        double drawn = 0;
+        do {
+          drawn = random.normal();
+        } while (drawn < -2 || drawn > 2);
+        value = static_cast<T>(drawn * std);
+      }
+    });
   }
 }
 

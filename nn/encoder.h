@@ -83,7 +83,7 @@ class Encoder final : public Module {
     std::unique_ptr<Embedding> token, position, segment;
     std::unique_ptr<LayerNorm> norm;
   } embeddings_;
-  std::vector<std::unique_ptr<EncoderLayer>> layers_;
+  std::vector<std::shared_ptr<EncoderLayer>> layers_;
   std::unique_ptr<LayerNorm> final_norm_;  // pre-norm only
 };
 

@@ -10,17 +10,17 @@
 namespace filigree {
 
 Linear::Linear(int64_t inputs, int64_t outputs, DType dtype)
-    : weight_(add_parameter("weight", {outputs, inputs}, dtype)),
-      bias_(add_parameter("bias", {outputs}, dtype)) {}
+    : weight_(add_parameter("weight", {outputs, inputs}, dtype, ParameterKind::weight)),
+      bias_(add_parameter("bias", {outputs}, dtype, ParameterKind::offset)) {}
 Variable Linear::forward(const Variable& x) const { return linear(x, weight_, bias_); }
 
 Embedding::Embedding(int64_t count, int64_t width, DType dtype)
-    : weight_(add_parameter("weight", {count, width}, dtype)) {}
+    : weight_(add_parameter("weight", {count, width}, dtype, ParameterKind::weight)) {}
 Variable Embedding::forward(const Tensor& ids) const { return embedding(weight_, ids); }
 
 LayerNorm::LayerNorm(int64_t width, double eps, DType dtype)
-    : weight_(add_parameter("weight", {width}, dtype)),
-      bias_(add_parameter("bias", {width}, dtype)),
+    : weight_(add_parameter("weight", {width}, dtype, ParameterKind::offset)),
+      bias_(add_parameter("bias", {width}, dtype, ParameterKind::offset)),
       eps_(eps) {
   weight_.value().fill(1);
 }

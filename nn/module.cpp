@@ -6,31 +6,30 @@
 
 namespace filigree {
 
-std::vector<std::pair<std::string, Variable>> Module::named_parameters() const {
-  std::vector<std::pair<std::string, Variable>> found;
+NamedParameters Module::named_parameters() const {
+  NamedParameters found;
   collect("", found);
   return found;
 }
 
-void Module::collect(const std::string& prefix,
-                     std::vector<std::pair<std::string, Variable>>& found) const {
-  for (const auto& [name, parameter] : parameters_) found.emplace_back(prefix + name, parameter);
+void Module::collect(const std::string& prefix, NamedParameters& found) const {
+  for (const auto& [name, parameter, kind] : parameters_) found.push_back({prefix + name, parameter, kind});
   for (const auto& [name, child] : children_) child->collect(prefix + name + ".", found);
 }
 
 int64_t Module::parameter_count() const {
   int64_t count = 0;
-  for (const auto& [name, parameter] : named_parameters()) count += parameter.value().numel();
+  for (const auto& [name, parameter, kind] : named_parameters()) count += parameter.value().numel();
   return count;
 }
 
 void Module::zero_grad() {
-  for (auto& [name, parameter] : named_parameters()) parameter.zero_grad();
+  for (auto& [name, parameter, kind] : named_parameters()) parameter.zero_grad();
 }
 
 StateDict Module::state_dict() const {
   StateDict state;
-  for (const auto& [name, parameter] : named_parameters()) state[name] = parameter.value();
+  for (const auto& [name, parameter, kind] : named_parameters()) state[name] = parameter.value();
   return state;
 }
 
@@ -39,7 +38,7 @@ std::vector<std::string> Module::load_state_dict(const StateDict& state, bool st
   std::vector<std::string> kept;
   std::vector<std::pair<Variable, Tensor>> loads;
   std::map<std::string, bool> known;
-  for (const auto& [name, parameter] : named_parameters()) {
+  for (const auto& [name, parameter, kind] : named_parameters()) {
     known[name] = true;
     const auto found = state.find(name);
     if (found == state.end()) {
@@ -66,14 +65,27 @@ std::vector<std::string> Module::load_state_dict(const StateDict& state, bool st
   return kept;
 }
 
-Variable Module::add_parameter(const std::string& name, const Shape& shape, DType dtype) {
+void Module::expect_new(const std::string& name) const {
+  bool taken = name.empty();
+  for (const NamedParameter& parameter : parameters_) taken |= parameter.name == name;
+  for (const auto& child : children_) taken |= child.first == name;
+  if (taken) {
+    throw ConfigError("module", fmt::format("the name \"{}\" is taken or empty", name),
+                      "give every parameter and child a name of its own");
+  }
+}
+
+Variable Module::add_parameter(const std::string& name, const Shape& shape, DType dtype,
+                               ParameterKind kind) {
+  expect_new(name);
   Variable parameter(Tensor::zeros(shape, dtype), true);
   parameter.set_name(name);
-  parameters_.emplace_back(name, parameter);
+  parameters_.push_back({name, parameter, kind});
   return parameter;
 }
 
 void Module::add_child(const std::string& name, Module& child) {
+  expect_new(name);
   children_.emplace_back(name, &child);
 }
 

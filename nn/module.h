@@ -20,6 +20,19 @@ struct ForwardContext {
 /// Named tensors, sorted by name: a model's or an optimizer's state.
 using StateDict = std::map<std::string, Tensor>;
 
+/// What a parameter is, which decides how it starts and whether weight decay applies to it.
+enum class ParameterKind {
+  weight,  ///< a matrix or table: drawn at random by initialise(), decays
+  offset,  ///< a bias, a norm's gain, a table of score biases: keeps its start, does not decay
+};
+
+struct NamedParameter {
+  std::string name;  ///< the path from the module that was asked
+  Variable value;
+  ParameterKind kind = ParameterKind::weight;
+};
+using NamedParameters = std::vector<NamedParameter>;
+
 /// Base of layers and models. Parameters and children are registered under the member's name; the
 /// path of a parameter is the names joined by ".": "encoder.layers.0.attention.output.weight".
 /// Modules are neither copied nor moved: children are registered by address.
@@ -30,8 +43,8 @@ class Module {
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
 
-  /// Path and parameter, in order of registration.
-  std::vector<std::pair<std::string, Variable>> named_parameters() const;
+  /// In order of registration.
+  NamedParameters named_parameters() const;
   int64_t parameter_count() const;
   void zero_grad();
 
@@ -42,14 +55,16 @@ class Module {
   std::vector<std::string> load_state_dict(const StateDict& state, bool strict = true);
 
  protected:
-  /// Makes a parameter of zeros and registers it.
-  Variable add_parameter(const std::string& name, const Shape& shape, DType dtype);
+  /// Makes a parameter of zeros and registers it. Names of parameters and children are distinct
+  /// and not empty: ConfigError.
+  Variable add_parameter(const std::string& name, const Shape& shape, DType dtype,
+                         ParameterKind kind);
   void add_child(const std::string& name, Module& child);
 
  private:
-  void collect(const std::string& prefix,
-               std::vector<std::pair<std::string, Variable>>& found) const;
-  std::vector<std::pair<std::string, Variable>> parameters_;
+  void collect(const std::string& prefix, NamedParameters& found) const;
+  void expect_new(const std::string& name) const;
+  NamedParameters parameters_;
   std::vector<std::pair<std::string, Module*>> children_;
 };
 

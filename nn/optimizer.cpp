@@ -9,16 +9,33 @@
 
 namespace filigree {
 
+Optimizer::Optimizer(NamedParameters parameters) : parameters_(std::move(parameters)) {
+  for (size_t k = 0; k < parameters_.size(); ++k) {
+    for (size_t other = 0; other < k; ++other) {
+      const bool one = parameters_[k].name == parameters_[other].name ||
+                       parameters_[k].value.same(parameters_[other].value);
+      if (!one) continue;
+      throw ConfigError("optimizer", fmt::format("\"{}\" and \"{}\" are one parameter",
+                                                 parameters_[other].name, parameters_[k].name),
+                        "give it each parameter once, under a name of its own");
+    }
+  }
+}
+
+double Optimizer::decay_of(size_t k, double decay) const {
+  return parameters_[k].kind == ParameterKind::weight ? decay : 0;
+}
+
 double Optimizer::gradient_norm() const {
   Tensor squares = Tensor::zeros({}, DType::f64);
-  for (const auto& [name, parameter] : parameters_) {
+  for (const auto& [name, parameter, kind] : parameters_) {
     if (parameter.grad().defined()) kernels::add_squares(parameter.grad(), squares);
   }
   return std::sqrt(squares.item());
 }
 
 void Optimizer::zero_grad() {
-  for (auto& [name, parameter] : parameters_) parameter.zero_grad();
+  for (auto& [name, parameter, kind] : parameters_) parameter.zero_grad();
 }
 
 void Optimizer::load_strict(const StateDict& state, StateDict& wanted) {
@@ -39,17 +56,31 @@ void Optimizer::load_strict(const StateDict& state, StateDict& wanted) {
   for (auto& [name, tensor] : wanted) tensor.copy_from(state.at(name));
 }
 
-bool decays(const Variable& parameter) { return parameter.shape().rank() >= 2; }
-
 namespace {
 
 Tensor zeros_like(const Variable& x) { return Tensor::zeros(x.shape(), x.dtype(), x.device()); }
+
+/// Betas that round to 1 would divide by 0.
+void expect_sound(const AdamWOptions& options, DType dtype) {
+  dispatch_float("adamw", dtype, [&]<class T>() {
+    for (const double beta : {options.beta1, options.beta2}) {
+      if (beta >= 0 && static_cast<T>(beta) < T(1)) continue;
+      throw ConfigError("adamw", fmt::format("beta {} is not in [0, 1) in {}", beta, name_of(dtype)),
+                        "take 0.9 and 0.999, or so");
+    }
+    if (!(static_cast<T>(options.eps) > 0) || !(options.weight_decay >= 0)) {
+      throw ConfigError("adamw", fmt::format("eps {} must be above 0 and weight decay {} not below",
+                                             options.eps, options.weight_decay));
+    }
+  });
+}
 
 class AdamW final : public Optimizer {
  public:
   AdamW(NamedParameters parameters, const AdamWOptions& options)
       : Optimizer(std::move(parameters)), options_(options) {
-    for (const auto& [name, parameter] : parameters_) {
+    for (const auto& [name, parameter, kind] : parameters_) {
+      expect_sound(options_, parameter.dtype());
       m_.push_back(zeros_like(parameter));
       v_.push_back(zeros_like(parameter));
     }
@@ -57,13 +88,13 @@ class AdamW final : public Optimizer {
   void step(double learning_rate, double gradient_scale) override {
     ++steps_.data<int64_t>()[0];
     for (size_t k = 0; k < parameters_.size(); ++k) {
-      Variable& parameter = parameters_[k].second;
+      Variable& parameter = parameters_[k].value;
       if (!parameter.grad().defined()) continue;
       const AdamWStep step{learning_rate,
                            options_.beta1,
                            options_.beta2,
                            options_.eps,
-                           decays(parameter) ? options_.weight_decay : 0,
+                           decay_of(k, options_.weight_decay),
                            steps_.data<int64_t>()[0],
                            gradient_scale};
       kernels::adamw(parameter.grad(), step, parameter.value(), m_[k], v_[k]);
@@ -72,8 +103,8 @@ class AdamW final : public Optimizer {
   StateDict state_dict() const override {
     StateDict state{{"adamw.steps", steps_}};
     for (size_t k = 0; k < parameters_.size(); ++k) {
-      state["adamw.m." + parameters_[k].first] = m_[k];
-      state["adamw.v." + parameters_[k].first] = v_[k];
+      state["adamw.m." + parameters_[k].name] = m_[k];
+      state["adamw.v." + parameters_[k].name] = v_[k];
     }
     return state;
   }
@@ -92,21 +123,21 @@ class Sgd final : public Optimizer {
  public:
   Sgd(NamedParameters parameters, const SgdOptions& options)
       : Optimizer(std::move(parameters)), options_(options) {
-    for (const auto& [name, parameter] : parameters_) velocity_.push_back(zeros_like(parameter));
+    for (const auto& [name, parameter, kind] : parameters_) velocity_.push_back(zeros_like(parameter));
   }
   void step(double learning_rate, double gradient_scale) override {
     for (size_t k = 0; k < parameters_.size(); ++k) {
-      Variable& parameter = parameters_[k].second;
+      Variable& parameter = parameters_[k].value;
       if (!parameter.grad().defined()) continue;
       const SgdStep step{learning_rate, options_.momentum,
-                         decays(parameter) ? options_.weight_decay : 0, gradient_scale};
+                         decay_of(k, options_.weight_decay), gradient_scale};
       kernels::sgd(parameter.grad(), step, parameter.value(), velocity_[k]);
     }
   }
   StateDict state_dict() const override {
     StateDict state;
     for (size_t k = 0; k < parameters_.size(); ++k) {
-      state["sgd.velocity." + parameters_[k].first] = velocity_[k];
+      state["sgd.velocity." + parameters_[k].name] = velocity_[k];
     }
     return state;
   }
@@ -122,11 +153,11 @@ class Sgd final : public Optimizer {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_adamw(Optimizer::NamedParameters parameters,
+std::unique_ptr<Optimizer> make_adamw(NamedParameters parameters,
                                       const AdamWOptions& options) {
   return std::make_unique<AdamW>(std::move(parameters), options);
 }
-std::unique_ptr<Optimizer> make_sgd(Optimizer::NamedParameters parameters,
+std::unique_ptr<Optimizer> make_sgd(NamedParameters parameters,
                                     const SgdOptions& options) {
   return std::make_unique<Sgd>(std::move(parameters), options);
 }

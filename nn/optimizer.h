@@ -13,8 +13,8 @@ namespace filigree {
 /// Base of optimizers. Parameters without a gradient are left alone in a step.
 class Optimizer {
  public:
-  using NamedParameters = std::vector<std::pair<std::string, Variable>>;
-  explicit Optimizer(NamedParameters parameters) : parameters_(std::move(parameters)) {}
+  /// Throws ConfigError if two parameters share a name or are the same variable.
+  explicit Optimizer(NamedParameters parameters);
   virtual ~Optimizer() = default;
 
   /// One step with a learning rate; every gradient is multiplied by gradient_scale first.
@@ -30,23 +30,24 @@ class Optimizer {
  protected:
   /// Copies `wanted` tensors out of state, checking names, shapes and dtypes.
   static void load_strict(const StateDict& state, StateDict& wanted);
+  /// `decay` for what decays, else 0.
+  double decay_of(size_t k, double decay) const;
   NamedParameters parameters_;
 };
-
-/// True for what weight decay applies to: matrices, not biases, not norms.
-bool decays(const Variable& parameter);
 
 struct AdamWOptions {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0.01;
 };
-/// AdamW (Loshchilov and Hutter, arXiv 1711.05101), decay on matrices only.
-std::unique_ptr<Optimizer> make_adamw(Optimizer::NamedParameters parameters,
+/// Throws ConfigError unless both betas are in [0, 1) in the parameters' dtype, eps > 0 and the
+/// decay is not negative.
+/// AdamW (Loshchilov and Hutter, arXiv 1711.05101), decay on weights only.
+std::unique_ptr<Optimizer> make_adamw(NamedParameters parameters,
                                       const AdamWOptions& options = {});
 
 struct SgdOptions {
   double momentum = 0, weight_decay = 0;
 };
-std::unique_ptr<Optimizer> make_sgd(Optimizer::NamedParameters parameters,
+std::unique_ptr<Optimizer> make_sgd(NamedParameters parameters,
                                     const SgdOptions& options = {});
 
 }  // namespace filigree

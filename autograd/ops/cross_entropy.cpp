@@ -20,6 +20,10 @@ class CrossEntropy final : public Function {
     const Tensor& x = in[0];
     expect_rank("cross_entropy", "logits", x, 2);
     expect_shape("cross_entropy", "labels", {x.size(0)}, labels_.shape());
+    if (!(options_.smoothing >= 0 && options_.smoothing <= 1)) {
+      throw ConfigError("cross_entropy", fmt::format("expected a label smoothing in [0, 1], got {}",
+                                                     options_.smoothing));
+    }
     const int64_t counted = x.device().is_cpu() ? count_labels(x.size(1)) : x.size(0);
     factor_ = options_.mean ? 1.0 / static_cast<double>(std::max<int64_t>(1, counted)) : 1.0;
     Tensor losses({x.size(0)}, x.dtype(), x.device());

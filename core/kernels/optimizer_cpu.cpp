@@ -5,7 +5,20 @@
 
 namespace filigree::kernels::cpu {
 
+namespace {
+
+void expect_state(std::string_view op, const Tensor& weight, const Tensor& state,
+                  std::string_view name) {
+  expect_shape(op, name, weight.shape(), state.shape());
+  expect_same_kind(op, weight, state);
+}
+
+}  // namespace
+
 void adamw(const Tensor& gradient, AdamWStep step, Tensor& weight, Tensor& m, Tensor& v) {
+  expect_state("adamw", weight, gradient, "gradient");
+  expect_state("adamw", weight, m, "m");
+  expect_state("adamw", weight, v, "v");
   dispatch_float("adamw", weight.dtype(), [&]<class T>() {
     const T* g = gradient.data<T>();
     T *w = weight.data<T>(), *first = m.data<T>(), *second = v.data<T>();
@@ -28,6 +41,8 @@ void adamw(const Tensor& gradient, AdamWStep step, Tensor& weight, Tensor& m, Te
 }
 
 void sgd(const Tensor& gradient, SgdStep step, Tensor& weight, Tensor& velocity) {
+  expect_state("sgd", weight, gradient, "gradient");
+  expect_state("sgd", weight, velocity, "velocity");
   dispatch_float("sgd", weight.dtype(), [&]<class T>() {
     const T* g = gradient.data<T>();
     T *w = weight.data<T>(), *u = velocity.data<T>();

@@ -167,8 +167,8 @@ void TrainConfig::validate() const {
   expect_range("train.floor", train.floor, 0, 1);
   expect_range("train.decay", train.decay, 0, 1);
   expect_range("train.weight_decay", train.weight_decay, 0, 1e3);
-  expect_range("train.beta1", train.beta1, 0, 1 - 1e-9);
-  expect_range("train.beta2", train.beta2, 0, 1 - 1e-12);
+  expect_range("train.beta1", train.beta1, 0, 1 - 1e-7);
+  expect_range("train.beta2", train.beta2, 0, 1 - 1e-7);
   expect_range("train.eps", train.eps, 1e-30, 1);
   expect_range("train.momentum", train.momentum, 0, 1 - 1e-9);
   expect_range("train.clip", train.clip, 0, 1e9);

@@ -70,6 +70,16 @@ TEST(BFloat16, RoundsToNearestEven) {
   EXPECT_TRUE(std::isinf(to_float(to_bfloat16(std::numeric_limits<float>::max()))));
 }
 
+TEST(Tensor, IntegersTakeTheirNearestEndOfWhatTheyCannotHold) {
+  const Tensor wild =
+      Tensor::from(std::vector<double>{NAN, INFINITY, -INFINITY, 1e300, -3.7, 2147483646.5});
+  const Tensor whole = wild.to(DType::i32);
+  const std::vector<double> expected{0, INT32_MAX, INT32_MIN, INT32_MAX, -3, 2147483646};
+  for (int64_t i = 0; i < whole.numel(); ++i) EXPECT_EQ(whole.at(i), expected[size_t(i)]) << i;
+  EXPECT_EQ(wild.to(DType::u8).at(2), 0);
+  EXPECT_EQ(wild.to(DType::u8).at(3), 255);
+}
+
 TEST(Tensor, StatisticsCountWhatIsNotFinite) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const Tensor a = Tensor::from(std::vector<float>{1, nan, 3, -INFINITY});

@@ -56,7 +56,7 @@ double deviation(const Tensor& got, const Tensor& want) {
 /// The parameters of the model as PyTorch held it.
 StateDict stored_parameters(const Module& model, DType dtype) {
   StateDict state;
-  for (const auto& [path, parameter] : model.named_parameters()) {
+  for (const auto& [path, parameter, kind] : model.named_parameters()) {
     state[path] = fixture().tensor("parameter." + path).to(dtype);
   }
   return state;
@@ -94,7 +94,7 @@ class EncoderFixture : public testing::TestWithParam<std::string> {
     expect_equals("loss", loss.value(), tolerance);
     backward(loss);
     int64_t gradients = 0;
-    for (const auto& [path, parameter] : model.named_parameters()) {
+    for (const auto& [path, parameter, kind] : model.named_parameters()) {
       ASSERT_TRUE(parameter.grad().defined()) << path;
       expect_equals("gradient." + path, parameter.grad(), tolerance);
       ++gradients;

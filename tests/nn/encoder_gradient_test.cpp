@@ -76,7 +76,7 @@ TEST_P(WholeModel, EveryGradientAgreesWithCentralDifferences) {
   constexpr double kStep = 1e-3;
   const NoGrad no_grad;
   double largest_gradient = 0;
-  for (auto& [name, parameter] : model.named_parameters()) {
+  for (auto& [name, parameter, kind] : model.named_parameters()) {
     for (int64_t i = 0; i < parameter.value().numel(); ++i) {
       double& x = parameter.value().data<double>()[i];
       const double at = x;

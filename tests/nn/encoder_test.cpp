@@ -89,7 +89,7 @@ TEST(EncoderTest, RelativeBiasDecidesWhoIsSeen) {
   Encoder model(config, DType::f64), plain(small_config(), DType::f64);
   randomise(model, 1);
   const auto set_bias = [&](int64_t column, double value) {
-    for (auto& [name, parameter] : model.named_parameters()) {
+    for (auto& [name, parameter, kind] : model.named_parameters()) {
       if (!name.ends_with("relative_bias")) continue;
       parameter.value().fill(0);
       for (int64_t h = 0; h < config.heads; ++h) {

@@ -20,7 +20,7 @@ using testing::Not;
 
 std::vector<std::string> names_of(const Module& module) {
   std::vector<std::string> names;
-  for (const auto& [name, parameter] : module.named_parameters()) names.push_back(name);
+  for (const auto& [name, parameter, kind] : module.named_parameters()) names.push_back(name);
   return names;
 }
 
@@ -73,8 +73,8 @@ TEST(StateDictTest, RoundTripHasTheSameBits) {
   EXPECT_TRUE(to.load_state_dict(from.state_dict()).empty());
   expect_same_bits(from.state_dict(), to.state_dict());
   // Values are copied, not shared.
-  from.named_parameters()[0].second.value().fill(7);
-  EXPECT_NE(to.named_parameters()[0].second.value().at(0), 7);
+  from.named_parameters()[0].value.value().fill(7);
+  EXPECT_NE(to.named_parameters()[0].value.value().at(0), 7);
 }
 
 /// A state with one fault of each kind, and what remains of it.
@@ -123,24 +123,41 @@ TEST(StateDictTest, NotStrictLoadsWhatFitsAndNamesTheRest) {
   }
 }
 
+TEST(ModuleTest, NamesAreDistinct) {
+  struct Twice : Module {
+    Twice(const std::string& parameter, const std::string& child) {
+      add_parameter("weight", {1}, DType::f32, ParameterKind::weight);
+      add_parameter(parameter, {1}, DType::f32, ParameterKind::weight);
+      add_child(child, inner);
+    }
+    LayerNorm inner{2, 1e-5, DType::f32};
+  };
+  EXPECT_NO_THROW(Twice("bias", "norm"));
+  EXPECT_THROW(Twice("weight", "norm"), ConfigError);
+  EXPECT_THROW(Twice("bias", "bias"), ConfigError);
+  EXPECT_THROW(Twice("", "norm"), ConfigError);
+}
+
 TEST(ModuleTest, CountsParametersAndForgetsGradients) {
   Encoder model(one_layer());
   // Token 7x8, position 6x8, norm 16; qkv 24x8+24, output 72, norms 32, feed-forward 108 + 104.
   EXPECT_EQ(model.parameter_count(), 56 + 48 + 16 + 216 + 72 + 32 + 108 + 104);
-  for (auto& [name, parameter] : model.named_parameters()) {
+  for (auto& [name, parameter, kind] : model.named_parameters()) {
     parameter.grad() = Tensor::zeros(parameter.shape());
   }
   model.zero_grad();
-  for (auto& [name, parameter] : model.named_parameters()) {
+  for (auto& [name, parameter, kind] : model.named_parameters()) {
     EXPECT_FALSE(parameter.grad().defined()) << name;
   }
 }
 
 TEST(Initialise, BiasesAreZeroAndNormsOne) {
-  Encoder model(small_config());
+  EncoderConfig config = small_config();
+  config.relative_bias = 3;
+  Encoder model(config);
   initialise(model, 0.02, 1);
-  for (const auto& [name, parameter] : model.named_parameters()) {
-    if (parameter.shape().rank() != 1) continue;
+  for (const auto& [name, parameter, kind] : model.named_parameters()) {
+    if (kind != ParameterKind::offset) continue;
     const double want = name.ends_with("norm.weight") ? 1 : 0;
     for (int64_t i = 0; i < parameter.value().numel(); ++i) {
       ASSERT_EQ(parameter.value().at(i), want) << name;
@@ -155,8 +172,8 @@ TEST(Initialise, MatricesAreNormalsCutAtTwoDeviations) {
   config.vocabulary = 5000;
   Encoder model(config, DType::f64);
   initialise(model, kStd, 1);
-  for (const auto& [name, parameter] : model.named_parameters()) {
-    if (parameter.shape().rank() < 2) continue;
+  for (const auto& [name, parameter, kind] : model.named_parameters()) {
+    if (kind != ParameterKind::weight) continue;
     const auto n = static_cast<double>(parameter.value().numel());
     double sum = 0, squares = 0, largest = 0;
     for (const double x : parameter.value().span<double>()) {

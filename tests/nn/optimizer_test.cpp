@@ -23,7 +23,9 @@ struct Pair {
   explicit Pair(DType dtype = DType::f64)
       : matrix(Tensor::from(std::vector<double>{0.5, -1.5, 2, 0}, {2, 2}).to(dtype), true),
         vector(Tensor::from(std::vector<double>{1, -0.25}).to(dtype), true) {}
-  Optimizer::NamedParameters named() const { return {{"matrix", matrix}, {"vector", vector}}; }
+  NamedParameters named() const {
+    return {{"matrix", matrix}, {"vector", vector, ParameterKind::offset}};
+  }
   /// Gradients of step t, some of them 0 or tiny.
   void set_gradients(int64_t t) {
     for (Variable* parameter : {&matrix, &vector}) {
@@ -120,11 +122,33 @@ TEST(Sgd, PlainStepIsTheGradient) {
 }
 
 TEST(Optimizer, OnlyMatricesDecay) {
-  Encoder model(small_config());
-  for (const auto& [name, parameter] : model.named_parameters()) {
+  EncoderConfig config = small_config();
+  config.relative_bias = 3;
+  Encoder model(config);
+  for (const auto& [name, parameter, kind] : model.named_parameters()) {
     const bool bias_or_norm = name.ends_with("bias") || name.find("norm") != std::string::npos;
-    EXPECT_EQ(decays(parameter), !bias_or_norm) << name;
+    EXPECT_EQ(kind == ParameterKind::weight, !bias_or_norm) << name;
   }
+}
+
+TEST(Optimizer, RefusesWhatCannotStep) {
+  const Pair pair(DType::f32);
+  EXPECT_NO_THROW(make_adamw(pair.named()));
+  EXPECT_THROW(make_adamw(pair.named(), {.beta2 = 1 - 1e-9}), ConfigError);  // 1 in float
+  EXPECT_NO_THROW(make_adamw(Pair(DType::f64).named(), {.beta2 = 1 - 1e-9}));
+  EXPECT_THROW(make_adamw(pair.named(), {.beta1 = -0.1}), ConfigError);
+  EXPECT_THROW(make_adamw(pair.named(), {.eps = 0}), ConfigError);
+  EXPECT_THROW(make_adamw(pair.named(), {.weight_decay = -1}), ConfigError);
+  EXPECT_THROW(make_adamw({{"a", pair.matrix}, {"a", pair.vector}}), ConfigError);
+  EXPECT_THROW(make_sgd({{"a", pair.matrix}, {"b", pair.matrix}}), ConfigError);
+}
+
+TEST(Optimizer, AGradientOfAnotherShapeIsAnError) {
+  Pair pair;
+  pair.matrix.grad() = Tensor::zeros({2}, DType::f64);
+  EXPECT_THROW(make_adamw(pair.named())->step(0.1), ShapeError);
+  pair.matrix.grad() = Tensor::zeros({2, 2}, DType::f32);
+  EXPECT_THROW(make_sgd(pair.named())->step(0.1), DTypeError);
 }
 
 TEST(Optimizer, LeavesAloneWhatHasNoGradient) {

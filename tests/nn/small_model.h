@@ -42,7 +42,7 @@ inline EncoderConfig small_config() {
 
 /// Every parameter, biases and norms too, drawn wide enough that no gradient vanishes.
 inline void randomise(Module& module, uint64_t seed) {
-  for (auto& [path, parameter] : module.named_parameters()) {
+  for (auto& [path, parameter, kind] : module.named_parameters()) {
     RandomStream random(seed, Purpose::test, {hash_name(path)});
     const double centre = path.ends_with("norm.weight") ? 1 : 0;
     Tensor values(parameter.shape(), DType::f64);
@@ -102,7 +102,7 @@ inline void expect_same_bits(const StateDict& a, const StateDict& b) {
 /// The gradients of a module, by path.
 inline StateDict gradients_of(const Module& module) {
   StateDict gradients;
-  for (const auto& [path, parameter] : module.named_parameters()) {
+  for (const auto& [path, parameter, kind] : module.named_parameters()) {
     if (parameter.grad().defined()) gradients[path] = parameter.grad().clone();
   }
   return gradients;
