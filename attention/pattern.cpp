@@ -38,11 +38,13 @@ class Operation final : public PatternNode {
 
   void row(const SequenceView& sequence, int64_t i, const GraphKey& key, const Runs& taken,
            Runs& out) const override {
-    Runs first, second;
+    ScratchRuns borrowed_first, borrowed_second;
+    Runs &first = *borrowed_first, &second = *borrowed_second;
     if (symbol_ == '|') {
       const bool asked = parts_.back()->avoids_taken();
-      Runs have, merged;  // have: taken and all parts so far, kept if a part asks for it
-      if (asked) have = taken;
+      ScratchRuns borrowed_have, borrowed_merged;
+      Runs &have = *borrowed_have, &merged = *borrowed_merged;
+      if (asked) have = taken;  // taken and all parts so far, kept if a part asks for it
       for (const Node& part : parts_) {
         first.clear();
         part->row(sequence, i, key, have, first);
@@ -73,6 +75,13 @@ class Operation final : public PatternNode {
   }
   bool avoids_taken() const override { return left_->avoids_taken() || right_->avoids_taken(); }
   std::span<const Node> union_parts() const override { return parts_; }
+  Node bind(const SequenceView& sequence) const override {
+    Node left = left_->bind(sequence), right = right_->bind(sequence);
+    if (!left && !right) return nullptr;
+    return std::make_shared<Operation>(symbol_, left ? std::move(left) : left_,
+                                       right ? std::move(right) : right_);
+  }
+  bool needs_vectors() const override { return left_->needs_vectors() || right_->needs_vectors(); }
 
  private:
   char symbol_;
@@ -207,50 +216,65 @@ Pattern::Pattern(std::shared_ptr<const PatternNode> root, bool add_self)
     : root_(std::move(root)), add_self_(add_self) {}
 
 void Pattern::row(const SequenceView& sequence, int64_t i, const GraphKey& key, Runs& out) const {
-  Runs self;
-  if (add_self_) append_run(self, i, i + 1);
-  Runs others;
-  root_->row(sequence, i, key, self, others);
-  unite(self, others, out);
+  ScratchRuns self, others;
+  if (add_self_) append_run(*self, i, i + 1);
+  root_->row(sequence, i, key, *self, *others);
+  unite(*self, *others, out);
+}
+
+Pattern Pattern::bind(const SequenceView& sequence) const {
+  Node bound = root_->bind(sequence);
+  return Pattern(bound ? std::move(bound) : root_, add_self_);
 }
 
 std::string Pattern::text() const { return root_->text() + (add_self_ ? "" : "|noself"); }
 
 Pattern parse_pattern(std::string_view text) { return Parser(text).parse(); }
 
-int64_t PatternArguments::number_of(const std::string& value, std::string_view what, int64_t least,
-                                    size_t position) const {
+int64_t PatternArguments::number_of(const Item& item, std::string_view what, int64_t least) const {
   int64_t number = 0;
+  const std::string& value = item.value;
   const auto [end, code] = std::from_chars(value.data(), value.data() + value.size(), number);
   if (code != std::errc() || end != value.data() + value.size() || number < least ||
       number > INT32_MAX) {
-    fail(fmt::format("{} is a whole number from {} up, got \"{}\"", what, least, value), position);
+    fail(fmt::format("{} is a whole number from {} up, got \"{}\"", what, least, value),
+         item.value_position());
   }
   return number;
 }
 
 int64_t PatternArguments::number(size_t k, std::string_view what, int64_t least) {
-  const std::string value = word(k, what);
-  return number_of(value, what, least, items_[k].position);
+  return number_of(item(k, what), what, least);
 }
 
-std::string PatternArguments::take(std::string_view key) {
+std::optional<PatternArguments::Item> PatternArguments::take(std::string_view key) {
   for (size_t k = 0; k < items_.size(); ++k) {
     if (items_[k].key != key) continue;
-    std::string value = items_[k].value;
-    if (value.empty()) fail(fmt::format("{}= has no value", key), items_[k].position);
+    Item item = items_[k];
+    if (item.value.empty()) fail(fmt::format("{}= has no value", key), item.position);
     items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(k));
-    return value;
+    return item;
   }
-  return {};
+  return std::nullopt;
 }
 
-std::string PatternArguments::word(size_t k, std::string_view what) {
+std::string PatternArguments::take_choice(std::string_view key,
+                                          std::initializer_list<std::string_view> allowed) {
+  const std::optional<Item> item = take(key);
+  if (!item) return std::string(*allowed.begin());
+  if (std::find(allowed.begin(), allowed.end(), item->value) == allowed.end()) {
+    fail(fmt::format("{} is one of {}, got \"{}\"", key, fmt::join(allowed, ", "), item->value),
+         item->value_position());
+  }
+  return item->value;
+}
+
+const PatternArguments::Item& PatternArguments::item(size_t k, std::string_view what) const {
   if (k >= items_.size()) fail(fmt::format("lacks its {}", what));
   if (!items_[k].key.empty()) {
     fail(fmt::format("has no option \"{}\"", items_[k].key), items_[k].position);
   }
-  return items_[k].value;
+  return items_[k];
 }
 
 void PatternArguments::expect_count(size_t least, size_t most) const {

@@ -13,13 +13,24 @@
 
 namespace filigree {
 
-/// One sequence as a pattern sees it.
+class TokenVectors;
+
+/// One sequence as a pattern sees it. A span may be empty where the data have no such thing; a
+/// pattern that needs it then throws DataError.
 struct SequenceView {
   int64_t length = 0;
-  std::span<const int32_t> ids;  ///< (n) token ids; may be empty
+  std::span<const int32_t> ids;  ///< (n) token ids
   std::span<const uint8_t>
       special;          ///< (n) 1 for [CLS], [SEP] ...; empty = only the first is special
   uint64_t sample = 0;  ///< number of the sample in its dataset
+  /// (n) word that the token is a piece of, -1 for special tokens.
+  std::span<const int32_t> words = {};
+  /// (n) head word of the token's word in the dependency tree, -1 for the root and special tokens.
+  std::span<const int32_t> heads = {};
+  /// (n) class of the token's word: equal for equal words (case-folded) or lemmas, -1 for none.
+  /// Empty: words are equal if the ids of their pieces are.
+  std::span<const int32_t> classes = {};
+  const TokenVectors* vectors = nullptr;  ///< a vector for every token id
 };
 
 /// What random edges are drawn for.
@@ -46,6 +57,14 @@ class PatternNode {
   virtual bool avoids_taken() const { return false; }
   /// The parts of a union, so that a union of unions knows them all; none for other nodes.
   virtual std::span<const std::shared_ptr<const PatternNode>> union_parts() const { return {}; }
+  /// The same node made ready for the rows of one sequence (a tree read, neighbours sorted), which
+  /// it does not refer to afterwards; null if there is nothing to make ready. Throws DataError if
+  /// the sequence lacks what the pattern needs.
+  virtual std::shared_ptr<const PatternNode> bind(const SequenceView& /*sequence*/) const {
+    return nullptr;
+  }
+  /// True if rows need SequenceView::vectors.
+  virtual bool needs_vectors() const { return false; }
 };
 
 /// A parsed pattern. Every query also sees itself, unless the text says `noself`.
@@ -56,7 +75,11 @@ class Pattern {
   /// Columns of query i of a sequence: ascending runs.
   void row(const SequenceView& sequence, int64_t i, const GraphKey& key, Runs& out) const;
   std::string text() const;
+  /// The same pattern made ready for the rows of one sequence: rows of a pattern that is not bound
+  /// are the same, but may cost O(n) and more each. Throws DataError.
+  Pattern bind(const SequenceView& sequence) const;
   bool differs_by_head() const { return root_->differs_by_head(); }
+  bool needs_vectors() const { return root_->needs_vectors(); }
   const PatternNode& root() const { return *root_; }
 
  private:

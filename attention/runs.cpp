@@ -45,6 +45,23 @@ void subtract(const Runs& a, const Runs& b, Runs& out) {
   }
 }
 
+namespace {
+std::vector<Runs>& scratch_pool() {
+  thread_local std::vector<Runs> pool;
+  return pool;
+}
+}  // namespace
+
+ScratchRuns::ScratchRuns() {
+  std::vector<Runs>& pool = scratch_pool();
+  if (pool.empty()) return;
+  runs_.swap(pool.back());
+  pool.pop_back();
+  runs_.clear();
+}
+
+ScratchRuns::~ScratchRuns() { scratch_pool().push_back(std::move(runs_)); }
+
 int64_t size_of(const Runs& runs) {
   int64_t size = 0;
   for (const Run& run : runs) size += run.hi - run.lo;

@@ -22,4 +22,17 @@ void subtract(const Runs& a, const Runs& b, Runs& out);
 /// Number of columns.
 int64_t size_of(const Runs& runs);
 
+/// An empty set borrowed from its thread's pool, so that loops over rows allocate nothing.
+class ScratchRuns {
+ public:
+  ScratchRuns();
+  ~ScratchRuns();
+  ScratchRuns(const ScratchRuns&) = delete;
+  ScratchRuns& operator=(const ScratchRuns&) = delete;
+  Runs& operator*() { return runs_; }
+
+ private:
+  Runs runs_;
+};
+
 }  // namespace filigree

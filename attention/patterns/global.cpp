@@ -1,4 +1,5 @@
 // global: chosen tokens that see everything and are seen by everything.
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "attention/patterns/kind.h"
@@ -81,30 +82,37 @@ class Global final : public PatternNode {
 };
 
 std::shared_ptr<const PatternNode> make_global(PatternArguments& arguments) {
-  const std::string first = arguments.take("first"), every = arguments.take("every");
+  const auto first = arguments.take("first"), every = arguments.take("every");
   Choice choice = Choice::cls;
   int64_t k = 1;
   size_t next = 0;
-  if (!first.empty() && !every.empty()) arguments.fail("first and every exclude each other");
-  if (!first.empty()) {
+  if (first && every) {
+    arguments.fail("first and every exclude each other",
+                   std::max(first->position, every->position));
+  }
+  if (first) {
     choice = Choice::first;
-    k = arguments.number_of(first, "first", 0);
-  } else if (!every.empty()) {
+    k = arguments.number_of(*first, "first", 0);
+  } else if (every) {
     choice = Choice::every;
-    k = arguments.number_of(every, "every", 1);
+    k = arguments.number_of(*every, "every", 1);
   } else {
-    const std::string word = arguments.word(next++, "cls, special, first=k or every=k");
-    if (word == "special") {
+    const auto& item = arguments.item(next++, "cls, special, first=k or every=k");
+    if (item.value == "special") {
       choice = Choice::special;
-    } else if (word != "cls") {
-      arguments.fail("global takes cls, special, first=k or every=k, got \"" + word + "\"");
+    } else if (item.value != "cls") {
+      arguments.fail("global takes cls, special, first=k or every=k, got \"" + item.value + "\"",
+                     item.position);
     }
   }
   arguments.expect_count(next, next + 1);
   std::string part = "both";
-  if (arguments.count() > next) part = arguments.word(next, "rows, cols or both");
-  if (part != "both" && part != "rows" && part != "cols") {
-    arguments.fail("expected rows, cols or both, got \"" + part + "\"");
+  if (arguments.count() > next) {
+    const auto& item = arguments.item(next, "rows, cols or both");
+    part = item.value;
+    if (part != "both" && part != "rows" && part != "cols") {
+      arguments.fail("expected rows, cols or both, got \"" + part + "\"", item.position);
+    }
   }
   return std::make_shared<Global>(choice, k, part != "cols", part != "rows");
 }

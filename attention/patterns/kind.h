@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,7 @@ class PatternArguments {
   struct Item {
     std::string key, value;  ///< key is empty for a plain argument
     size_t position;         ///< where it starts in the text
+    size_t value_position() const { return key.empty() ? position : position + key.size() + 1; }
   };
   PatternArguments(std::string text, size_t position, std::vector<Item> items)
       : text_(std::move(text)), position_(position), items_(std::move(items)) {}
@@ -23,22 +26,20 @@ class PatternArguments {
   size_t count() const { return items_.size(); }
   /// Whole number from `least` up in plain argument k; fails with `what` in the message otherwise.
   int64_t number(size_t k, std::string_view what, int64_t least);
-  /// Takes "key=value" out; "" if absent.
-  std::string take(std::string_view key);
-  int64_t number_of(const std::string& value, std::string_view what, int64_t least) const {
-    return number_of(value, what, least, position_);
-  }
-  /// Takes plain argument k's text.
-  std::string word(size_t k, std::string_view what);
+  /// Takes "key=value" out; nothing if absent.
+  std::optional<Item> take(std::string_view key);
+  /// Takes "key=value" out and fails unless the value is one of `allowed`; the first if absent.
+  std::string take_choice(std::string_view key, std::initializer_list<std::string_view> allowed);
+  /// The whole number from `least` up that is the item's value.
+  int64_t number_of(const Item& item, std::string_view what, int64_t least) const;
+  /// Plain argument k.
+  const Item& item(size_t k, std::string_view what) const;
   /// Fails unless there are between `least` and `most` plain arguments and no unused key.
   void expect_count(size_t least, size_t most) const;
   [[noreturn]] void fail(std::string_view what, size_t position) const;
   [[noreturn]] void fail(std::string_view what) const { fail(what, position_); }
 
  private:
-  int64_t number_of(const std::string& value, std::string_view what, int64_t least,
-                    size_t position) const;
-
   std::string text_;
   size_t position_;
   std::vector<Item> items_;

@@ -68,10 +68,7 @@ PatternKind random_pattern() {
        "exactly r tokens that the rest of the pattern does not have, drawn anew for each layer, "
        "head and token; per=example also for each sample, per=step for each training step"},
       [](PatternArguments& arguments) {
-        const std::string per = arguments.take("per");
-        if (!per.empty() && per != "fixed" && per != "example" && per != "step") {
-          arguments.fail("per is fixed, example or step, got \"" + per + "\"");
-        }
+        const std::string per = arguments.take_choice("per", {"fixed", "example", "step"});
         arguments.expect_count(1, 1);
         const Per kind = per == "example" ? Per::example : per == "step" ? Per::step : Per::fixed;
         return std::make_shared<Random>(arguments.number(0, "number of tokens", 0), kind);

@@ -8,6 +8,8 @@ PatternKind self_pattern();
 PatternKind neighbour_pattern();
 PatternKind dilated_pattern();
 PatternKind block_pattern();
+PatternKind strided_pattern();
+PatternKind fixed_pattern();
 PatternKind causal_pattern();
 PatternKind global_pattern();
 PatternKind random_pattern();
@@ -16,9 +18,9 @@ PatternKind longformer_pattern();
 
 const std::vector<PatternKind>& pattern_kinds() {
   static const std::vector<PatternKind> kinds{
-      dense_pattern(),   self_pattern(),       neighbour_pattern(), dilated_pattern(),
-      block_pattern(),   causal_pattern(),     global_pattern(),    random_pattern(),
-      bigbird_pattern(), longformer_pattern(),
+      dense_pattern(),   self_pattern(),   neighbour_pattern(), dilated_pattern(),
+      strided_pattern(), fixed_pattern(),  block_pattern(),     causal_pattern(),
+      global_pattern(),  random_pattern(), bigbird_pattern(),   longformer_pattern(),
   };
   return kinds;
 }

@@ -69,10 +69,7 @@ PatternKind neighbour_pattern() {
        "tokens at most w away (l to the left, r to the right); at a border the window is cut off "
        "or, with edge=shift, moved inside"},
       [](PatternArguments& arguments) {
-        const std::string edge = arguments.take("edge");
-        if (!edge.empty() && edge != "truncate" && edge != "shift") {
-          arguments.fail("edge is truncate or shift, got \"" + edge + "\"");
-        }
+        const std::string edge = arguments.take_choice("edge", {"truncate", "shift"});
         arguments.expect_count(1, 2);
         const int64_t left = arguments.number(0, "reach", 0);
         const bool even = arguments.count() == 1;
