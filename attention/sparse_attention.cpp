@@ -5,6 +5,7 @@
 
 #include "attention/kernels/schedule.h"
 #include "autograd/function.h"
+#include "core/error.h"
 #include "core/random.h"
 
 namespace filigree {
@@ -45,7 +46,8 @@ AttentionArguments make_arguments(std::shared_ptr<const AttentionGraph> graph, c
     arguments.bias_reach = bias.size(1) / 2;
   }
   if (q.device().is_cpu()) {
-    arguments.schedule = graph->schedules().get(*graph, options.kernel);
+    arguments.schedule =
+        graph->schedules().get(*graph, options.kernel, q.dtype(), arguments.head_dim);
   }
   arguments.graph = std::move(graph);
   return arguments;
@@ -130,6 +132,33 @@ Variable sparse_attention(const Variable& q, const Variable& k, const Variable& 
 Variable sparse_attention_qkv(const Variable& qkv, std::shared_ptr<const AttentionGraph> graph,
                               const AttentionOptions& options, const Variable& bias) {
   return Function::apply<SparseAttention>(with_bias({qkv}, bias), std::move(graph), options, true);
+}
+
+namespace {
+
+constexpr std::pair<std::string_view, AttentionKernel> kKernelNames[] = {
+    {"automatic", AttentionKernel::automatic}, {"rows", AttentionKernel::rows},
+    {"tiles", AttentionKernel::tiles},         {"edges", AttentionKernel::edges},
+    {"mixed", AttentionKernel::mixed},
+};
+
+}  // namespace
+
+std::string_view name_of(AttentionKernel kernel) {
+  for (const auto& [name, value] : kKernelNames) {
+    if (value == kernel) return name;
+  }
+  return "";
+}
+
+AttentionKernel parse_kernel(std::string_view text) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : kKernelNames) {
+    if (name == text) return value;
+    names.emplace_back(name);
+  }
+  throw ConfigError("attention kernel", fmt::format("unknown kernel \"{}\"", text),
+                    fmt::format("the nearest name is \"{}\"", nearest_name(text, names)));
 }
 
 uint64_t attention_dropout_key(const AttentionOptions& options) {

@@ -2,12 +2,17 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "attention/graph.h"
 #include "attention/kernels/sparse_attention.h"
 #include "autograd/variable.h"
 
 namespace filigree {
+
+/// "tiles"; and back: ConfigError names the nearest.
+std::string_view name_of(AttentionKernel kernel);
+AttentionKernel parse_kernel(std::string_view name);
 
 struct AttentionOptions {
   double scale = 0;    ///< 0: 1 / sqrt(D)

@@ -1,22 +1,11 @@
 #include "attention/kernels/schedule.h"
 
-#include "core/error.h"
+#include "attention/kernels/choice.h"
 #include "core/parallel.h"
 
 namespace filigree::kernels {
 
 namespace {
-
-constexpr int64_t kTileRows = 6;  // rows whose intervals are computed together
-
-/// Columns [begin, end) of an interval, for costs in ns a head and D = 64, float32, one thread
-/// (docs/attention, "Which kernel").
-struct Costs {
-  double tile = 0;    // a query-key pair that tiles compute, asked for or not
-  double edge = 0;    // an edge
-  double column = 0;  // a column of a block of kEdgeRows rows
-};
-constexpr Costs kCosts{6.0, 9.0, 14.0};
 
 int64_t rest_of_row(const AttentionGraph& graph, int g, int64_t b, int64_t i, int32_t* out) {
   const HeadGraph& group = graph.group(g);
@@ -24,56 +13,6 @@ int64_t rest_of_row(const AttentionGraph& graph, int g, int64_t b, int64_t i, in
   const int32_t lo = group.lo.data<int32_t>()[i], hi = group.hi.data<int32_t>()[i];
   if (lo >= hi) return count;
   return std::remove_if(out, out + count, [&](int32_t j) { return j >= lo && j < hi; }) - out;
-}
-
-/// Pairs that tiles compute for intervals: steps of 6 rows, the keys that any of them sees.
-int64_t tile_pairs(const AttentionGraph& graph, const int32_t* lo, const int32_t* hi) {
-  const int64_t* offsets = graph.offsets().data<int64_t>();
-  int64_t pairs = 0;
-  for (int64_t b = 0; b < graph.sequences(); ++b) {
-    for (int64_t r = offsets[b]; r < offsets[b + 1]; r += kTileRows) {
-      int32_t from = INT32_MAX, to = 0;
-      for (int64_t i = r; i < std::min(r + kTileRows, offsets[b + 1]); ++i) {
-        if (lo[i] >= hi[i]) continue;
-        from = std::min(from, lo[i]);
-        to = std::max(to, hi[i]);
-      }
-      if (from < to) pairs += kTileRows * (to - from + 16);
-    }
-  }
-  return pairs;
-}
-
-/// About how many columns the blocks of edges have: each at most once an edge, and at most all.
-double block_columns(const AttentionGraph& graph, double edges) {
-  double columns = 0;
-  const int64_t* offsets = graph.offsets().data<int64_t>();
-  for (int64_t b = 0; b < graph.sequences(); ++b) {
-    const auto n = static_cast<double>(offsets[b + 1] - offsets[b]);
-    const double share = n / std::max<double>(1, static_cast<double>(graph.tokens()));
-    columns += std::min(edges * share, n * std::max(1.0, n / kEdgeRows));
-  }
-  return columns;
-}
-
-AttentionKernel choose(const AttentionGraph& graph, int g) {
-  const HeadGraph& group = graph.group(g);
-  const int32_t *lo = group.lo.data<int32_t>(), *hi = group.hi.data<int32_t>();
-  double inside = 0;
-  for (int64_t i = 0; i < graph.tokens(); ++i) inside += std::max(0, hi[i] - lo[i]);
-  const auto edges = static_cast<double>(graph.group_edges(g));
-  const auto edge_cost = [&](double count) {
-    return kCosts.edge * count + kCosts.column * block_columns(graph, count);
-  };
-  const double tiles = kCosts.tile * static_cast<double>(tile_pairs(graph, lo, hi));
-  const double scattered = edge_cost(edges);
-  if (group.intervals_only()) {
-    return tiles < scattered ? AttentionKernel::tiles : AttentionKernel::edges;
-  }
-  const double mixed = tiles + edge_cost(edges - inside);
-  const double full = kCosts.tile * static_cast<double>(graph.valid_pairs());
-  if (full < std::min(mixed, scattered)) return AttentionKernel::tiles;
-  return mixed < scattered ? AttentionKernel::mixed : AttentionKernel::edges;
 }
 
 /// Each row from its first to its last column, and what lies between and is no edge.
@@ -151,8 +90,22 @@ Span Intervals::keys_of(int64_t first, int64_t last) const {
   return keys.empty() ? Span{} : keys;
 }
 
-std::shared_ptr<const Schedule> make_schedule(const AttentionGraph& graph, AttentionKernel wanted) {
+int64_t GroupSchedule::bytes() const {
+  const auto size = [](const auto& items) {
+    return static_cast<int64_t>(items.size() * sizeof(items[0]));
+  };
+  int64_t total = size(lo) + size(hi) + size(intervals.hole_offsets) + size(intervals.holes) +
+                  size(blocks) + size(first_block);
+  for (const EdgeBlock& block : blocks) {
+    total += size(block.columns) + size(block.ends) + size(block.entries) + size(block.starts);
+  }
+  return total;
+}
+
+std::shared_ptr<const Schedule> make_schedule(const AttentionGraph& graph, AttentionKernel wanted,
+                                              DType dtype, int64_t dim) {
   auto schedule = std::make_shared<Schedule>();
+  const KernelCosts costs = crossover_table().at(dtype, dim);
   const int64_t* offsets = graph.offsets().data<int64_t>();
   for (int64_t b = 0; b < graph.sequences(); ++b) {
     schedule->longest = std::max(schedule->longest, offsets[b + 1] - offsets[b]);
@@ -163,7 +116,7 @@ std::shared_ptr<const Schedule> make_schedule(const AttentionGraph& graph, Atten
   schedule->groups.resize(static_cast<size_t>(graph.groups()));
   for (int g = 0; g < graph.groups(); ++g) {
     GroupSchedule& group = schedule->groups[static_cast<size_t>(g)];
-    group.kernel = wanted == AttentionKernel::automatic ? choose(graph, g) : wanted;
+    group.kernel = wanted == AttentionKernel::automatic ? choose_kernel(graph, g, costs) : wanted;
     if (group.uses_tiles()) {
       group.intervals.lo = graph.group(g).lo.data<int32_t>();
       group.intervals.hi = graph.group(g).hi.data<int32_t>();

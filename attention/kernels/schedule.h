@@ -3,11 +3,11 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
-#include <string>
+#include <tuple>
 #include <vector>
 
 #include "attention/graph.h"
@@ -52,6 +52,7 @@ struct GroupSchedule {
   std::vector<EdgeBlock> blocks;                   // edges and mixed, in order
   std::vector<size_t> first_block;                 // (B+1)
 
+  int64_t bytes() const;
   bool uses_tiles() const {
     return kernel == AttentionKernel::tiles || kernel == AttentionKernel::mixed;
   }
@@ -68,22 +69,27 @@ struct Schedule {
   int64_t longest = 0;           // sequence
 };
 
-/// Schedules `graph` for the wanted kernel. Cost O(T + edges).
-std::shared_ptr<const Schedule> make_schedule(const AttentionGraph& graph, AttentionKernel wanted);
+/// Schedules `graph` for the wanted kernel; an automatic choice goes by the costs for heads of
+/// `dim` elements. Cost O(T + edges).
+std::shared_ptr<const Schedule> make_schedule(const AttentionGraph& graph, AttentionKernel wanted,
+                                              DType dtype, int64_t dim);
 
 /// Schedules that were made of one graph. They point into it, and live no longer than it does.
 class ScheduleCache {
  public:
-  std::shared_ptr<const Schedule> get(const AttentionGraph& graph, AttentionKernel wanted) {
+  std::shared_ptr<const Schedule> get(const AttentionGraph& graph, AttentionKernel wanted,
+                                      DType dtype, int64_t dim) {
+    const bool chosen = wanted == AttentionKernel::automatic;  // only then sizes matter
     const std::lock_guard lock(mutex_);
-    std::shared_ptr<const Schedule>& made = made_[static_cast<size_t>(wanted)];
-    if (!made) made = make_schedule(graph, wanted);
+    std::shared_ptr<const Schedule>& made =
+        made_[{wanted, chosen ? dtype : DType::f32, chosen ? dim : 0}];
+    if (!made) made = make_schedule(graph, wanted, dtype, dim);
     return made;
   }
 
  private:
   std::mutex mutex_;
-  std::array<std::shared_ptr<const Schedule>, 5> made_;
+  std::map<std::tuple<AttentionKernel, DType, int64_t>, std::shared_ptr<const Schedule>> made_;
 };
 
 }  // namespace filigree::kernels

@@ -171,6 +171,10 @@ class Trainer {
   double accumulate(const Batch& batch, int64_t samples) {
     const ForwardContext context{true, config_.train.seed, static_cast<uint64_t>(batch.cursor)};
     const LayerGraphs graphs = plan_.build(sequence_view(batch), config_.train.seed, context.step);
+    if (observer_.graphs && !graphs_shown_) {
+      observer_.graphs(graphs, info_.dtype, info_.encoder.width / info_.encoder.heads);
+      graphs_shown_ = true;
+    }
     const Variable logits = model_->forward(token_batch(batch), graphs, context);
     CrossEntropyOptions options;
     options.smoothing = config_.train.smoothing;
@@ -296,6 +300,7 @@ class Trainer {
   std::unique_ptr<Optimizer> optimizer_;
   Schedule schedule_;
   int64_t evaluate_every_ = 1, save_every_ = 1, evaluated_step_ = -1, skipped_in_a_row_ = 0;
+  bool graphs_shown_ = false;
   TrainState state_;
   TrainResult result_;
   std::optional<MetricsLog> log_;

@@ -23,10 +23,12 @@ struct Progress {
 
 /// What training tells while it runs. Empty functions are left out.
 struct TrainObserver {
-  std::function<void(const Progress&)> step;
-  std::function<void(int64_t step, const Metrics&, bool best)> evaluated;
-  std::function<void(const std::string&)> note;
-  std::function<bool()> stop;  ///< asked after every step: true = save and return
+  std::function<void(const Progress&)> step = {};
+  std::function<void(int64_t step, const Metrics&, bool best)> evaluated = {};
+  std::function<void(const std::string&)> note = {};
+  /// The graphs of the first batch, and the heads that they are for.
+  std::function<void(const LayerGraphs&, DType, int64_t head_dim)> graphs = {};
+  std::function<bool()> stop = {};  ///< asked after every step: true = save and return
 };
 
 struct TrainResult {

@@ -45,7 +45,7 @@ int run(std::span<const std::string> words) {
   const StopRequest stop;
   StudyObserver observer;
   observer.train = print_progress(base.train.log_every);
-  if (!verbose) observer.train = {{}, {}, {}, observer.train.stop};
+  if (!verbose) observer.train = {.stop = observer.train.stop};
   observer.begin = [](size_t number, size_t count, const TrainConfig& config, bool done) {
     fmt::print(stderr, "run {}/{}: {} in {} layers, seed {}{}\n", number + 1, count,
                config.attention.pattern, config.attention.layers, config.train.seed,

@@ -1,9 +1,11 @@
 // filigree bench: times of kernels, interleaved in one run.
+#include "tools/filigree/bench.h"
+
 #include <algorithm>
-#include <chrono>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "attention/explain.h"
 #include "attention/placement.h"
 #include "attention/sparse_attention.h"
 #include "autograd/backward.h"
@@ -13,6 +15,7 @@
 #include "core/random.h"
 #include "tools/filigree/command.h"
 #include "tools/filigree/options.h"
+#include "tools/filigree/timing.h"
 
 namespace filigree {
 
@@ -34,46 +37,6 @@ struct Contender {
   std::shared_ptr<const AttentionGraph> graph;
   std::vector<double> build, forward, both;  // milliseconds
 };
-
-const std::vector<std::pair<std::string, AttentionKernel>>& kernel_names() {
-  static const std::vector<std::pair<std::string, AttentionKernel>> names{
-      {"automatic", AttentionKernel::automatic}, {"rows", AttentionKernel::rows},
-      {"tiles", AttentionKernel::tiles},         {"edges", AttentionKernel::edges},
-      {"mixed", AttentionKernel::mixed},
-  };
-  return names;
-}
-
-AttentionKernel parse_kernel(const std::string& text) {
-  std::vector<std::string> names;
-  for (const auto& [name, kernel] : kernel_names()) {
-    if (name == text) return kernel;
-    names.push_back(name);
-  }
-  throw ConfigError("--kernels", fmt::format("unknown kernel \"{}\"", text),
-                    fmt::format("the nearest name is \"{}\"", nearest_name(text, names)));
-}
-
-std::string name_of(AttentionKernel kernel) {
-  for (const auto& [name, value] : kernel_names()) {
-    if (value == kernel) return name;
-  }
-  return "";
-}
-
-double milliseconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-      .count();
-}
-
-/// The q-th quantile, q in [0, 1], of at least one number.
-double quantile(std::vector<double> values, double q) {
-  std::sort(values.begin(), values.end());
-  const auto at = static_cast<size_t>(q * static_cast<double>(values.size() - 1) + 0.5);
-  return values[at];
-}
 
 /// One measurement: build the graph, forward, forward and backward.
 void measure(Contender& contender, const Settings& settings, const SequenceBatch& batch,
@@ -130,14 +93,14 @@ void print_json(const std::vector<Contender>& contenders) {
   fmt::print("{}\n", rows.dump());
 }
 
-int run(std::span<const std::string> words) {
+int bench_attention(std::span<const std::string> words) {
   Settings settings;
   std::string patterns = "dense;neighbour:16;random:16", kernels = "automatic", precision = "f32";
   int threads = 0;
-  bool json = false;
-  Options cli("bench [--patterns \"P;P\"] [--kernels K,K] [options]",
+  bool json = false, explained = false;
+  Options cli("bench [crossover] [--patterns \"P;P\"] [--kernels K,K] [options]",
               "Times attention, forward and backward: every pattern under every kernel, in turn, "
-              "round after round.");
+              "round after round. `bench crossover --help`: which kernel when.");
   cli.add("patterns", patterns, "patterns, separated by ; [dense;neighbour:16;random:16]");
   cli.add("kernels", kernels, "automatic, rows, tiles, edges, mixed [automatic]");
   cli.add("length", settings.length, "tokens a sequence [512]");
@@ -149,6 +112,7 @@ int run(std::span<const std::string> words) {
   cli.add("threads", threads, "threads [all]");
   cli.add("precision", precision, "f32 or f64 [f32]");
   cli.flag("json", json, "all times as JSON");
+  cli.flag("explain", explained, "which kernel computes what, and why");
   if (!cli.parse(words)) return 0;
   for (const int64_t value :
        {settings.length, settings.sequences, settings.heads, settings.dim, settings.rounds}) {
@@ -200,10 +164,20 @@ int run(std::span<const std::string> words) {
     for (Contender& contender : contenders) measure(contender, settings, batch, qkv);
   }
   json ? print_json(contenders) : print(contenders, settings);
+  for (const Contender& c : contenders) {
+    if (!explained) break;
+    fmt::print("\n{}, {}:\n{}", c.pattern, name_of(c.kernel),
+               to_text(explain({c.graph}, settings.dtype, settings.dim, c.kernel)));
+  }
   return 0;
 }
 
-const RegisterCommand registered{{"bench", "times of attention kernels", run}};
+int run(std::span<const std::string> words) {
+  if (!words.empty() && words[0] == "crossover") return bench_crossover(words.subspan(1));
+  return bench_attention(words);
+}
+
+const RegisterCommand registered{{"bench", "times of attention kernels; the crossover table", run}};
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "attention/explain.h"
 #include "core/error.h"
 #include "tasks/training/model_file.h"
 #include "tools/filigree/command.h"
@@ -14,10 +15,22 @@ namespace filigree {
 
 namespace {
 
+/// On the standard error, which leaves the output to the result.
+void explain_first_batch(const ModelInfo& info, const AttentionPlan& plan,
+                         const TokenDataset& dataset, int64_t batch_tokens) {
+  SamplerOptions options;
+  options.token_budget = batch_tokens;
+  options.shuffle = false;
+  Prefetcher batches(dataset, Sampler(dataset, options), 0, 1);
+  const LayerGraphs graphs = plan.build(sequence_view(*batches.next()), info.seed, 0);
+  fmt::print(stderr, "{}",
+             to_text(explain(graphs, info.dtype, info.encoder.width / info.encoder.heads)));
+}
+
 int run(std::span<const std::string> words) {
   std::string path, data, pattern, layers, heads;
   int64_t batch_tokens = 8192;
-  bool json = false;
+  bool json = false, explained = false;
   Options cli("evaluate --model RUN --data FILE [--pattern P --layers L --heads H]",
               "Loss, accuracy, F1, Matthews correlation and exact density on a dataset.");
   cli.require("model", path, "folder of a run or a checkpoint, or a model file");
@@ -27,6 +40,8 @@ int run(std::span<const std::string> words) {
   cli.add("heads", heads, "heads of the pattern");
   cli.add("batch-tokens", batch_tokens, "tokens of a batch at most [8192]");
   cli.flag("json", json, "print one JSON object");
+  cli.flag("explain", explained,
+           "print which kernel computes the first batch's attention, and why");
   if (!cli.parse(words)) return 0;
   LoadedModel loaded = load_model(find_model(path));
   ModelInfo& info = loaded.info;
@@ -52,6 +67,7 @@ int run(std::span<const std::string> words) {
                     fmt::format("prepare it with --max-length {}", most));
   }
   const AttentionPlan plan = info.plan();
+  if (explained) explain_first_batch(info, plan, dataset, batch_tokens);
   const Metrics m = evaluate(*loaded.model, plan, dataset, info.seed, batch_tokens);
   if (json) {
     fmt::print("{}\n", nlohmann::json{{"attention", plan.describe()},

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "attention/crossover.h"
 #include "attention/pattern.h"
 #include "core/device.h"
 #include "core/error.h"
@@ -18,8 +19,9 @@ namespace {
 
 void describe_build() {
   fmt::print(
-      "filigree   {}\ncompiler   {}\nBLAS       {}\nCUDA       {}\nthreads    {}\n\npatterns:\n",
-      kVersion, kCompiler, kBlas, kCuda, thread_count());
+      "filigree   {}\ncompiler   {}\nBLAS       {}\nCUDA       {}\nthreads    {}\n"
+      "crossover  {}\n\npatterns:\n",
+      kVersion, kCompiler, kBlas, kCuda, thread_count(), crossover_table().source());
   for (const PatternHelp& help : pattern_help()) {
     fmt::print("  {:<32} {}\n", help.syntax, help.meaning);
   }

@@ -1,10 +1,13 @@
 // The `filigree` command: finds the subcommand, prints every error, gives the exit status.
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <fmt/format.h>
 #include <new>
 
+#include "attention/crossover.h"
 #include "core/error.h"
 #include "tools/filigree/command.h"
 
@@ -29,10 +32,24 @@ int print_help() {
   return 0;
 }
 
+/// This machine's crossover table, if one was measured.
+void load_crossover() {
+  const std::filesystem::path path = crossover_path();
+  if (path.empty()) return;
+  if (!std::filesystem::exists(path)) {
+    if (!std::getenv("FILIGREE_CROSSOVER")) return;
+    fmt::print(stderr, "note: {} is not there yet; the shipped crossover table holds\n",
+               path.string());
+    return;
+  }
+  set_crossover_table(CrossoverTable::load(path));
+}
+
 int run(const std::vector<std::string>& words) {
   if (words.empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
     return print_help();
   }
+  load_crossover();
   std::vector<std::string> names;
   for (const Command& command : commands()) {
     if (command.name == words[0]) return command.run(std::span(words).subspan(1));

@@ -1,6 +1,7 @@
 // filigree train
 #include <fmt/format.h>
 
+#include "attention/explain.h"
 #include "core/error.h"
 #include "tasks/training/stop_request.h"
 #include "tools/filigree/command.h"
@@ -13,13 +14,15 @@ namespace {
 
 int run(std::span<const std::string> words) {
   std::string out, file;
-  bool resume = false, quiet = false;
+  bool resume = false, quiet = false, explained = false;
   Options cli("train --out FOLDER --data.train FILE --data.dev FILE [--section.key VALUE ...]",
               "Trains a classifier. --resume goes on with a run that was interrupted.");
   cli.require("out", out, "folder of the run");
   cli.add("config", file, "INI file with settings; the command line wins");
   cli.flag("resume", resume, "go on from the newest whole checkpoint in the folder");
   cli.flag("quiet", quiet, "print the result only");
+  cli.flag("explain", explained,
+           "print which kernel computes the first batch's attention, and why");
   cli.take_settings(train_config_help);
   if (!cli.parse(words)) return 0;
   const std::string stored = out + "/config.ini";
@@ -35,6 +38,11 @@ int run(std::span<const std::string> words) {
   const StopRequest stop;
   TrainObserver observer = print_progress(config.train.log_every);
   if (quiet) observer.step = nullptr, observer.evaluated = nullptr, observer.note = nullptr;
+  if (explained) {
+    observer.graphs = [](const LayerGraphs& graphs, DType dtype, int64_t head_dim) {
+      fmt::print(stderr, "{}", to_text(explain(graphs, dtype, head_dim)));
+    };
+  }
   if (!quiet) fmt::print(stderr, "{}\n", config.to_ini());
   const TrainResult result = train(config, out, resume, observer);
   if (result.stopped) {

@@ -1,0 +1,162 @@
+#include "attention/crossover.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/file.h"
+
+namespace filigree {
+
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr const char* kFormat = "filigree crossover 1";
+
+struct CostName {
+  const char* name;
+  double KernelCosts::*cost;
+};
+constexpr CostName kCostNames[] = {{"pair", &KernelCosts::pair},
+                                   {"tile_row", &KernelCosts::tile_row},
+                                   {"edge", &KernelCosts::edge},
+                                   {"column", &KernelCosts::column},
+                                   {"edge_row", &KernelCosts::edge_row}};
+
+KernelCosts mixed(const KernelCosts& a, double share_a, const KernelCosts& b, double share_b) {
+  KernelCosts result;
+  for (const auto& [name, cost] : kCostNames) result.*cost = share_a * a.*cost + share_b * b.*cost;
+  return result;
+}
+
+CrossoverTable& current() {
+  static CrossoverTable table = CrossoverTable::shipped();
+  return table;
+}
+
+}  // namespace
+
+const CrossoverTable& CrossoverTable::shipped() {
+  static const CrossoverTable table("shipped", {
+                                                   {DType::f32, 32, {6.5, 183, 11.9, 21, 84}},
+                                                   {DType::f32, 64, {10.8, 273, 14.9, 42, 115}},
+                                                   {DType::f32, 96, {15.2, 378, 22.5, 60, 151}},
+                                                   {DType::f32, 128, {19.6, 598, 29.5, 106, 271}},
+                                                   {DType::f64, 32, {12.3, 166, 15.6, 39, 147}},
+                                                   {DType::f64, 64, {21.5, 362, 31.4, 117, 262}},
+                                                   {DType::f64, 96, {31.1, 613, 68.5, 202, 456}},
+                                                   {DType::f64, 128, {40.0, 996, 92.8, 237, 879}},
+                                               });
+  return table;
+}
+
+CrossoverTable::CrossoverTable(std::string source, std::vector<Row> rows)
+    : source_(std::move(source)), rows_(std::move(rows)) {
+  std::sort(rows_.begin(), rows_.end(), [](const Row& a, const Row& b) {
+    return a.dtype != b.dtype ? a.dtype < b.dtype : a.dim < b.dim;
+  });
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    if (std::none_of(rows_.begin(), rows_.end(), [&](const Row& r) { return r.dtype == dtype; })) {
+      throw ConfigError("crossover table", fmt::format("no costs for {}", name_of(dtype)));
+    }
+  }
+  for (const Row& row : rows_) {
+    bool sound = row.dim > 0;
+    for (const auto& [name, cost] : kCostNames) {
+      sound &= std::isfinite(row.costs.*cost) && row.costs.*cost >= 0;
+    }
+    if (!sound || row.costs.pair == 0 || row.costs.edge == 0) {
+      throw ConfigError(
+          "crossover table",
+          fmt::format("the costs of {} heads of {} make no sense", name_of(row.dtype), row.dim),
+          "measure again: filigree bench crossover --save");
+    }
+  }
+}
+
+KernelCosts CrossoverTable::at(DType dtype, int64_t dim) const {
+  const Row *below = nullptr, *above = nullptr;
+  for (const Row& row : rows_) {
+    if (row.dtype != dtype) continue;
+    if (row.dim <= dim) below = &row;
+    if (row.dim >= dim && !above) above = &row;
+  }
+  const auto wanted = static_cast<double>(dim);
+  if (!below || !above) {
+    const Row& nearest = below ? *below : *above;
+    return mixed(nearest.costs, wanted / static_cast<double>(nearest.dim), {}, 0);
+  }
+  if (below == above) return below->costs;
+  const auto low = static_cast<double>(below->dim), high = static_cast<double>(above->dim);
+  return mixed(below->costs, (high - wanted) / (high - low), above->costs,
+               (wanted - low) / (high - low));
+}
+
+CrossoverTable CrossoverTable::load(const std::filesystem::path& path) {
+  const Json json = Json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
+  const auto refuse = [&](std::string_view fault) {
+    throw DataError(path.string(), fmt::format("is no crossover table: {}", fault),
+                    "remove it, or set FILIGREE_CROSSOVER=shipped; measure again: filigree bench "
+                    "crossover --save");
+  };
+  if (!json.is_object() || json.value("format", Json()) != kFormat) {
+    refuse(fmt::format("expected a JSON object of format \"{}\"", kFormat));
+  }
+  if (!json.contains("rows") || !json["rows"].is_array()) refuse("it has no rows");
+  std::vector<Row> rows;
+  for (const Json& item : json["rows"]) {
+    Row row{};
+    const Json dtype = item.value("dtype", Json()), dim = item.value("dim", Json());
+    if (dtype != "f32" && dtype != "f64") refuse("a dtype is neither f32 nor f64");
+    if (!dim.is_number_unsigned() || dim.get<uint64_t>() > 1u << 20) refuse("a dim is no size");
+    row.dtype = dtype == "f32" ? DType::f32 : DType::f64;
+    row.dim = dim.get<int64_t>();
+    for (const auto& [name, cost] : kCostNames) {
+      if (!item.contains(name) || !item[name].is_number()) {
+        refuse(fmt::format("a row has no cost \"{}\"", name));
+      }
+      row.costs.*cost = item[name].get<double>();
+    }
+    rows.push_back(row);
+  }
+  try {
+    return {path.string(), std::move(rows)};
+  } catch (const ConfigError& error) {
+    refuse(error.what());
+  }
+  throw DataError(path.string(), "is no crossover table");
+}
+
+void CrossoverTable::save(const std::filesystem::path& path) const {
+  Json rows = Json::array();
+  for (const Row& row : rows_) {
+    Json item{{"dtype", std::string(name_of(row.dtype))}, {"dim", row.dim}};
+    for (const auto& [name, cost] : kCostNames) item[name] = row.costs.*cost;
+    rows.push_back(std::move(item));
+  }
+  std::error_code failed;
+  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), failed);
+  if (failed) throw FileError(path.parent_path().string(), failed.message());
+  write_file(path, Json{{"format", kFormat}, {"rows", rows}}.dump(1) + "\n");
+}
+
+const CrossoverTable& crossover_table() { return current(); }
+void set_crossover_table(CrossoverTable table) { current() = std::move(table); }
+
+std::filesystem::path crossover_path() {
+  if (const char* chosen = std::getenv("FILIGREE_CROSSOVER")) {
+    return std::string_view(chosen) == "shipped" ? std::filesystem::path() : chosen;
+  }
+  const std::filesystem::path file = std::filesystem::path("filigree") / "crossover.json";
+  if (const char* config = std::getenv("XDG_CONFIG_HOME"); config && *config) return config / file;
+  if (const char* home = std::getenv("HOME"); home && *home) {
+    return std::filesystem::path(home) / ".config" / file;
+  }
+  return {};
+}
+
+}  // namespace filigree

@@ -1,0 +1,63 @@
+// The crossover table: what each CPU kernel costs, and hence which one computes a graph.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/dtype.h"
+
+namespace filigree {
+
+/// Time of forward and backward of one head on one thread, in ns for each
+struct KernelCosts {
+  double pair = 0;      ///< query-key pair that tiles compute, edge or not
+  double tile_row = 0;  ///< row of tiles
+  double edge = 0;      ///< edge of the edges kernel
+  double column = 0;    ///< column of a block of its queries
+  double edge_row = 0;  ///< row of edges
+};
+
+/// Costs for some sizes of heads, measured by `filigree bench crossover`.
+class CrossoverTable {
+ public:
+  struct Row {
+    DType dtype;
+    int64_t dim;
+    KernelCosts costs;
+  };
+  /// Measured on one machine and shipped: ratios of these costs move little between machines.
+  static const CrossoverTable& shipped();
+  /// Throws FileError, DataError naming the fault.
+  static CrossoverTable load(const std::filesystem::path& path);
+
+  /// At least one row of each of f32 and f64, dims ascending; costs not negative. Throws
+  /// ConfigError.
+  CrossoverTable(std::string source, std::vector<Row> rows);
+
+  /// Costs for heads of size dim: between two rows by their distance, outside in proportion to dim.
+  KernelCosts at(DType dtype, int64_t dim) const;
+  const std::string& source() const { return source_; }
+  const std::vector<Row>& rows() const { return rows_; }
+  /// Writes it whole or not at all. Throws FileError.
+  void save(const std::filesystem::path& path) const;
+
+ private:
+  std::string source_;
+  std::vector<Row> rows_;
+};
+
+/// The table that the process uses: the shipped one until another is set. Set it before the first
+/// attention: graphs keep what was chosen for them. The choice of kernel decides the order of
+/// summation, and so the last bits of results.
+const CrossoverTable& crossover_table();
+void set_crossover_table(CrossoverTable table);
+
+/// Where `filigree bench crossover --save` puts this machine's table, and every command looks for
+/// it: $FILIGREE_CROSSOVER, else $XDG_CONFIG_HOME/filigree/crossover.json, else
+/// ~/.config/filigree/crossover.json; empty if none of the variables is set, or if
+/// FILIGREE_CROSSOVER is "shipped".
+std::filesystem::path crossover_path();
+
+}  // namespace filigree
