@@ -5,6 +5,7 @@
 
 #include "attention/kernels/schedule.h"
 #include "core/error.h"
+#include "core/parallel.h"
 
 namespace filigree {
 
@@ -64,21 +65,19 @@ void check_row(const HeadGraph& group, size_t i, Run sequence, std::span<const i
   }
 }
 
-/// Collects the rows of one group and splits every row into interval, globals and extra columns.
-class GroupBuilder {
- public:
-  explicit GroupBuilder(const Tensor& offsets)
-      : offsets_(i64(offsets)),
-        lo_({offsets_.back()}, DType::i32),
-        hi_({offsets_.back()}, DType::i32) {
-    row_offsets_.push_back(0);
-    global_offsets_.push_back(0);
-  }
+/// The rows of one sequence of a group, split into interval, globals and extra columns.
+struct SequencePart {
+  std::vector<int32_t> columns, globals;
+  std::vector<int64_t> counts;  // extra columns of every row; empty if no row has any
+};
 
+/// Splits sequences, one at a time; keeps its memory between them.
+class SequenceSplitter {
+ public:
+  /// row_of(i, runs) gives the columns of packed row i of [first, last); writes lo and hi.
   template <class RowOf>
-  void add_sequence(int64_t b, RowOf row_of) {
-    const int64_t first = offsets_[static_cast<size_t>(b)];
-    const int64_t length = offsets_[static_cast<size_t>(b) + 1] - first;
+  SequencePart split(int64_t first, int64_t last, int32_t* lo, int32_t* hi, RowOf row_of) {
+    const int64_t length = last - first;
     rows_.resize(std::max(rows_.size(), static_cast<size_t>(length)));
     bool several = false;
     for (int64_t i = 0; i < length; ++i) {
@@ -87,29 +86,26 @@ class GroupBuilder {
       row_of(first + i, runs);
       several |= runs.size() > 1;
     }
+    SequencePart part;
     common_.clear();
     if (several) find_common(length);
-    for (const Run& run : common_) {
-      for (int32_t column = run.lo; column < run.hi; ++column) globals_.push_back(column);
+    for (const Run& run : common_) append_columns(part.globals, run.lo, run.hi);
+    if (several) part.counts.reserve(static_cast<size_t>(length));
+    for (int64_t i = 0; i < length; ++i) {
+      const Runs& runs = rows_[static_cast<size_t>(i)];
+      const Run longest = several ? add_row(runs, part) : runs.empty() ? Run{0, 0} : runs[0];
+      lo[first + i] = longest.lo;
+      hi[first + i] = longest.hi;
     }
-    global_offsets_.push_back(static_cast<int64_t>(globals_.size()));
-    for (int64_t i = 0; i < length; ++i) add_row(first + i, rows_[static_cast<size_t>(i)]);
-  }
-
-  HeadGraph finish() {
-    HeadGraph group{lo_, hi_, {}, {}, {}, {}};
-    if (!columns_.empty()) {
-      group.row_offsets = Tensor::from(row_offsets_);
-      group.columns = Tensor::from(columns_);
-    }
-    if (!globals_.empty()) {
-      group.global_offsets = Tensor::from(global_offsets_);
-      group.global_columns = Tensor::from(globals_);
-    }
-    return group;
+    if (part.columns.empty()) part.counts.clear();
+    return part;
   }
 
  private:
+  static void append_columns(std::vector<int32_t>& columns, int32_t lo, int32_t hi) {
+    for (int32_t column = lo; column < hi; ++column) columns.push_back(column);
+  }
+
   /// Columns that every row of the sequence sees.
   void find_common(int64_t length) {
     common_ = rows_[0];
@@ -119,37 +115,72 @@ class GroupBuilder {
     }
   }
 
-  void add_row(int64_t i, const Runs& runs) {
-    subtract(runs, common_, scratch_);
+  /// Adds the row's extra columns to `part`; returns its interval.
+  Run add_row(const Runs& runs, SequencePart& part) {
+    const Runs* rest = &runs;
+    if (!common_.empty()) {
+      subtract(runs, common_, scratch_);
+      rest = &scratch_;
+    }
     // A run that is global through and through would be stored twice: what counts is the rest.
     Run longest{0, 0};
     int64_t most = 0;
-    auto part = scratch_.begin();
+    auto piece = rest->begin();
     for (const Run& run : runs) {
       int64_t beyond = 0;
-      for (; part != scratch_.end() && part->lo < run.hi; ++part) beyond += part->hi - part->lo;
+      for (; piece != rest->end() && piece->lo < run.hi; ++piece) beyond += piece->hi - piece->lo;
       if (beyond > most) {
         most = beyond;
         longest = run;
       }
     }
-    lo_.data<int32_t>()[i] = longest.lo;
-    hi_.data<int32_t>()[i] = longest.hi;
-    for (const Run& run : scratch_) {
-      for (int32_t column = run.lo; column < run.hi; ++column) {
-        if (column < longest.lo || column >= longest.hi) columns_.push_back(column);
-      }
+    const size_t before = part.columns.size();
+    for (const Run& run : *rest) {
+      if (run.lo < longest.lo || run.lo >= longest.hi) append_columns(part.columns, run.lo, run.hi);
     }
-    row_offsets_.push_back(static_cast<int64_t>(columns_.size()));
+    part.counts.push_back(static_cast<int64_t>(part.columns.size() - before));
+    return longest;
   }
 
-  std::span<const int64_t> offsets_;
-  Tensor lo_, hi_;
-  std::vector<int64_t> row_offsets_, global_offsets_;
-  std::vector<int32_t> columns_, globals_;
   std::vector<Runs> rows_;
   Runs common_, scratch_;
 };
+
+/// The arrays of one group from its parts, in the order of the sequences.
+HeadGraph join(std::span<const SequencePart> parts, std::span<const int64_t> offsets, Tensor lo,
+               Tensor hi) {
+  HeadGraph group{std::move(lo), std::move(hi), {}, {}, {}, {}};
+  int64_t columns = 0, globals = 0;
+  for (const SequencePart& part : parts) {
+    columns += static_cast<int64_t>(part.columns.size());
+    globals += static_cast<int64_t>(part.globals.size());
+  }
+  if (columns > 0) {
+    group.columns = Tensor({columns}, DType::i32);
+    group.row_offsets = Tensor({offsets.back() + 1}, DType::i64);
+    int32_t* to = group.columns.data<int32_t>();
+    int64_t* bound = group.row_offsets.data<int64_t>();
+    *bound = 0;
+    for (size_t b = 0; b < parts.size(); ++b) {
+      to = std::copy(parts[b].columns.begin(), parts[b].columns.end(), to);
+      for (int64_t i = 0; i < offsets[b + 1] - offsets[b]; ++i, ++bound) {
+        bound[1] =
+            bound[0] + (parts[b].counts.empty() ? 0 : parts[b].counts[static_cast<size_t>(i)]);
+      }
+    }
+  }
+  if (globals > 0) {
+    std::vector<int64_t> bounds{0};
+    std::vector<int32_t> all;
+    for (const SequencePart& part : parts) {
+      all.insert(all.end(), part.globals.begin(), part.globals.end());
+      bounds.push_back(static_cast<int64_t>(all.size()));
+    }
+    group.global_offsets = Tensor::from(bounds);
+    group.global_columns = Tensor::from(all);
+  }
+  return group;
+}
 
 }  // namespace
 
@@ -243,13 +274,28 @@ AttentionGraph AttentionGraph::dense(const Tensor& offsets, int heads) {
 AttentionGraph AttentionGraph::from_rows(
     const Tensor& offsets, int groups, std::vector<int> group_of_head,
     const std::function<void(int, int64_t, int64_t, Runs&)>& row) {
+  const auto offset = i64(offsets);
+  const auto sequences = static_cast<int64_t>(offset.size()) - 1;
+  std::vector<Tensor> lo, hi;
+  for (int g = 0; g < groups; ++g) {
+    lo.emplace_back(Shape{offset.back()}, DType::i32);
+    hi.emplace_back(Shape{offset.back()}, DType::i32);
+  }
+  std::vector<SequencePart> parts(static_cast<size_t>(groups * sequences));
+  parallel_for(static_cast<int64_t>(parts.size()), 1, [&](int64_t task) {
+    thread_local SequenceSplitter splitter;
+    const int g = static_cast<int>(task / sequences);
+    const auto at = static_cast<size_t>(g), b = static_cast<size_t>(task % sequences);
+    parts[static_cast<size_t>(task)] =
+        splitter.split(offset[b], offset[b + 1], lo[at].data<int32_t>(), hi[at].data<int32_t>(),
+                       [&](int64_t i, Runs& out) { row(g, static_cast<int64_t>(b), i, out); });
+  });
   std::vector<HeadGraph> built;
   for (int g = 0; g < groups; ++g) {
-    GroupBuilder builder(offsets);
-    for (int64_t b = 0; b + 1 < offsets.numel(); ++b) {
-      builder.add_sequence(b, [&](int64_t i, Runs& out) { row(g, b, i, out); });
-    }
-    built.push_back(builder.finish());
+    const auto at = static_cast<size_t>(g);
+    built.push_back(join(std::span(parts).subspan(at * static_cast<size_t>(sequences),
+                                                  static_cast<size_t>(sequences)),
+                         offset, lo[at], hi[at]));
   }
   return AttentionGraph(offsets, std::move(built), std::move(group_of_head));
 }

@@ -43,7 +43,7 @@ class AttentionGraph {
   static AttentionGraph dense(const Tensor& offsets, int heads);
   /// From any rows: row(group, i) gives the columns of packed row i. Chooses intervals, globals and
   /// extra columns: columns that every row of a sequence sees become global, the run of a row with
-  /// the most other columns becomes its interval.
+  /// the most other columns becomes its interval. `row` is called from several threads.
   static AttentionGraph from_rows(
       const Tensor& offsets, int groups, std::vector<int> group_of_head,
       const std::function<void(int group, int64_t b, int64_t i, Runs& out)>& row);

@@ -134,7 +134,6 @@ std::shared_ptr<const AttentionGraph> AttentionPlan::build_layer(const SequenceB
   std::replace(group_of_head.begin(), group_of_head.end(), -1, sparse_groups);
 
   const int64_t* offsets = std::as_const(batch.offsets).data<int64_t>();
-  Runs local;
   return std::make_shared<AttentionGraph>(AttentionGraph::from_rows(
       batch.offsets, sparse_groups + (mixed ? 1 : 0), std::move(group_of_head),
       [&](int group, int64_t b, int64_t i, Runs& out) {
@@ -152,7 +151,7 @@ std::shared_ptr<const AttentionGraph> AttentionPlan::build_layer(const SequenceB
                                 batch.samples.empty()
                                     ? 0
                                     : static_cast<uint64_t>(batch.samples[static_cast<size_t>(b)])};
-        local.clear();
+        Runs local;
         pattern_.row(view, i - first,
                      {seed, step, layer, head_of_group[static_cast<size_t>(group)]}, local);
         for (const Run& run : local) append_run(out, run.lo + first, run.hi + first);
