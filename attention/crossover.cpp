@@ -109,6 +109,7 @@ CrossoverTable CrossoverTable::load(const std::filesystem::path& path) {
   if (!json.contains("rows") || !json["rows"].is_array()) refuse("it has no rows");
   std::vector<Row> rows;
   for (const Json& item : json["rows"]) {
+    if (!item.is_object()) refuse("a row is no object");
     Row row{};
     const Json dtype = item.value("dtype", Json()), dim = item.value("dim", Json());
     if (dtype != "f32" && dtype != "f64") refuse("a dtype is neither f32 nor f64");

@@ -8,8 +8,8 @@
 namespace filigree {
 
 /// f(inputs), keeping nothing but the inputs: in the backward pass f runs again, under the same
-/// module path. Same bits as without, since random numbers are keyed and not drawn. Variables that f
-/// captures, parameters above all, get their gradients too, even if no input wants one (of a leaf
+/// module path. Same bits as without, since random numbers are keyed and not drawn. Variables that
+/// f captures, parameters above all, get their gradients too, even if no input wants one (of a leaf
 /// that several checkpoints share, summed checkpoint by checkpoint, so that its last bits may
 /// differ). f must give the same values whenever it runs, and must outlive the graph in all it
 /// captures by reference. (Chen et al. 2016, arXiv 1604.06174.)

@@ -73,7 +73,8 @@ Engine::Engine(BackwardOptions options, Variables targets)
   options_.keep_graph |= options_.create_graph;
 }
 
-Engine::Engine(Variables targets, int64_t boundary) : Engine(BackwardOptions{}, std::move(targets)) {
+Engine::Engine(Variables targets, int64_t boundary)
+    : Engine(BackwardOptions{}, std::move(targets)) {
   around_ = under_way;
   boundary_ = boundary;
 }

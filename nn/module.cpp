@@ -13,7 +13,8 @@ NamedParameters Module::named_parameters() const {
 }
 
 void Module::collect(const std::string& prefix, NamedParameters& found) const {
-  for (const auto& [name, parameter, kind] : parameters_) found.push_back({prefix + name, parameter, kind});
+  for (const auto& [name, parameter, kind] : parameters_)
+    found.push_back({prefix + name, parameter, kind});
   for (const auto& [name, child] : children_) child->collect(prefix + name + ".", found);
 }
 

@@ -15,8 +15,9 @@ Optimizer::Optimizer(NamedParameters parameters) : parameters_(std::move(paramet
       const bool one = parameters_[k].name == parameters_[other].name ||
                        parameters_[k].value.same(parameters_[other].value);
       if (!one) continue;
-      throw ConfigError("optimizer", fmt::format("\"{}\" and \"{}\" are one parameter",
-                                                 parameters_[other].name, parameters_[k].name),
+      throw ConfigError("optimizer",
+                        fmt::format("\"{}\" and \"{}\" are one parameter", parameters_[other].name,
+                                    parameters_[k].name),
                         "give it each parameter once, under a name of its own");
     }
   }
@@ -65,7 +66,8 @@ void expect_sound(const AdamWOptions& options, DType dtype) {
   dispatch_float("adamw", dtype, [&]<class T>() {
     for (const double beta : {options.beta1, options.beta2}) {
       if (beta >= 0 && static_cast<T>(beta) < T(1)) continue;
-      throw ConfigError("adamw", fmt::format("beta {} is not in [0, 1) in {}", beta, name_of(dtype)),
+      throw ConfigError("adamw",
+                        fmt::format("beta {} is not in [0, 1) in {}", beta, name_of(dtype)),
                         "take 0.9 and 0.999, or so");
     }
     if (!(static_cast<T>(options.eps) > 0) || !(options.weight_decay >= 0)) {
@@ -123,14 +125,15 @@ class Sgd final : public Optimizer {
  public:
   Sgd(NamedParameters parameters, const SgdOptions& options)
       : Optimizer(std::move(parameters)), options_(options) {
-    for (const auto& [name, parameter, kind] : parameters_) velocity_.push_back(zeros_like(parameter));
+    for (const auto& [name, parameter, kind] : parameters_)
+      velocity_.push_back(zeros_like(parameter));
   }
   void step(double learning_rate, double gradient_scale) override {
     for (size_t k = 0; k < parameters_.size(); ++k) {
       Variable& parameter = parameters_[k].value;
       if (!parameter.grad().defined()) continue;
-      const SgdStep step{learning_rate, options_.momentum,
-                         decay_of(k, options_.weight_decay), gradient_scale};
+      const SgdStep step{learning_rate, options_.momentum, decay_of(k, options_.weight_decay),
+                         gradient_scale};
       kernels::sgd(parameter.grad(), step, parameter.value(), velocity_[k]);
     }
   }
@@ -153,12 +156,10 @@ class Sgd final : public Optimizer {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_adamw(NamedParameters parameters,
-                                      const AdamWOptions& options) {
+std::unique_ptr<Optimizer> make_adamw(NamedParameters parameters, const AdamWOptions& options) {
   return std::make_unique<AdamW>(std::move(parameters), options);
 }
-std::unique_ptr<Optimizer> make_sgd(NamedParameters parameters,
-                                    const SgdOptions& options) {
+std::unique_ptr<Optimizer> make_sgd(NamedParameters parameters, const SgdOptions& options) {
   return std::make_unique<Sgd>(std::move(parameters), options);
 }
 

@@ -41,13 +41,11 @@ struct AdamWOptions {
 /// Throws ConfigError unless both betas are in [0, 1) in the parameters' dtype, eps > 0 and the
 /// decay is not negative.
 /// AdamW (Loshchilov and Hutter, arXiv 1711.05101), decay on weights only.
-std::unique_ptr<Optimizer> make_adamw(NamedParameters parameters,
-                                      const AdamWOptions& options = {});
+std::unique_ptr<Optimizer> make_adamw(NamedParameters parameters, const AdamWOptions& options = {});
 
 struct SgdOptions {
   double momentum = 0, weight_decay = 0;
 };
-std::unique_ptr<Optimizer> make_sgd(NamedParameters parameters,
-                                    const SgdOptions& options = {});
+std::unique_ptr<Optimizer> make_sgd(NamedParameters parameters, const SgdOptions& options = {});
 
 }  // namespace filigree

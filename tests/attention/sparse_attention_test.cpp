@@ -41,7 +41,7 @@ std::shared_ptr<const AttentionGraph> random_graph(RandomStream& random, const T
   const int64_t* bounds = offsets.data<int64_t>();
   const bool globals = kind == Kind::mixed && random.below(2) == 0;
   const double density = random.uniform();
-  const auto row = [&](int, int64_t b, int64_t, Runs& out) {
+  const auto draw = [&](int64_t b, Runs& out) {
     const int64_t first = bounds[b], n = bounds[b + 1] - first;
     if (!globals && random.below(8) == 0) return;  // an empty row
     Runs runs;
@@ -62,8 +62,17 @@ std::shared_ptr<const AttentionGraph> random_graph(RandomStream& random, const T
     if (globals) append_run(first_column, first, first + 1);
     unite(both, first_column, out);
   };
-  return std::make_shared<AttentionGraph>(
-      AttentionGraph::from_rows(offsets, groups, group_of_head, row));
+  // Drawn in order here: from_rows() asks from several threads.
+  std::vector<std::vector<Runs>> rows(static_cast<size_t>(groups));
+  for (std::vector<Runs>& group : rows) {
+    for (int64_t b = 0; b + 1 < offsets.numel(); ++b) {
+      for (int64_t i = bounds[b]; i < bounds[b + 1]; ++i) draw(b, group.emplace_back());
+    }
+  }
+  return std::make_shared<AttentionGraph>(AttentionGraph::from_rows(
+      offsets, groups, group_of_head, [&](int g, int64_t, int64_t i, Runs& out) {
+        out = rows[static_cast<size_t>(g)][static_cast<size_t>(i)];
+      }));
 }
 
 Case random_case(RandomStream& random, Kind kind, int64_t longest, DType dtype) {
@@ -230,6 +239,43 @@ TEST_P(EveryKind, UnseenNaNsReachNothing) {
     expect_close(run(attention_reference, c), clean, 1e-10, "reference with NaN");
   }
   EXPECT_GT(hidden, 0);
+}
+
+// A NaN in a key that some rows see: exactly their outputs and gradients are NaN, and its own.
+TEST(SparseAttention, ANaNReachesThoseWhoSeeItAndNobodyElse) {
+  RandomStream random(19, Purpose::test);
+  for (int trial = 0; trial < 40; ++trial) {
+    Case c = random_case(random, static_cast<Kind>(trial % 3), 60, DType::f64);
+    c.options.kernel = kKernels[static_cast<size_t>(trial) % std::size(kKernels)].first;
+    c.options.dropout = 0;
+    const int heads = c.graph->heads();
+    const int64_t dim = c.q.size(1) / heads, tokens = c.graph->tokens();
+    const Tensors clean = run(sparse_attention, c);
+    const int64_t bad = static_cast<int64_t>(random.below(static_cast<uint64_t>(tokens)));
+    const int bad_head = static_cast<int>(random.below(static_cast<uint64_t>(heads)));
+    c.v.data<double>()[bad * heads * dim + bad_head * dim] = std::nan("");
+    const Tensors got = run(sparse_attention, c);
+    for (int64_t i = 0; i < tokens; ++i) {
+      for (int h = 0; h < heads; ++h) {
+        const auto row = c.graph->row(c.graph->group_of_head(h), i);
+        const bool sees = h == bad_head && std::find(row.begin(), row.end(), bad) != row.end();
+        for (int64_t d = 0; d < dim; ++d) {
+          const int64_t at = i * heads * dim + h * dim + d;
+          if (sees && d == 0) {
+            EXPECT_TRUE(std::isnan(got[0].at(at))) << "row " << i;
+          } else {
+            EXPECT_NEAR(got[0].at(at), clean[0].at(at), 1e-10) << "row " << i;
+          }
+          // Its gradient flows through the scores of its own head alone.
+          if (h != bad_head) {
+            EXPECT_NEAR(got[1].at(at), clean[1].at(at), 1e-10) << "gradient of row " << i;
+          } else if (!sees) {
+            EXPECT_FALSE(std::isnan(got[1].at(at))) << "gradient of row " << i;
+          }
+        }
+      }
+    }
+  }
 }
 
 TEST(SparseAttention, EmptyRowsGiveZeroAndNoGradient) {

@@ -152,7 +152,8 @@ TEST(Engine, TwoInputsOfOneStorageHaveTheirOwnHistories) {
   const Variable x = leaf({3});  // d/dx (x' x) = x' where x' is x without history: no slope
   const Variables first = gradients(sum(mul(x.detach(), x)), {x}, {}, {.create_graph = true});
   EXPECT_FALSE(first[0].requires_grad());
-  const Variables other = gradients(sum(mul(x, mul(x.detach(), x))), {x}, {}, {.create_graph = true});
+  const Variables other =
+      gradients(sum(mul(x, mul(x.detach(), x))), {x}, {}, {.create_graph = true});
   EXPECT_EQ(other[0].value().at(0), 18);  // 2 x' x
   EXPECT_EQ(gradients(other[0], {x})[0].value().at(0), 6);
 }

@@ -164,11 +164,10 @@ TEST_P(Op, SaysWhatIsWrong) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Op, ::testing::ValuesIn(op_cases()),
-                         [](const auto& info) {
-                           std::string name = info.param.op;
-                           std::replace(name.begin(), name.end(), '/', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(All, Op, ::testing::ValuesIn(op_cases()), [](const auto& info) {
+  std::string name = info.param.op;
+  std::replace(name.begin(), name.end(), '/', '_');
+  return name;
+});
 
 }  // namespace filigree::testing

@@ -167,7 +167,9 @@ const RegisterOpCase first_token_case{
        const int64_t n = v[0].shape()[0];
        return segment_pool(v[0], Tensor::from(std::vector<int64_t>{0, 2, n}), Pool::first);
      },
-     [](const Variables& v) { return concat_rows({slice_rows(v[0], 0, 1), slice_rows(v[0], 2, 1)}); },
+     [](const Variables& v) {
+       return concat_rows({slice_rows(v[0], 0, 1), slice_rows(v[0], 2, 1)});
+     },
      {{{numbers({1, 3, 5}, {3, 1})}, {1, 5}}}}};
 
 const RegisterOpCase reshape_case{{"reshape",

@@ -1,0 +1,155 @@
+// The crossover table, the choice of kernels and what --explain says of it.
+#include "attention/crossover.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <set>
+
+#include "attention/explain.h"
+#include "attention/kernels/choice.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "tests/temporary_folder.h"
+
+namespace filigree {
+namespace {
+
+using kernels::choose_kernel;
+using kernels::KernelWork;
+using kernels::work_of;
+using ::testing::HasSubstr;
+
+std::shared_ptr<const AttentionGraph> graph_of(const std::string& pattern,
+                                               const std::vector<int64_t>& offsets, int heads = 1) {
+  SequenceBatch batch;
+  batch.offsets = Tensor::from(offsets);
+  return AttentionPlan(pattern, "all", "all", 1, heads).build(batch, 1, 0).front();
+}
+
+const std::vector<std::string> kPatterns{"dense",       "neighbour:3",    "neighbour:0,40",
+                                         "random:5",    "global:cls",     "block:32",
+                                         "dilated:4,8", "strided:9",      "neighbour:8 | random:3",
+                                         "random:60",   "causal & dense", "global:every=7"};
+
+/// Distinct columns of every block of 32 rows, counted.
+double columns_by_counting(const AttentionGraph& graph) {
+  double total = 0;
+  const int64_t* offsets = graph.offsets().data<int64_t>();
+  for (int64_t b = 0; b < graph.sequences(); ++b) {
+    for (int64_t first = offsets[b]; first < offsets[b + 1]; first += 32) {
+      std::set<int32_t> columns;
+      for (int64_t i = first; i < std::min(first + 32, offsets[b + 1]); ++i) {
+        for (const int32_t j : graph.row(0, i)) columns.insert(j);
+      }
+      total += static_cast<double>(columns.size());
+    }
+  }
+  return total;
+}
+
+}  // namespace
+
+TEST(Crossover, CostsBetweenAndBeyondTheMeasuredSizes) {
+  const CrossoverTable table("here", {{DType::f32, 64, {4, 40, 8, 16, 80}},
+                                      {DType::f32, 32, {2, 20, 6, 8, 60}},
+                                      {DType::f64, 64, {8, 80, 16, 32, 160}}});
+  EXPECT_EQ(table.at(DType::f32, 64).pair, 4);
+  EXPECT_EQ(table.at(DType::f32, 40).pair, 2.5);
+  EXPECT_EQ(table.at(DType::f32, 16).edge_row, 30);
+  EXPECT_EQ(table.at(DType::f32, 128).column, 32);
+  EXPECT_EQ(table.at(DType::f64, 32).edge, 8);
+  EXPECT_THROW(CrossoverTable("", {{DType::f32, 64, {4, 40, 8, 16, 80}}}), ConfigError);
+  EXPECT_THROW(CrossoverTable("", {{DType::f32, 64, {4, 40, 8, 16, 80}},
+                                   {DType::f64, 64, {4, -1, 8, 16, 80}}}),
+               ConfigError);
+}
+
+TEST(Crossover, IsSavedAndLoadedWholeOrRefused) {
+  const testing::TemporaryFolder folder;
+  const std::filesystem::path path = folder / "deep/crossover.json";
+  const CrossoverTable& shipped = CrossoverTable::shipped();
+  shipped.save(path);
+  const CrossoverTable loaded = CrossoverTable::load(path);
+  ASSERT_EQ(loaded.rows().size(), shipped.rows().size());
+  EXPECT_EQ(loaded.source(), path.string());
+  for (const auto& row : shipped.rows()) {
+    EXPECT_EQ(loaded.at(row.dtype, row.dim).column, row.costs.column);
+  }
+  const std::string text = read_file(path);
+  for (const std::string& damaged :
+       {std::string("{"), text.substr(0, text.size() / 2), std::string("[]"),
+        std::string(R"({"format":"filigree crossover 1","rows":[]})"),
+        std::string(R"({"format":"filigree crossover 1","rows":[3]})"),
+        std::string(R"({"format":"filigree crossover 1","rows":[{"dtype":"f32","dim":64}]})"),
+        std::string(R"({"format":"filigree crossover 1","rows":[{"dtype":"f32","dim":-1}]})")}) {
+    write_file(path, damaged);
+    EXPECT_THROW(CrossoverTable::load(path), DataError) << damaged;
+  }
+  EXPECT_THROW(CrossoverTable::load(folder / "absent"), FileError);
+}
+
+TEST(Choice, WorkCountsWhatTheKernelsDo) {
+  for (const std::string& pattern : kPatterns) {
+    SCOPED_TRACE(pattern);
+    const auto graph = graph_of(pattern, {0, 200, 201, 330});
+    const auto edges = static_cast<double>(graph->group_edges(0));
+    const KernelWork scattered = work_of(*graph, 0, AttentionKernel::edges);
+    EXPECT_EQ(scattered.edges, edges);
+    EXPECT_EQ(scattered.pairs, 0);
+    const double columns = columns_by_counting(*graph);
+    EXPECT_NEAR(scattered.columns, columns, 0.25 * columns + 8);
+    const KernelWork tiles = work_of(*graph, 0, AttentionKernel::tiles);
+    EXPECT_GE(tiles.pairs, edges);
+    EXPECT_LE(tiles.pairs, 1.2 * 2 * (200.0 * 200 + 129 * 129) + 200);
+    EXPECT_EQ(tiles.edges, 0);
+    const KernelWork both = work_of(*graph, 0, AttentionKernel::mixed);
+    EXPECT_LE(both.edges, edges);
+    EXPECT_GE(both.edges + both.pairs, edges);
+    if (graph->group(0).intervals_only()) {
+      EXPECT_EQ(both.pairs, tiles.pairs);
+    }
+  }
+}
+
+TEST(Choice, IsTheLeastByTheCosts) {
+  const KernelCosts dear_edges{1, 0, 1e6, 0, 0}, dear_pairs{1e6, 0, 1, 0, 0};
+  for (const std::string& pattern : kPatterns) {
+    const auto graph = graph_of(pattern, {0, 200, 201, 330});
+    EXPECT_EQ(choose_kernel(*graph, 0, dear_edges), AttentionKernel::tiles) << pattern;
+    EXPECT_EQ(choose_kernel(*graph, 0, dear_pairs), AttentionKernel::edges) << pattern;
+  }
+  // A band with scattered edges: pairs of the band are cheap, edges less so, full rows dear.
+  const auto graph = graph_of("neighbour:32 | random:2", {0, 400});
+  EXPECT_EQ(choose_kernel(*graph, 0, {1, 0, 4, 0, 0}), AttentionKernel::mixed);
+}
+
+TEST(Explain, SaysWhatIsComputedByWhat) {
+  SequenceBatch batch;
+  batch.offsets = Tensor::from(std::vector<int64_t>{0, 300, 340});
+  const AttentionPlan plan("neighbour:2 | random:2", "last:2", "0,1", 3, 3);
+  const LayerGraphs graphs = plan.build(batch, 1, 0);
+  const std::vector<KernelChoice> choices = explain(graphs, DType::f32, 64);
+  std::vector<int> covered(3, 0);
+  for (const KernelChoice& choice : choices) {
+    EXPECT_NE(choice.kernel, AttentionKernel::automatic);
+    EXPECT_THAT(choice.why, HasSubstr("costs: "));
+    EXPECT_GT(choice.bytes, 0);
+    for (const int layer : choice.layers) {
+      covered[static_cast<size_t>(layer)] += static_cast<int>(choice.heads.size());
+      for (const int head : choice.heads) {
+        const AttentionGraph& graph = *graphs[static_cast<size_t>(layer)];
+        EXPECT_EQ(choice.edges, graph.edges(head));
+        EXPECT_EQ(choice.kernel, choose_kernel(graph, graph.group_of_head(head),
+                                               crossover_table().at(DType::f32, 64)));
+      }
+    }
+  }
+  EXPECT_EQ(covered, (std::vector<int>{3, 3, 3}));
+  EXPECT_EQ(choices[0].heads.size(), 3u);  // the dense layer: one line for all its heads
+  const auto asked = explain(graphs, DType::f32, 64, AttentionKernel::rows);
+  EXPECT_EQ(asked[0].kernel, AttentionKernel::rows);
+  EXPECT_EQ(asked[0].why, "asked for");
+  EXPECT_THAT(to_text(choices), HasSubstr("0-2"));
+}
+
+}  // namespace filigree
