@@ -161,11 +161,11 @@ Variable Encoder::forward(const TokenBatch& batch, const LayerGraphs& graphs,
 }
 
 void initialise(Module& module, double std, uint64_t seed) {
-  for (auto& [path, parameter, kind] : module.named_parameters()) {
-    if (kind != ParameterKind::weight) continue;
-    RandomStream random(seed, Purpose::init, {hash_name(path)});
-    dispatch_float("initialise", parameter.dtype(), [&]<class T>() {
-      for (T& value : parameter.value().template span<T>()) {
+  for (NamedParameter& parameter : module.named_parameters()) {
+    if (parameter.kind != ParameterKind::weight) continue;
+    RandomStream random(seed, Purpose::init, {hash_name(parameter.name)});
+    dispatch_float("initialise", parameter.value.dtype(), [&]<class T>() {
+      for (T& value : parameter.value.value().template span<T>()) {
         double drawn = 0;
         do {
           drawn = random.normal();
