@@ -14,13 +14,13 @@ namespace filigree::kernels {
 template <class T>
 struct RowScratch {
   std::vector<int32_t> columns;
-  std::vector<T> weights, slopes;
+  std::vector<T> weights, factors;
   void reserve(int64_t length) {
     const auto size = static_cast<size_t>(length);
     if (columns.size() >= size) return;
     columns.resize(size);
     weights.resize(size);
-    slopes.resize(size);
+    factors.assign(size, T(1));
   }
 };
 
@@ -48,6 +48,16 @@ void row_scores(const HeadView<T>& head, int64_t i, int64_t count, RowScratch<T>
   }
 }
 
+/// Factors of dropout of row i's columns into scratch.factors.
+template <class T>
+void row_factors(const HeadView<T>& head, int64_t i, int64_t count, RowScratch<T>& scratch) {
+  if (head.keep.drops()) {
+    head.keep.listed(i, scratch.columns.data(), count, scratch.factors.data());
+  } else {
+    std::fill(scratch.factors.begin(), scratch.factors.begin() + count, T(1));
+  }
+}
+
 template <int D, class T>
 void forward_row(const HeadView<T>& head, int64_t i, int64_t count, RowScratch<T>& scratch) {
   T* out = head.out + i * head.width;
@@ -63,11 +73,10 @@ void forward_row(const HeadView<T>& head, int64_t i, int64_t count, RowScratch<T
   for (int64_t e = 0; e < count; ++e) weight[e] = exp_of(weight[e] - top);
   const T sum = sum_of<T>(count, [&](int64_t e) { return weight[e]; });
   head.lse[i * head.heads] = top + std::log(sum);
-  KeepBits keep(head.dropout, head.key, i);
+  row_factors(head, i, count, scratch);
   for (int64_t e = 0; e < count; ++e) {
     const int32_t j = scratch.columns[static_cast<size_t>(e)];
-    T a = weight[e] / sum;
-    if (head.dropout > 0) a *= static_cast<T>(keep.factor(j));
+    const T a = weight[e] / sum * scratch.factors[static_cast<size_t>(e)];
     axpy<D>(a, head.v + j * head.stride, out, head.dim);
   }
 }
@@ -85,10 +94,10 @@ void backward_row(const HeadView<T>& head, int64_t i, int64_t count, RowScratch<
   const T lse = head.lse[i * head.heads];
   T* weight = scratch.weights.data();
   for (int64_t e = 0; e < count; ++e) weight[e] = exp_of(weight[e] - lse);
-  KeepBits keep(head.dropout, head.key, i);
+  row_factors(head, i, count, scratch);
   for (int64_t e = 0; e < count; ++e) {
     const int32_t j = scratch.columns[static_cast<size_t>(e)];
-    const T factor = head.dropout > 0 ? static_cast<T>(keep.factor(j)) : T(1);
+    const T factor = scratch.factors[static_cast<size_t>(e)];
     const T dp = factor * dot<D>(grad, head.v + j * head.stride, head.dim);
     const T ds = weight[e] * (dp - delta);
     axpy<D>(weight[e] * factor, grad, head.dv + j * head.stride, head.dim);

@@ -122,16 +122,15 @@ void edges_forward(const HeadView<T>& head, const EdgeBlock& block, int64_t firs
     const KeyRow<V, T> key(head.k + j * head.stride, head.dim, buffer);
     for (; entry < end; ++entry) s[*entry >> 5] = key.dot(query + (*entry & 31) * width);
   });
-  if (head.bias || head.dropout > 0) score_columns(block, columns);
+  if (head.bias || head.keep.drops()) score_columns(block, columns);
   if (head.bias) add_bias(head, block, columns, s);
   for (int64_t r = 0; r < block.last - block.first; ++r) {
     const int64_t begin = block.starts[static_cast<size_t>(r)];
     const int64_t count = block.starts[static_cast<size_t>(r) + 1] - begin;
     if (count == 0) continue;
     state.add_scores(at + r, s + begin, count);
-    if (head.dropout > 0) {
-      drop_weights(head, block.first + r, s + begin, count,
-                   [&](int64_t c) { return columns[begin + c]; });
+    if (head.keep.drops()) {
+      drop_weights(head, block.first + r, s + begin, count, Listed{columns + begin});
     }
   }
   T* out = state.out + at * width;
@@ -158,13 +157,12 @@ void edges_backward(const HeadView<T>& head, const EdgeBlock& block, const RowGr
       dp[place] = value.dot(grad + row * width);
     }
   });
-  if (head.bias || head.dropout > 0) score_columns(block, columns);
+  if (head.bias || head.keep.drops()) score_columns(block, columns);
   if (head.bias) add_bias(head, block, columns, s);
   for (int64_t r = 0; r < block.last - block.first; ++r) {
     const int64_t begin = block.starts[static_cast<size_t>(r)];
     weights_and_slopes(head, rows, block.first + r, s + begin, dp + begin,
-                       block.starts[static_cast<size_t>(r) + 1] - begin,
-                       [&](int64_t c) { return columns[begin + c]; });
+                       block.starts[static_cast<size_t>(r) + 1] - begin, Listed{columns + begin});
   }
   T* dquery = rows.dq + at;
   for_columns(block, [&](int32_t j, const uint32_t* entry, const uint32_t* end) {

@@ -77,12 +77,16 @@ struct RowState {
   }
 };
 
-/// Multiplies weights by the factors of dropout; column(c) is the packed index of entry c.
-template <class T, class Column>
-void drop_weights(const HeadView<T>& head, int64_t i, T* weights, int64_t count, Column column) {
-  KeepBits keep(head.dropout, head.key, i);
-  for (int64_t c = 0; c < count; ++c) {
-    if (weights[c] != T(0)) weights[c] *= static_cast<T>(keep.factor(column(c)));
+inline constexpr int64_t kFactorsAtOnce = 64;  // of dropout
+
+/// Multiplies weights by the factors of dropout; columns is Consecutive or Listed.
+template <class T, class Columns>
+void drop_weights(const HeadView<T>& head, int64_t i, T* weights, int64_t count, Columns columns) {
+  T factors[kFactorsAtOnce];
+  for (int64_t c = 0; c < count; c += kFactorsAtOnce) {
+    const int64_t here = std::min(kFactorsAtOnce, count - c);
+    columns.factors(head.keep, i, c, here, factors);
+    for (int64_t k = 0; k < here; ++k) weights[c + k] *= factors[k];
   }
 }
 
@@ -97,26 +101,29 @@ struct RowGradients {
 };
 
 /// Scores and <do_i, v_j> of row i to weights f a_ij (in s) and slopes dS_ij (in dp); adds to
-/// dbias. column(c) is the packed index of entry c, which is visible where its score is not -inf.
-template <class T, class Column>
+/// dbias. columns is Consecutive or Listed; an entry is visible where its score is not -inf.
+template <class T, class Columns>
 void weights_and_slopes(const HeadView<T>& head, const RowGradients<T>& rows, int64_t i, T* s,
-                        T* dp, int64_t count, Column column) {
+                        T* dp, int64_t count, Columns columns) {
   constexpr int W = kLanes<T>;
   const T lse = rows.lse[i - rows.first], delta = rows.delta[i - rows.first];
   for (int64_t c = 0; c < count; c += W) store(s + c, exp_lanes(load(s + c) - lse));
-  if (head.dropout > 0) {
-    KeepBits keep(head.dropout, head.key, i);
-    for (int64_t c = 0; c < count; ++c) {
-      const T factor = s[c] == T(0) ? T(0) : static_cast<T>(keep.factor(column(c)));
-      dp[c] = s[c] * (factor * dp[c] - delta);
-      s[c] *= factor;
+  if (head.keep.drops()) {
+    T factors[kFactorsAtOnce];
+    for (int64_t c = 0; c < count; c += kFactorsAtOnce) {
+      const int64_t here = std::min(kFactorsAtOnce, count - c);
+      columns.factors(head.keep, i, c, here, factors);
+      for (int64_t k = 0; k < here; ++k) {
+        dp[c + k] = s[c + k] * (factors[k] * dp[c + k] - delta);
+        s[c + k] *= factors[k];
+      }
     }
   } else {
     for (int64_t c = 0; c < count; c += W) store(dp + c, load(s + c) * (load(dp + c) - delta));
   }
   if (!rows.dbias) return;
   for (int64_t c = 0; c < count; ++c) {
-    const int64_t distance = column(c) - i;
+    const int64_t distance = columns(c) - i;
     if (std::abs(distance) <= head.reach) rows.dbias[distance] += dp[c];
   }
 }

@@ -4,6 +4,7 @@
 #include "attention/kernels/sparse_attention.h"
 #include "attention/kernels/tiles.h"
 #include "core/parallel.h"
+#include "core/random.h"
 
 namespace filigree::kernels::cpu {
 
@@ -27,8 +28,10 @@ HeadView<T> view_of(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
   if (bias.defined()) {
     head.bias = bias.data<T>() + h * (2 * head.reach + 1) + head.reach;
   }
-  head.dropout = arguments.dropout;
-  head.key = mix_key({arguments.dropout_key, static_cast<uint64_t>(h)});
+  if (arguments.dropout > 0) {
+    head.keep =
+        KeepBits(arguments.dropout, mix_key({arguments.dropout_key, static_cast<uint64_t>(h)}));
+  }
   return head;
 }
 

@@ -81,9 +81,8 @@ bool tiles_forward(const HeadView<T>& head, const Intervals& graph, int64_t firs
         T* scores = s + (i - r) * kForwardKeys;
         bias_and_mask(head, graph, i, from + seen.begin, size, scores);
         state.add_scores(i - first, scores, size);
-        if (head.dropout > 0) {
-          drop_weights(head, i, scores, size,
-                       [&](int64_t c) { return static_cast<int32_t>(from + seen.begin + c); });
+        if (head.keep.drops()) {
+          drop_weights(head, i, scores, size, Consecutive{from + seen.begin});
         }
       }
       micro_gemm<true, T>(rows, width / W, size, {s, kForwardKeys, 1},
@@ -138,7 +137,7 @@ void tile_backward(const HeadView<T>& head, const Intervals& graph, const RowGra
       T* scores = s + m * ld + seen.begin;
       bias_and_mask(head, graph, r + m, from + seen.begin, size, scores);
       weights_and_slopes(head, rows, r + m, scores, ds + m * ld + seen.begin, size,
-                         [&](int64_t c) { return static_cast<int32_t>(from + seen.begin + c); });
+                         Consecutive{from + seen.begin});
     }
     micro_gemm<true, T>(high, width / W, size, {ds + seen.begin, ld, 1},
                         {tile.keys + seen.begin * width, width, W}, rows.dq + at * width, width);
