@@ -166,7 +166,7 @@ void edges_backward(const HeadView<T>& head, const EdgeBlock& block, const RowGr
   }
   T* dquery = rows.dq + at;
   for_columns(block, [&](int32_t j, const uint32_t* entry, const uint32_t* end) {
-    const int64_t to = (j - rows.first) * width;
+    const int64_t to = (j - rows.key_first) * width;
     const KeyRow<V, T> key(head.k + j * head.stride, head.dim, buffer);
     KeyRow<V, T> dkey(rows.dk + to, width, rows.dk + to), dvalue(rows.dv + to, width, rows.dv + to);
     for (; entry < end; ++entry) {

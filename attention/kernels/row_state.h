@@ -90,14 +90,16 @@ void drop_weights(const HeadView<T>& head, int64_t i, T* weights, int64_t count,
   }
 }
 
-/// What the backward pass accumulates for the rows of a sequence; all of stride padded(dim).
+/// What the backward pass accumulates for some rows of a sequence and the keys that they see; all
+/// of stride padded(dim).
 template <class T>
 struct RowGradients {
-  const T *q, *grad;     // scale q_i, and do_i
-  const T *lse, *delta;  // lse +inf for empty rows; delta_i = <do_i, o_i>
-  T *dq, *dk, *dv;       // dq without its factor scale
-  T* dbias;              // pointing at distance 0; null for none
-  int64_t first, width;  // packed index of row 0
+  const T *q, *grad;         // scale q_i, and do_i
+  const T *lse, *delta;      // lse +inf for empty rows; delta_i = <do_i, o_i>
+  T *dq, *dk, *dv;           // dq without its factor scale
+  T* dbias;                  // pointing at distance 0; null for none
+  int64_t first, key_first;  // packed indices of row 0 and of dk's and dv's row 0
+  int64_t width;
 };
 
 /// Scores and <do_i, v_j> of row i to weights f a_ij (in s) and slopes dS_ij (in dp); adds to

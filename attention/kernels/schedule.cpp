@@ -78,6 +78,58 @@ void make_blocks(const AttentionGraph& graph, int g, GroupSchedule& schedule) {
   });
 }
 
+/// Where the parts of a sequence end: steps of kStep rows, about as many edges in each part.
+std::vector<int64_t> part_ends(const HeadGraph& group, int64_t first, int64_t last) {
+  constexpr int64_t kStep = 96;  // whole tiles of rows and whole blocks of edges
+  if (last - first < kDividedLength) return {last};
+  const int32_t *lo = group.lo.data<int32_t>(), *hi = group.hi.data<int32_t>();
+  const int64_t* extras = group.columns.defined() ? group.row_offsets.data<int64_t>() : nullptr;
+  std::vector<int64_t> edges{0};  // up to the end of every step; each row counts 1 besides
+  for (int64_t i = first; i < last; ++i) {
+    if ((i - first) % kStep == 0) edges.push_back(edges.back());
+    edges.back() += 1 + std::max(0, hi[i] - lo[i]) + (extras ? extras[i + 1] - extras[i] : 0);
+  }
+  std::vector<int64_t> ends;
+  const auto steps = static_cast<int64_t>(edges.size()) - 1;
+  int64_t step = 0;
+  for (int64_t part = 1; part < kParts; ++part) {
+    do {
+      ++step;
+    } while (step < steps - (kParts - part) &&
+             edges[static_cast<size_t>(step)] * kParts < edges.back() * part);
+    ends.push_back(first + step * kStep);
+  }
+  ends.push_back(last);
+  return ends;
+}
+
+void make_parts(const AttentionGraph& graph, int g, GroupSchedule& schedule) {
+  const int64_t* offsets = graph.offsets().data<int64_t>();
+  for (int64_t b = 0; b < graph.sequences(); ++b) {
+    schedule.first_part.push_back(schedule.parts.size());
+    // The rows kernel, a reference, does a sequence at once.
+    const auto ends = schedule.kernel == AttentionKernel::rows
+                          ? std::vector{offsets[b + 1]}
+                          : part_ends(graph.group(g), offsets[b], offsets[b + 1]);
+    int64_t first = offsets[b];
+    for (const int64_t last : ends) {
+      BackwardPart part{b, first, last, {offsets[b], offsets[b + 1]}};
+      if (ends.size() > 1) {
+        part.keys = schedule.uses_tiles() ? schedule.intervals.keys_of(first, last) : Span{};
+        for (const EdgeBlock& block : schedule.blocks_of(b, offsets[b], first, last)) {
+          if (block.columns.empty()) continue;
+          if (part.keys.empty()) part.keys = {INT64_MAX, 0};
+          part.keys.begin = std::min<int64_t>(part.keys.begin, block.columns.front());
+          part.keys.end = std::max<int64_t>(part.keys.end, block.columns.back() + 1);
+        }
+      }
+      schedule.parts.push_back(part);
+      first = last;
+    }
+  }
+  schedule.first_part.push_back(schedule.parts.size());
+}
+
 }  // namespace
 
 Span Intervals::keys_of(int64_t first, int64_t last) const {
@@ -128,6 +180,7 @@ std::shared_ptr<const Schedule> make_schedule(const AttentionGraph& graph, Atten
     if (group.kernel == AttentionKernel::edges || group.kernel == AttentionKernel::mixed) {
       make_blocks(graph, g, group);
     }
+    make_parts(graph, g, group);
   }
   return schedule;
 }

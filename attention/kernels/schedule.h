@@ -44,6 +44,15 @@ struct Intervals {
   }
 };
 
+/// Rows of a sequence whose part of the backward pass is one task a head, and the keys they see.
+struct BackwardPart {
+  int64_t sequence = 0, first = 0, last = 0;
+  Span keys;
+};
+/// Sequences of at least so many tokens are divided into so many parts of about as many edges each:
+/// a number that does not depend on the threads, so that neither do sums; memory stays linear.
+inline constexpr int64_t kDividedLength = 2048, kParts = 4;
+
 /// One group of heads.
 struct GroupSchedule {
   AttentionKernel kernel = AttentionKernel::rows;  // what was chosen; never automatic
@@ -51,8 +60,17 @@ struct GroupSchedule {
   std::vector<int32_t> lo, hi;                     // where intervals are not those of the graph
   std::vector<EdgeBlock> blocks;                   // edges and mixed, in order
   std::vector<size_t> first_block;                 // (B+1)
+  std::vector<BackwardPart> parts;                 // in order
+  std::vector<size_t> first_part;                  // (B+1)
 
   int64_t bytes() const;
+  /// The blocks of rows [first, last) of sequence b, which begins at `begin`.
+  std::span<const EdgeBlock> blocks_of(int64_t b, int64_t begin, int64_t first,
+                                       int64_t last) const {
+    if (blocks.empty()) return {};
+    const EdgeBlock* at = blocks.data() + first_block[static_cast<size_t>(b)];
+    return {at + (first - begin) / kEdgeRows, at + (last - begin + kEdgeRows - 1) / kEdgeRows};
+  }
   bool uses_tiles() const {
     return kernel == AttentionKernel::tiles || kernel == AttentionKernel::mixed;
   }

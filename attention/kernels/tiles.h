@@ -152,7 +152,7 @@ void tile_backward(const HeadView<T>& head, const Intervals& graph, const RowGra
     }
     if (top >= bottom) continue;
     const int64_t r = top * kMicroRows, depth = std::min(last - first, bottom * kMicroRows) - r;
-    const int64_t row = first + r - rows.first, key = from + c - rows.first;
+    const int64_t row = first + r - rows.first, key = from + c - rows.key_first;
     micro_gemm<true, T>(end - c, width / W, depth, {tile.weights + r * ld + c, 1, ld},
                         {rows.grad + row * width, width, W}, rows.dv + key * width, width);
     micro_gemm<true, T>(end - c, width / W, depth, {tile.slopes + r * ld + c, 1, ld},
@@ -160,19 +160,23 @@ void tile_backward(const HeadView<T>& head, const Intervals& graph, const RowGra
   }
 }
 
-/// Adds what the intervals of rows [first, last), a whole sequence, give to the gradients. dk and
-/// dv have room for whole vectors of keys. False as tiles_forward().
+/// Adds what the intervals of rows [first, last) give to the gradients. dk and dv have room for
+/// whole vectors of keys. False as tiles_forward().
 template <class T>
 bool tiles_backward(const HeadView<T>& head, const Intervals& graph, int64_t first, int64_t last,
                     const RowGradients<T>& rows, Scratch& scratch) {
   const Span keys = graph.keys_of(first, last);
   if (keys.empty()) return true;
-  const int64_t dim = head.dim, width = rows.width, count = last - first;
-  const T *k = head.k + first * head.stride, *v = head.v + first * head.stride;
-  if (graph.masked &&
-      !(all_finite(k, head.stride, count, dim) && all_finite(v, head.stride, count, dim) &&
-        all_finite(rows.q, width, count, dim) && all_finite(rows.grad, width, count, dim))) {
-    return false;
+  const int64_t dim = head.dim, width = rows.width;
+  if (graph.masked) {
+    const int64_t at = first - rows.first, count = last - first, seen = keys.end - keys.begin;
+    const int64_t key = keys.begin * head.stride;
+    if (!all_finite(head.k + key, head.stride, seen, dim) ||
+        !all_finite(head.v + key, head.stride, seen, dim) ||
+        !all_finite(rows.q + at * width, width, count, dim) ||
+        !all_finite(rows.grad + at * width, width, count, dim)) {
+      return false;
+    }
   }
   T* key_panels = scratch.take<T>(padded<T>(kBackwardKeys) * dim);
   T* value_panels = scratch.take<T>(padded<T>(kBackwardKeys) * dim);

@@ -1,0 +1,231 @@
+#include "attention/kernels/edges.h"
+#include "attention/kernels/schedule.h"
+#include "attention/kernels/sparse_attention.h"
+#include "attention/kernels/tiles.h"
+#include "attention/kernels/views.h"
+#include "core/parallel.h"
+
+namespace filigree::kernels::cpu {
+
+namespace {
+
+/// What a part of a divided sequence gives to its keys: dk, then dv, rows of padded(dim).
+struct PartGradients {
+  Tensor sums;
+  bool failed = false;  // a key that some row does not see is not finite: see tiles_backward()
+};
+
+/// Rows [first, last) of one sequence, all of it, by the rows kernel.
+template <class T>
+void backward_rows(const HeadView<T>& head, const AttentionGraph& graph, int g, int64_t b,
+                   int64_t first, int64_t last, T* dbias) {
+  for (T* target : {head.dq, head.dk, head.dv}) {
+    for (int64_t i = first; i < last; ++i) {
+      std::fill(target + i * head.stride, target + i * head.stride + head.dim, T(0));
+    }
+  }
+  RowScratch<T>& scratch = rows_scratch<T>(last - first);
+  with_head_dim(head.dim, [&]<int D>() {
+    for (int64_t i = first; i < last; ++i) {
+      const int64_t count = graph.row(g, b, i, scratch.columns.data());
+      backward_row<D>(head, i, count, scratch, dbias);
+    }
+  });
+}
+
+/// Tiles, edges or both for a part of a sequence that begins at `begin`: writes its rows of dq,
+/// adds to dbias, and leaves its dk and dv in `to` (rows of padded(dim), as many as it has keys),
+/// or, where that is null, in the head's. False as tiles_forward(), with nothing done but perhaps
+/// dq.
+template <class T>
+bool backward_part(const HeadView<T>& head, const GroupSchedule& group, const BackwardPart& part,
+                   int64_t begin, T* dbias, T* to) {
+  const int64_t count = part.last - part.first, width = padded<T>(head.dim);
+  const int64_t seen = part.keys.end - part.keys.begin;
+  const auto blocks = group.blocks_of(part.sequence, begin, part.first, part.last);
+  const int64_t scores = most_scores(blocks);
+  // Tiles of keys are computed in whole vectors, from the interval's first key on.
+  const int64_t keys = padded<T>(seen) + kBackwardKeys;
+  Scratch& scratch = Scratch::of_thread();
+  scratch.reset(3 * Scratch::bytes_for<T>(count * width) + 2 * Scratch::bytes_for<T>(keys * width) +
+                2 * Scratch::bytes_for<T>(count) + 2 * Scratch::bytes_for<T>(scores) +
+                Scratch::bytes_for<int32_t>(scores) + Scratch::bytes_for<T>(2 * width) +
+                tiles_backward_bytes<T>(head.dim));
+  T* q = scratch.take<T>(count * width);
+  T* grad = scratch.take<T>(count * width);
+  T* dq = scratch.take<T>(count * width);
+  T* dk = scratch.take<T>(keys * width);
+  T* dv = scratch.take<T>(keys * width);
+  T* lse = scratch.take<T>(count);
+  T* delta = scratch.take<T>(count);
+  pack_rows(head.q + part.first * head.stride, head.stride, count, head.dim, head.scale, q);
+  pack_rows(head.grad + part.first * head.width, head.width, count, head.dim, T(1), grad);
+  std::fill(dq, dq + count * width, T(0));
+  std::fill(dk, dk + keys * width, T(0));
+  std::fill(dv, dv + keys * width, T(0));
+  for (int64_t r = 0; r < count; ++r) {
+    const int64_t i = part.first + r;
+    const T value = head.lse[i * head.heads];
+    const bool empty = value == kMinusInfinity<T>;
+    lse[r] = empty ? -kMinusInfinity<T> : value;
+    delta[r] = empty ? T(0) : dot<0>(head.grad + i * head.width, head.o + i * head.width, head.dim);
+  }
+  const RowGradients<T> gradients{q,  grad,  lse,        delta,           dq,   dk,
+                                  dv, dbias, part.first, part.keys.begin, width};
+  T* s = scratch.take<T>(scores);
+  T* dp = scratch.take<T>(scores);
+  int32_t* columns = scratch.take<int32_t>(scores);
+  T* buffer = scratch.take<T>(2 * width);
+  if (group.uses_tiles() &&
+      !tiles_backward(head, group.intervals, part.first, part.last, gradients, scratch)) {
+    return false;
+  }
+  with_vectors<T>(head.dim, [&]<int V>() {
+    for (const EdgeBlock& block : blocks) {
+      edges_backward<V>(head, block, gradients, s, dp, columns, buffer);
+    }
+  });
+  for (int64_t r = 0; r < count; ++r) {
+    T* row = head.dq + (part.first + r) * head.stride;
+    for (int64_t d = 0; d < head.dim; ++d) row[d] = dq[r * width + d] * head.scale;
+  }
+  if (to) {
+    std::copy(dk, dk + seen * width, to);
+    std::copy(dv, dv + seen * width, to + seen * width);
+    return true;
+  }
+  for (int64_t r = 0; r < seen; ++r) {
+    const int64_t at = (part.keys.begin + r) * head.stride;
+    std::copy(dk + r * width, dk + r * width + head.dim, head.dk + at);
+    std::copy(dv + r * width, dv + r * width + head.dim, head.dv + at);
+  }
+  return true;
+}
+
+/// dk and dv of a divided sequence [first, last): the sums of its parts, in order.
+template <class T>
+void join_parts(const HeadView<T>& head, std::span<const BackwardPart> parts,
+                std::span<const PartGradients> gradients, int64_t first, int64_t last) {
+  const int64_t width = padded<T>(head.dim);
+  for (int64_t j = first; j < last; ++j) {
+    T *dk = head.dk + j * head.stride, *dv = head.dv + j * head.stride;
+    std::fill(dk, dk + head.dim, T(0));
+    std::fill(dv, dv + head.dim, T(0));
+    for (size_t p = 0; p < parts.size(); ++p) {
+      const Span keys = parts[p].keys;
+      if (j < keys.begin || j >= keys.end) continue;
+      const T* from = gradients[p].sums.template data<T>() + (j - keys.begin) * width;
+      const T* values = from + (keys.end - keys.begin) * width;
+      for (int64_t d = 0; d < head.dim; ++d) dk[d] += from[d];
+      for (int64_t d = 0; d < head.dim; ++d) dv[d] += values[d];
+    }
+  }
+}
+
+/// One part of one head.
+struct Task {
+  int64_t sequence;
+  int head;
+  size_t part;       // in its group's parts
+  size_t first = 0;  // task of the first part of this sequence and head
+  size_t count = 1;  // parts
+};
+
+std::vector<Task> tasks_of(const AttentionGraph& graph, const Schedule& schedule) {
+  std::vector<Task> tasks;
+  for (int64_t b = 0; b < graph.sequences(); ++b) {
+    for (int h = 0; h < graph.heads(); ++h) {
+      const GroupSchedule& group = schedule.groups[static_cast<size_t>(graph.group_of_head(h))];
+      const size_t begin = group.first_part[static_cast<size_t>(b)];
+      const size_t end = group.first_part[static_cast<size_t>(b) + 1], first = tasks.size();
+      for (size_t p = begin; p < end; ++p) tasks.push_back({b, h, p, first, end - begin});
+    }
+  }
+  return tasks;
+}
+
+}  // namespace
+
+void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
+                        const Tensor& o, const Tensor& lse, const Tensor& grad,
+                        const AttentionArguments& arguments, Tensor& dq, Tensor& dk, Tensor& dv,
+                        Tensor& dbias) {
+  const AttentionGraph& graph = *arguments.graph;
+  const Schedule& schedule = *arguments.schedule;
+  const int64_t span = 2 * arguments.bias_reach + 1;
+  const int64_t* offsets = graph.offsets().data<int64_t>();
+  const std::vector<Task> tasks = tasks_of(graph, schedule);
+  std::vector<PartGradients> parts(tasks.size());
+  dispatch_float("sparse_attention", q.dtype(), [&]<class T>() {
+    // A task writes to nothing that another one writes to: sums run in a fixed order.
+    std::vector<T> partial(bias.defined() ? tasks.size() * static_cast<size_t>(span) : 0);
+    const auto bias_sums = [&](size_t task) {
+      return partial.empty()
+                 ? nullptr
+                 : partial.data() + static_cast<int64_t>(task) * span + arguments.bias_reach;
+    };
+    const auto head_of = [&](int h) {
+      HeadView<T> head = view_of<T>(q, k, v, bias, arguments, h);
+      head.o = o.data<T>() + h * head.dim;
+      head.grad = grad.data<T>() + h * head.dim;
+      head.lse = const_cast<T*>(lse.data<T>()) + h;
+      head.dq = dq.data<T>() + arguments.q_at + h * head.dim;
+      head.dk = dk.data<T>() + arguments.k_at + h * head.dim;
+      head.dv = dv.data<T>() + arguments.v_at + h * head.dim;
+      return head;
+    };
+    parallel_for(static_cast<int64_t>(tasks.size()), 1, [&](int64_t at) {
+      const auto t = static_cast<size_t>(at);
+      const Task& task = tasks[t];
+      const int g = graph.group_of_head(task.head);
+      const GroupSchedule& group = schedule.groups[static_cast<size_t>(g)];
+      const BackwardPart& part = group.parts[task.part];
+      const HeadView<T> head = head_of(task.head);
+      T* sums = nullptr;
+      if (task.count > 1) {
+        const int64_t seen = part.keys.end - part.keys.begin;
+        parts[t].sums = Tensor({2 * seen * padded<T>(head.dim)}, q.dtype());
+        sums = parts[t].sums.template data<T>();
+      }
+      if (group.kernel != AttentionKernel::rows &&
+          backward_part(head, group, part, offsets[task.sequence], bias_sums(t), sums)) {
+        return;
+      }
+      parts[t].failed = true;
+      if (task.count > 1) return;  // below, for all parts
+      backward_rows(head, graph, g, part.sequence, part.first, part.last, bias_sums(t));
+    });
+    parallel_for(static_cast<int64_t>(tasks.size()), 1, [&](int64_t at) {
+      const auto t = static_cast<size_t>(at);
+      const Task& task = tasks[t];
+      if (task.count == 1 || task.first != t) return;
+      const int g = graph.group_of_head(task.head);
+      const auto mine = std::span(parts).subspan(t, task.count);
+      const int64_t first = offsets[task.sequence], last = offsets[task.sequence + 1];
+      const HeadView<T> head = head_of(task.head);
+      if (std::any_of(mine.begin(), mine.end(), [](const auto& part) { return part.failed; })) {
+        if (!partial.empty()) {
+          std::fill(bias_sums(t) - arguments.bias_reach,
+                    bias_sums(t) - arguments.bias_reach + static_cast<int64_t>(task.count) * span,
+                    T(0));
+        }
+        backward_rows(head, graph, g, task.sequence, first, last, bias_sums(t));
+      } else {
+        const auto& all = schedule.groups[static_cast<size_t>(g)].parts;
+        join_parts<T>(head, std::span(all).subspan(task.part, task.count), mine, first, last);
+      }
+      for (PartGradients& part : mine) part.sums = Tensor();
+    });
+    if (!bias.defined()) return;
+    T* total = dbias.data<T>();
+    std::fill(total, total + graph.heads() * span, T(0));
+    for (size_t t = 0; t < tasks.size(); ++t) {
+      for (int64_t e = 0; e < span; ++e) {
+        total[tasks[t].head * span + e] +=
+            partial[t * static_cast<size_t>(span) + static_cast<size_t>(e)];
+      }
+    }
+  });
+}
+
+}  // namespace filigree::kernels::cpu

@@ -1,0 +1,50 @@
+// What the forward and the backward pass of a head begin with. Private to kernels.
+#pragma once
+
+#include <span>
+
+#include "attention/kernels/attention_rows.h"
+#include "attention/kernels/edge_blocks.h"
+#include "core/random.h"
+
+namespace filigree::kernels {
+
+/// The pointers of one head. Tensors that a pass does not have stay null.
+template <class T>
+HeadView<T> view_of(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
+                    const AttentionArguments& arguments, int h) {
+  const int64_t column = h * arguments.head_dim;
+  HeadView<T> head{};
+  head.q = q.data<T>() + arguments.q_at + column;
+  head.k = k.data<T>() + arguments.k_at + column;
+  head.v = v.data<T>() + arguments.v_at + column;
+  head.heads = arguments.graph->heads();
+  head.dim = arguments.head_dim;
+  head.stride = arguments.stride;
+  head.width = head.heads * head.dim;
+  head.scale = static_cast<T>(arguments.scale);
+  head.reach = arguments.bias_reach;
+  if (bias.defined()) {
+    head.bias = bias.data<T>() + h * (2 * head.reach + 1) + head.reach;
+  }
+  if (arguments.dropout > 0) {
+    head.keep =
+        KeepBits(arguments.dropout, mix_key({arguments.dropout_key, static_cast<uint64_t>(h)}));
+  }
+  return head;
+}
+
+template <class T>
+RowScratch<T>& rows_scratch(int64_t length) {
+  thread_local RowScratch<T> scratch;
+  scratch.reserve(length);
+  return scratch;
+}
+
+inline int64_t most_scores(std::span<const EdgeBlock> blocks) {
+  int64_t most = 0;
+  for (const EdgeBlock& block : blocks) most = std::max(most, block.scores());
+  return most;
+}
+
+}  // namespace filigree::kernels
