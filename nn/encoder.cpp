@@ -34,9 +34,9 @@ Variable SelfAttention::forward(const Variable& x,
   options.seed = context.seed;
   options.step = context.step;
   options.layer = layer_;
-  const Variable mixed =
-      sparse_attention_qkv(query_key_value_.forward(x), graph, options, relative_bias_);
-  return output_.forward(mixed);
+  const Variable qkv = query_key_value_.forward(x);
+  if (context.attention) (*context.attention)(layer_, qkv, relative_bias_);
+  return output_.forward(sparse_attention_qkv(qkv, graph, options, relative_bias_));
 }
 
 FeedForward::FeedForward(const EncoderConfig& config, DType dtype)

@@ -1,6 +1,7 @@
 // Module: a tree of named parameters.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -10,11 +11,17 @@
 
 namespace filigree {
 
+/// Sees what every layer's attention is computed from: qkv (T, 3 H D) = [q | k | v], and its bias
+/// by distance (H, 2R+1), undefined if it has none.
+using AttentionObserver = std::function<void(int layer, const Variable& qkv, const Variable& bias)>;
+
 /// What a forward pass needs to know beside its inputs. Random numbers are keyed by it.
 struct ForwardContext {
   bool training = false;
   uint64_t seed = 0;
-  uint64_t step = 0;  ///< counts micro-batches, so that no two draw the same
+  uint64_t step = 0;                             ///< counts micro-batches, so that no two draw the
+                                                 ///< same
+  const AttentionObserver* attention = nullptr;  ///< must outlive the forward pass
 };
 
 /// Named tensors, sorted by name: a model's or an optimizer's state.
