@@ -27,8 +27,8 @@ struct SequenceView {
   std::span<const int32_t> words = {};
   /// (n) head word of the token's word in the dependency tree, -1 for the root and special tokens.
   std::span<const int32_t> heads = {};
-  /// (n) class of the token's word: equal for equal words (case-folded) or lemmas, -1 for none.
-  /// Empty: words are equal if the ids of their pieces are.
+  /// (n) class of the token's word: equal for words of the same lemma, or form without case; -1 for
+  /// none.
   std::span<const int32_t> classes = {};
   const TokenVectors* vectors = nullptr;  ///< a vector for every token id
 };
@@ -89,7 +89,8 @@ class Pattern {
 
 /// Reads a pattern:
 ///     pattern = part { ("|" | "-") part }      union, difference, from left to right
-///     part    = atom { "&" atom }              intersection binds tighter
+///     part    = share { "&" share }            intersection binds tighter
+///     share   = atom [ "*" number ]            a keyed share of its edges, 0 to 1
 ///     atom    = "(" pattern ")" | name [":" argument { "," argument }]
 /// Throws ConfigError that shows the text, points at the character and offers the nearest name.
 Pattern parse_pattern(std::string_view text);

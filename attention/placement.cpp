@@ -1,67 +1,17 @@
 #include "attention/placement.h"
 
 #include <algorithm>
-#include <charconv>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <map>
 
+#include "attention/placement_rules.h"
 #include "core/error.h"
+#include "core/parallel.h"
 
 namespace filigree {
 
 namespace {
-
-int whole_number(std::string_view text, std::string_view option, std::string_view whole) {
-  int value = -1;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (code != std::errc() || end != text.data() + text.size() || value < 0) {
-    throw ConfigError(option,
-                      fmt::format("expected a whole number, got \"{}\" in \"{}\"", text, whole));
-  }
-  return value;
-}
-
-/// The chosen ones of `count` layers or heads.
-std::vector<bool> selection(std::string_view text, std::string_view option, int count) {
-  std::vector<bool> chosen(static_cast<size_t>(count), false);
-  const auto choose = [&](int64_t first, int64_t last) {
-    if (last > count || first < 0) {
-      throw ConfigError(option,
-                        fmt::format("\"{}\" asks for more than the {} there are", text, count));
-    }
-    std::fill(chosen.begin() + first, chosen.begin() + last, true);
-  };
-  const size_t colon = text.find(':');
-  const std::string_view word = text.substr(0, colon);
-  if (word == "all" && colon == std::string_view::npos) {
-    choose(0, count);
-  } else if (word == "none" && colon == std::string_view::npos) {
-    return chosen;
-  } else if (colon != std::string_view::npos) {
-    const int64_t k = whole_number(text.substr(colon + 1), option, text);
-    if (word == "first") {
-      choose(0, k);
-    } else if (word == "last") {
-      choose(count - k, count);
-    } else if (word == "only") {
-      choose(k, k + 1);
-    } else {
-      throw ConfigError(option,
-                        fmt::format("expected all, none, first:k, last:k, only:l or a list, "
-                                    "got \"{}\"",
-                                    text));
-    }
-  } else {
-    size_t start = 0;
-    while (start <= text.size()) {
-      const size_t comma = std::min(text.find(',', start), text.size());
-      const int64_t k = whole_number(text.substr(start, comma - start), option, text);
-      choose(k, k + 1);
-      start = comma + 1;
-    }
-  }
-  return chosen;
-}
 
 std::string list_of(const std::vector<bool>& chosen) {
   if (std::all_of(chosen.begin(), chosen.end(), [](bool c) { return c; })) return "all";
@@ -72,89 +22,155 @@ std::string list_of(const std::vector<bool>& chosen) {
   return numbers.empty() ? "no" : fmt::format("{}", fmt::join(numbers, ","));
 }
 
-bool none(const std::vector<bool>& chosen) {
-  return std::none_of(chosen.begin(), chosen.end(), [](bool c) { return c; });
-}
-
 }  // namespace
 
 AttentionPlan::AttentionPlan(std::string_view pattern, std::string_view layers,
                              std::string_view heads, int layer_count, int head_count)
-    : pattern_(parse_pattern(pattern)),
-      layers_(selection(layers, "attention.layers", layer_count)),
-      heads_(selection(heads, "attention.heads", head_count)) {}
+    : rules_(std::make_shared<const std::vector<PlacementRule>>(
+          parse_rules(pattern, layers, heads, layer_count, head_count))),
+      layer_count_(layer_count),
+      head_count_(head_count) {}
 
-bool AttentionPlan::sparse(int layer, int head) const {
-  return layers_.at(static_cast<size_t>(layer)) && heads_.at(static_cast<size_t>(head));
+int AttentionPlan::rule_at(int layer, int head) const {
+  if (layer < 0 || layer >= layer_count_ || head < 0 || head >= head_count_) {
+    throw ConfigError("attention plan", fmt::format("there is no layer {}, head {}", layer, head));
+  }
+  const auto found = std::find_if(rules_->begin(), rules_->end(),
+                                  [&](const auto& rule) { return rule.at(layer, head); });
+  return found == rules_->end() ? -1 : static_cast<int>(found - rules_->begin());
 }
 
 std::string AttentionPlan::describe() const {
-  if (none(layers_) || none(heads_)) return "dense in every layer";
-  return fmt::format("{} in {} layers of {}, {} heads of {}", pattern_.text(), list_of(layers_),
-                     layers_.size(), list_of(heads_), heads_.size());
+  std::vector<std::string> parts;
+  for (const PlacementRule& rule : *rules_) {
+    if (!rule.anywhere()) continue;
+    parts.push_back(fmt::format("{} in {} layers of {}, {} heads of {}", rule.text(),
+                                list_of(rule.layers), layer_count_, list_of(rule.heads),
+                                head_count_));
+  }
+  return parts.empty() ? "dense in every layer" : fmt::format("{}", fmt::join(parts, "; "));
 }
 
-LayerGraphs AttentionPlan::build(const SequenceBatch& batch, uint64_t seed, uint64_t step) const {
-  LayerGraphs graphs;
-  std::shared_ptr<const AttentionGraph> dense, shared;
-  for (int layer = 0; layer < static_cast<int>(layers_.size()); ++layer) {
-    if (!layers_[static_cast<size_t>(layer)] || none(heads_)) {
-      if (!dense) {
-        dense = std::make_shared<AttentionGraph>(
-            AttentionGraph::dense(batch.offsets, static_cast<int>(heads_.size())));
-      }
-      graphs.push_back(dense);
-    } else if (pattern_.differs_by_head()) {
-      graphs.push_back(build_layer(batch, seed, step, layer));
-    } else {
-      if (!shared) shared = build_layer(batch, seed, step, layer);
-      graphs.push_back(shared);
+std::string AttentionPlan::pattern() const { return rules_text(*rules_); }
+
+bool AttentionPlan::needs_match() const {
+  return std::any_of(rules_->begin(), rules_->end(),
+                     [](const auto& rule) { return rule.match.has_value(); });
+}
+
+bool AttentionPlan::needs_vectors() const {
+  return std::any_of(rules_->begin(), rules_->end(),
+                     [](const auto& r) { return r.anywhere() && r.pattern.needs_vectors(); });
+}
+
+SequenceView view_of(const SequenceBatch& batch, int64_t b, const TokenVectors* vectors) {
+  const int64_t* offsets = std::as_const(batch.offsets).data<int64_t>();
+  const int64_t length = offsets[b + 1] - offsets[b];
+  const auto part = [&](auto span) {
+    return span.empty()
+               ? span
+               : span.subspan(static_cast<size_t>(offsets[b]), static_cast<size_t>(length));
+  };
+  const uint64_t sample =
+      batch.samples.empty() ? 0 : static_cast<uint64_t>(batch.samples[static_cast<size_t>(b)]);
+  return {length,
+          part(batch.ids),
+          part(batch.special),
+          sample,
+          part(batch.words),
+          part(batch.heads),
+          part(batch.classes),
+          vectors};
+}
+
+void AttentionPlan::expect_data(const SequenceBatch& batch) const {
+  for (const PlacementRule& rule : *rules_) {
+    if (!rule.anywhere()) continue;
+    for (int64_t b = 0; b + 1 < batch.offsets.numel(); ++b) {
+      rule.pattern.bind(view_of(batch, b, vectors_.get()));
     }
+  }
+}
+
+/// What the layers of one build share.
+struct AttentionPlan::Build {
+  const SequenceBatch& batch;
+  uint64_t seed, step;
+  std::vector<SequenceView> views;          // (B)
+  std::vector<std::vector<Pattern>> bound;  // (rules, B)
+};
+
+LayerGraphs AttentionPlan::build(const SequenceBatch& batch, uint64_t seed, uint64_t step) const {
+  if (needs_match()) {
+    throw ConfigError("attention plan", fmt::format("\"{}\" is not solved yet", pattern()),
+                      "solve_match() finds its number on a split");
+  }
+  Build shared{batch, seed, step, {}, {}};
+  for (int64_t b = 0; b + 1 < batch.offsets.numel(); ++b) {
+    shared.views.push_back(view_of(batch, b, vectors_.get()));
+  }
+  for (const PlacementRule& rule : *rules_) {
+    std::vector<Pattern>& bound = shared.bound.emplace_back();
+    if (!rule.anywhere()) continue;
+    bound.assign(shared.views.size(), rule.pattern);
+    parallel_for(static_cast<int64_t>(bound.size()), 1, [&](int64_t b) {
+      Pattern& pattern = bound[static_cast<size_t>(b)];
+      pattern = pattern.bind(shared.views[static_cast<size_t>(b)]);
+    });
+  }
+  LayerGraphs graphs;
+  std::map<std::vector<int>, std::shared_ptr<const AttentionGraph>> known;
+  for (int layer = 0; layer < layer_count_; ++layer) {
+    std::vector<int> rule_of_head;
+    bool own = false;
+    for (int head = 0; head < head_count_; ++head) {
+      rule_of_head.push_back(rule_at(layer, head));
+      own |= rule_of_head.back() >= 0 &&
+             (*rules_)[static_cast<size_t>(rule_of_head.back())].pattern.differs_by_head();
+    }
+    auto graph = own ? nullptr : known[rule_of_head];
+    if (!graph) graph = build_layer(shared, layer, rule_of_head);
+    if (!own) known[rule_of_head] = graph;
+    graphs.push_back(graph);
   }
   return graphs;
 }
 
-std::shared_ptr<const AttentionGraph> AttentionPlan::build_layer(const SequenceBatch& batch,
-                                                                 uint64_t seed, uint64_t step,
-                                                                 int layer) const {
-  // Groups: one for every sparse head (or one for all of them), then one for the dense heads.
-  std::vector<int> group_of_head, head_of_group;
-  const bool mixed = std::find(heads_.begin(), heads_.end(), false) != heads_.end();
-  for (size_t head = 0; head < heads_.size(); ++head) {
-    if (!heads_[head]) {
-      group_of_head.push_back(-1);
-      continue;
-    }
-    if (head_of_group.empty() || pattern_.differs_by_head()) {
-      head_of_group.push_back(static_cast<int>(head));
-    }
-    group_of_head.push_back(static_cast<int>(head_of_group.size()) - 1);
+std::shared_ptr<const AttentionGraph> AttentionPlan::build_layer(
+    const Build& shared, int layer, const std::vector<int>& rule_of_head) const {
+  const Tensor& packed = shared.batch.offsets;
+  if (std::all_of(rule_of_head.begin(), rule_of_head.end(), [](int r) { return r < 0; })) {
+    return std::make_shared<AttentionGraph>(AttentionGraph::dense(packed, head_count_));
   }
-  const int sparse_groups = static_cast<int>(head_of_group.size());
-  std::replace(group_of_head.begin(), group_of_head.end(), -1, sparse_groups);
-
-  const int64_t* offsets = std::as_const(batch.offsets).data<int64_t>();
+  // A group for every head whose edges are its own, else one for all heads of a rule (-1: dense).
+  std::vector<int> group_of_head, head_of_group;
+  for (int head = 0; head < head_count_; ++head) {
+    const int rule = rule_of_head[static_cast<size_t>(head)];
+    const bool own = rule >= 0 && (*rules_)[static_cast<size_t>(rule)].pattern.differs_by_head();
+    const auto same = std::find_if(head_of_group.begin(), head_of_group.end(), [&](int other) {
+      return !own && rule_of_head[static_cast<size_t>(other)] == rule;
+    });
+    group_of_head.push_back(static_cast<int>(same - head_of_group.begin()));
+    if (same == head_of_group.end()) head_of_group.push_back(head);
+  }
+  const int64_t* offsets = packed.data<int64_t>();
   return std::make_shared<AttentionGraph>(AttentionGraph::from_rows(
-      batch.offsets, sparse_groups + (mixed ? 1 : 0), std::move(group_of_head),
+      packed, static_cast<int>(head_of_group.size()), std::move(group_of_head),
       [&](int group, int64_t b, int64_t i, Runs& out) {
-        const int64_t first = offsets[b], length = offsets[b + 1] - first;
-        if (group == sparse_groups) {
-          append_run(out, first, first + length);
+        const int64_t first = offsets[b];
+        const int head = head_of_group[static_cast<size_t>(group)];
+        const int rule = rule_of_head[static_cast<size_t>(head)];
+        if (rule < 0) {
+          append_run(out, first, offsets[b + 1]);
           return;
         }
-        const auto part = [&](auto span) {
-          return span.empty()
-                     ? span
-                     : span.subspan(static_cast<size_t>(first), static_cast<size_t>(length));
-        };
-        const SequenceView view{length, part(batch.ids), part(batch.special),
-                                batch.samples.empty()
-                                    ? 0
-                                    : static_cast<uint64_t>(batch.samples[static_cast<size_t>(b)])};
-        Runs local;
-        pattern_.row(view, i - first,
-                     {seed, step, layer, head_of_group[static_cast<size_t>(group)]}, local);
-        for (const Run& run : local) append_run(out, run.lo + first, run.hi + first);
+        const auto sequence = static_cast<size_t>(b);
+        shared.bound[static_cast<size_t>(rule)][sequence].row(
+            shared.views[sequence], i - first, {shared.seed, shared.step, layer, head}, out);
+        for (Run& run : out) {
+          run.lo += static_cast<int32_t>(first);
+          run.hi += static_cast<int32_t>(first);
+        }
       }));
 }
 

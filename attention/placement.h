@@ -15,38 +15,62 @@ namespace filigree {
 
 /// A packed batch of sequences as patterns see it. Spans may be empty (see SequenceView).
 struct SequenceBatch {
-  Tensor offsets;                    ///< (B+1) i64
-  std::span<const int32_t> ids;      ///< (T)
-  std::span<const uint8_t> special;  ///< (T)
-  std::span<const int64_t> samples;  ///< (B)
+  Tensor offsets;                                                 ///< (B+1) i64
+  std::span<const int32_t> ids;                                   ///< (T)
+  std::span<const uint8_t> special;                               ///< (T)
+  std::span<const int64_t> samples;                               ///< (B)
+  std::span<const int32_t> words = {}, heads = {}, classes = {};  ///< (T)
 };
+
+/// Sequence b of a batch. The vectors must outlive the view.
+SequenceView view_of(const SequenceBatch& batch, int64_t b, const TokenVectors* vectors = nullptr);
+
+struct PlacementRule;
 
 /// Graphs of one batch: one a layer. Layers with equal graphs share the pointer.
 using LayerGraphs = std::vector<std::shared_ptr<const AttentionGraph>>;
 
-/// A pattern in some layers and heads; the others are dense.
+/// Patterns in some layers and heads; the others are dense.
 class AttentionPlan {
  public:
-  /// layers: "all", "none", "first:k", "last:k", "only:l" (from 0) or a list "0,2"; heads: "all" or
-  /// a list. Throws ConfigError.
+  /// layers, heads: "all", "none", "first:k", "last:k", "only:l" (from 0) or a list "0,2-4". The
+  /// pattern is one, or several rules "PATTERN @ layers=0-1 heads=0,2; PATTERN @ ..", where a rule
+  /// that does not name its layers or heads has those of the arguments. Throws ConfigError, also if
+  /// two rules choose the same layer and head.
   AttentionPlan(std::string_view pattern, std::string_view layers, std::string_view heads,
                 int layer_count, int head_count);
 
   /// The graphs of a batch. Random edges are keyed by (seed, layer, head), for per=step also by
-  /// step.
+  /// step. Throws DataError if the batch lacks what a pattern needs, ConfigError if needs_match().
   LayerGraphs build(const SequenceBatch& batch, uint64_t seed, uint64_t step) const;
 
-  bool sparse(int layer, int head) const;
+  /// Throws DataError unless the batch has what the patterns need. Cost: what
+  /// patterns do once a sequence.
+  void expect_data(const SequenceBatch& batch) const;
+
+  bool sparse(int layer, int head) const { return rule_at(layer, head) >= 0; }
+  /// True if a rule has a "match:density=" that is not solved yet (see match.h).
+  bool needs_match() const;
+  /// True if a pattern needs token vectors, which are to be set before build().
+  bool needs_vectors() const;
+  void set_vectors(std::shared_ptr<const TokenVectors> vectors) { vectors_ = std::move(vectors); }
+  const std::shared_ptr<const TokenVectors>& vectors() const { return vectors_; }
   /// "neighbour:8 in layers 2-3 of 4, all heads", for logs.
   std::string describe() const;
-  std::string pattern() const { return pattern_.text(); }
+  /// The rules' text, which gives the same plan again with the same layers and heads.
+  std::string pattern() const;
+  const std::vector<PlacementRule>& rules() const { return *rules_; }
 
  private:
-  std::shared_ptr<const AttentionGraph> build_layer(const SequenceBatch& batch, uint64_t seed,
-                                                    uint64_t step, int layer) const;
+  struct Build;
+  /// The rule of a layer and head, -1 where they are dense.
+  int rule_at(int layer, int head) const;
+  std::shared_ptr<const AttentionGraph> build_layer(const Build& shared, int layer,
+                                                    const std::vector<int>& rule_of_head) const;
 
-  Pattern pattern_;
-  std::vector<bool> layers_, heads_;
+  std::shared_ptr<const std::vector<PlacementRule>> rules_;
+  int layer_count_, head_count_;
+  std::shared_ptr<const TokenVectors> vectors_;
 };
 
 /// Adds up edges and pairs over batches: the exact density of a split, a layer.

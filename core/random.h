@@ -19,6 +19,7 @@ enum class Purpose : uint32_t {
   generate,           ///< the built-in language: (sentence)
   bootstrap,          ///< statistics
   test,
+  share,  ///< which edges a share keeps: (sequence, layer, head, query, key)
 };
 
 /// 128 random bits.

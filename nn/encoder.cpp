@@ -112,6 +112,8 @@ Encoder::Encoder(const EncoderConfig& config, DType dtype)
   }
 }
 
+const Tensor& Encoder::token_embeddings() const { return embeddings_.token->weight().value(); }
+
 Variable Encoder::embed(const TokenBatch& batch, const ForwardContext& context) const {
   const ModuleScope scope("embeddings");
   Variable x = embeddings_.token->forward(batch.ids);

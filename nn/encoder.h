@@ -72,6 +72,8 @@ class Encoder final : public Module {
   /// Recompute the activations of every layer in the backward pass: less memory, the same bits.
   void set_recompute(bool recompute) { recompute_ = recompute; }
   const EncoderConfig& config() const { return config_; }
+  /// The table (V, E) of the input embeddings.
+  const Tensor& token_embeddings() const;
 
  private:
   Variable embed(const TokenBatch& batch, const ForwardContext& context) const;

@@ -122,7 +122,8 @@ std::shared_ptr<const PatternNode> make_global(PatternArguments& arguments) {
 PatternKind global_pattern() {
   return {{"global", "global:cls|special|first=k|every=k [,rows|cols|both]",
            "chosen tokens see every token (rows), every token sees them (cols), or both"},
-          make_global};
+          make_global,
+          {"first"}};
 }
 
 }  // namespace filigree

@@ -49,9 +49,23 @@ class PatternArguments {
 struct PatternKind {
   PatternHelp help;
   std::function<std::shared_ptr<const PatternNode>(PatternArguments&)> make;
+  /// Arguments that match:density may solve for, since a larger one never means fewer edges: "0" is
+  /// the first plain one, anything else a key.
+  std::vector<std::string> open = {};
+  int64_t least = 0;  ///< smallest number there
 };
 
 const std::vector<PatternKind>& pattern_kinds();
+
+/// a | b, a & b, a - b.
+std::shared_ptr<const PatternNode> combine(char symbol, std::shared_ptr<const PatternNode> left,
+                                           std::shared_ptr<const PatternNode> right);
+/// True for what combine() made.
+bool is_operation(const PatternNode& node);
+/// a*share: those edges of a whose keyed number in [0, 1) lies below the share (at most nine
+/// digits). Shares of the same edges are nested. Defined in share.cpp.
+std::shared_ptr<const PatternNode> keep_share(std::shared_ptr<const PatternNode> whole,
+                                              double share);
 
 /// A node whose row is one function of (n, i): most patterns.
 template <class RowOf>

@@ -87,7 +87,8 @@ PatternKind random_pattern() {
         arguments.expect_count(1, 1);
         const Per kind = per == "example" ? Per::example : per == "step" ? Per::step : Per::fixed;
         return std::make_shared<Random>(arguments.number(0, "number of tokens", 0), kind);
-      }};
+      },
+      {"0"}};
 }
 
 }  // namespace filigree

@@ -13,14 +13,17 @@ PatternKind fixed_pattern();
 PatternKind causal_pattern();
 PatternKind global_pattern();
 PatternKind random_pattern();
+PatternKind syntax_pattern();
+PatternKind lexical_pattern();
 PatternKind bigbird_pattern();
 PatternKind longformer_pattern();
 
 const std::vector<PatternKind>& pattern_kinds() {
   static const std::vector<PatternKind> kinds{
-      dense_pattern(),   self_pattern(),   neighbour_pattern(), dilated_pattern(),
-      strided_pattern(), fixed_pattern(),  block_pattern(),     causal_pattern(),
-      global_pattern(),  random_pattern(), bigbird_pattern(),   longformer_pattern(),
+      dense_pattern(),   self_pattern(),       neighbour_pattern(), dilated_pattern(),
+      strided_pattern(), fixed_pattern(),      block_pattern(),     causal_pattern(),
+      global_pattern(),  random_pattern(),     syntax_pattern(),    lexical_pattern(),
+      bigbird_pattern(), longformer_pattern(),
   };
   return kinds;
 }

@@ -32,7 +32,8 @@ PatternKind causal_pattern() {
 }
 
 PatternKind block_pattern() {
-  return {{"block", "block:b", "tokens of the same block of b"}, [](PatternArguments& arguments) {
+  return {{"block", "block:b", "tokens of the same block of b"},
+          [](PatternArguments& arguments) {
             arguments.expect_count(1, 1);
             const int64_t size = arguments.number(0, "block size", 1);
             return simple_pattern(fmt::format("block:{}", size),
@@ -40,7 +41,9 @@ PatternKind block_pattern() {
                                     const int64_t first = i / size * size;
                                     append_run(out, first, std::min(n, first + size));
                                   });
-          }};
+          },
+          {"0"},
+          1};
 }
 
 PatternKind dilated_pattern() {
@@ -60,7 +63,8 @@ PatternKind dilated_pattern() {
                                       append_run(out, i + k * step, i + k * step + 1);
                                     }
                                   });
-          }};
+          },
+          {"0"}};
 }
 
 PatternKind neighbour_pattern() {
@@ -87,7 +91,8 @@ PatternKind neighbour_pattern() {
           }
           append_run(out, lo, hi);
         });
-      }};
+      },
+      {"0", "1"}};
 }
 
 }  // namespace filigree

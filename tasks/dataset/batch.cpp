@@ -39,6 +39,7 @@ Batch make_batch(const TokenDataset& dataset, std::span<const int64_t> samples, 
   batch.segments = Tensor::zeros(tokens, DType::i32);
   batch.words = Tensor(tokens, DType::i32);
   if (dataset.has_heads()) batch.heads = Tensor(tokens, DType::i32);
+  if (dataset.has_classes()) batch.classes = Tensor(tokens, DType::i32);
   for (int64_t b = 0; b < count; ++b) {
     const int64_t sample = samples[static_cast<size_t>(b)], first = offsets[b];
     batch.labels.data<int32_t>()[b] = dataset.label(sample);
@@ -49,6 +50,9 @@ Batch make_batch(const TokenDataset& dataset, std::span<const int64_t> samples, 
     std::ranges::copy(dataset.segments(sample), batch.segments.data<int32_t>() + first);
     if (dataset.has_heads()) {
       std::ranges::copy(dataset.heads(sample), batch.heads.data<int32_t>() + first);
+    }
+    if (dataset.has_classes()) {
+      std::ranges::copy(dataset.classes(sample), batch.classes.data<int32_t>() + first);
     }
   }
   mark_special(batch);
@@ -67,14 +71,23 @@ Batch make_batch(const Sample& sample) {
   batch.labels = Tensor::full({1}, -1, DType::i32);
   batch.words = Tensor::from(sample.words);
   if (!sample.heads.empty()) batch.heads = Tensor::from(sample.heads);
+  batch.classes = Tensor::from(sample.classes);
   batch.samples = {0};
   mark_special(batch);
   return batch;
 }
 
 SequenceBatch sequence_view(const Batch& batch) {
-  return {batch.offsets, std::as_const(batch.ids).span<int32_t>(),
-          std::as_const(batch.special).span<uint8_t>(), batch.samples};
+  const auto numbers = [](const Tensor& tensor) {
+    return tensor.defined() ? tensor.span<int32_t>() : std::span<const int32_t>();
+  };
+  return {batch.offsets,
+          std::as_const(batch.ids).span<int32_t>(),
+          std::as_const(batch.special).span<uint8_t>(),
+          batch.samples,
+          numbers(batch.words),
+          numbers(batch.heads),
+          numbers(batch.classes)};
 }
 
 }  // namespace filigree

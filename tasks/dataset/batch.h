@@ -27,6 +27,7 @@ struct Batch {
   Tensor special;                // (T) u8, 1 for [CLS], [SEP] and other special tokens
   Tensor words;                  // (T) i32, word of the token in its sample, -1 for special tokens
   Tensor heads;                  // (T) i32, head word; undefined if the dataset has no trees
+  Tensor classes;                // (T) i32, class of the word; undefined if the dataset has none
   std::vector<int64_t> samples;  // (B) numbers of the samples in the dataset
 
   int64_t sequences() const { return static_cast<int64_t>(samples.size()); }

@@ -21,7 +21,7 @@ struct TokenDataset::Impl {
   std::span<const uint16_t> narrow;  // ids of a small vocabulary
   std::span<const uint32_t> wide;    // ids of a large one
   std::span<const int64_t> offsets;
-  std::span<const int32_t> words, labels, heads;
+  std::span<const int32_t> words, labels, heads, classes;
   std::span<const uint8_t> segments;
 
   std::string where() const { return file.path().string(); }
@@ -114,6 +114,9 @@ struct TokenDataset::Impl {
     if (file.contains("heads")) {
       check_range("heads", heads = array<int32_t>("heads", tokens), -1, kNoBound);
     }
+    if (file.contains("classes")) {
+      check_range("classes", classes = array<int32_t>("classes", tokens), -1, kNoBound);
+    }
   }
 
   template <class T>
@@ -159,6 +162,7 @@ std::span<const int64_t> TokenDataset::offsets() const { return impl_->offsets; 
 bool TokenDataset::has_labels() const { return !impl_->labels.empty(); }
 bool TokenDataset::has_segments() const { return !impl_->segments.empty(); }
 bool TokenDataset::has_heads() const { return !impl_->heads.empty(); }
+bool TokenDataset::has_classes() const { return !impl_->classes.empty(); }
 
 void TokenDataset::copy_ids(int64_t sample, int32_t* out) const {
   const auto narrow = impl_->of(impl_->narrow, sample);
@@ -180,6 +184,9 @@ std::span<const uint8_t> TokenDataset::segments(int64_t sample) const {
 }
 std::span<const int32_t> TokenDataset::heads(int64_t sample) const {
   return impl_->of(impl_->heads, sample);
+}
+std::span<const int32_t> TokenDataset::classes(int64_t sample) const {
+  return impl_->of(impl_->classes, sample);
 }
 
 void TokenDataset::expect_tokenizer(const Tokenizer& tokenizer) const {

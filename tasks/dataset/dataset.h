@@ -30,7 +30,9 @@ struct DatasetInfo {
 /// (index of the token's word in its sample, -1 for special tokens; the words of a second sentence
 /// go on counting), and where there are any: `labels` (N) i32, `segments` (T) u8 (1 from the second
 /// sentence on), `heads` (T) i32 (index of the word that is the head of the token's word in the
-/// dependency tree, -1 for the root, special tokens and heads that were cut off). Metadata:
+/// dependency tree, -1 for the root, special tokens and heads that were cut off), `classes` (T) i32
+/// (equal for words of the same lemma, or form up to case, in a sample; -1 for special tokens; all
+/// but files of early versions have them). Metadata:
 /// DatasetInfo and "format": "filigree-dataset", "format_version": "1".
 class TokenDataset {
  public:
@@ -52,6 +54,7 @@ class TokenDataset {
   bool has_labels() const;
   bool has_segments() const;
   bool has_heads() const;
+  bool has_classes() const;
 
   /// Copies a sample's ids to `out` (length(sample) numbers).
   void copy_ids(int64_t sample, int32_t* out) const;
@@ -60,6 +63,7 @@ class TokenDataset {
   std::span<const int32_t> words(int64_t sample) const;     // (length)
   std::span<const uint8_t> segments(int64_t sample) const;  // (length) or empty
   std::span<const int32_t> heads(int64_t sample) const;     // (length) or empty
+  std::span<const int32_t> classes(int64_t sample) const;   // (length) or empty
 
   /// Throws DataError unless the dataset was made with this tokenizer.
   void expect_tokenizer(const Tokenizer& tokenizer) const;
@@ -78,12 +82,13 @@ class DatasetWriter {
   /// `info.vocabulary` and `info.tokenizer_hash` must be set.
   explicit DatasetWriter(DatasetInfo info);
 
-  /// One sample. `words` as long as `ids`; `segments` and `heads` empty or as long as `ids`, and
-  /// the same choice for all samples. `label` in [0, label names), or -1 for a dataset without
-  /// labels. Throws DataError (naming the sample) for lengths that differ and for values out of
-  /// range.
+  /// One sample. `words` as long as `ids`; `segments`, `heads` and `classes` empty or as long as
+  /// `ids`, and the same choice for all samples. `label` in [0, label names), or -1 for a dataset
+  /// without labels. Throws DataError (naming the sample) for lengths that differ and for values
+  /// out of range.
   void add(std::span<const int32_t> ids, std::span<const int32_t> words,
-           std::span<const uint8_t> segments, std::span<const int32_t> heads, int32_t label);
+           std::span<const uint8_t> segments, std::span<const int32_t> heads, int32_t label,
+           std::span<const int32_t> classes = {});
   /// May be changed until save(): counts, and label names as they become known.
   DatasetInfo& info() { return info_; }
   int64_t size() const { return static_cast<int64_t>(offsets_.size()) - 1; }
@@ -98,6 +103,7 @@ class DatasetWriter {
   std::vector<int32_t> ids_;         // (T)
   std::vector<int32_t> words_;       // (T)
   std::vector<int32_t> heads_;       // (T) or empty
+  std::vector<int32_t> classes_;     // (T) or empty
   std::vector<uint8_t> segments_;    // (T) or empty
   std::vector<int64_t> offsets_{0};  // (N+1)
   std::vector<int32_t> labels_;      // (N)

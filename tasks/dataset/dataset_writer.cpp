@@ -26,7 +26,7 @@ DatasetWriter::DatasetWriter(DatasetInfo info) : info_(std::move(info)) {
 
 void DatasetWriter::add(std::span<const int32_t> ids, std::span<const int32_t> words,
                         std::span<const uint8_t> segments, std::span<const int32_t> heads,
-                        int32_t label) {
+                        int32_t label, std::span<const int32_t> classes) {
   const auto fail = [&](std::string_view what) {
     throw DataError("dataset", fmt::format("sample {}: {}", size(), what));
   };
@@ -35,9 +35,10 @@ void DatasetWriter::add(std::span<const int32_t> ids, std::span<const int32_t> w
   if (words.size() != length) fail("as many words as ids are needed");
   if (!segments.empty() && segments.size() != length) fail("as many segments as ids are needed");
   if (!heads.empty() && heads.size() != length) fail("as many heads as ids are needed");
+  if (!classes.empty() && classes.size() != length) fail("as many classes as ids are needed");
   if (size() > 0 && (segments.empty() != segments_.empty() || heads.empty() != heads_.empty() ||
-                     (label < 0) != (labels_.front() < 0))) {
-    fail("segments, heads and labels must be there for all samples or for none");
+                     classes.empty() != classes_.empty() || (label < 0) != (labels_.front() < 0))) {
+    fail("segments, heads, classes and labels must be there for all samples or for none");
   }
   for (const int32_t id : ids) {
     if (id < 0 || id >= info_.vocabulary) {
@@ -49,6 +50,7 @@ void DatasetWriter::add(std::span<const int32_t> ids, std::span<const int32_t> w
   words_.insert(words_.end(), words.begin(), words.end());
   segments_.insert(segments_.end(), segments.begin(), segments.end());
   heads_.insert(heads_.end(), heads.begin(), heads.end());
+  classes_.insert(classes_.end(), classes.begin(), classes.end());
   offsets_.push_back(tokens());
   labels_.push_back(label);
 }
@@ -94,6 +96,7 @@ void DatasetWriter::save(const std::filesystem::path& path) const {
   if (labelled) writer.add_array<int32_t>("labels", labels_, shape_of(labels_));
   if (!segments_.empty()) writer.add_array<uint8_t>("segments", segments_, shape_of(segments_));
   if (!heads_.empty()) writer.add_array<int32_t>("heads", heads_, shape_of(heads_));
+  if (!classes_.empty()) writer.add_array<int32_t>("classes", classes_, shape_of(classes_));
   writer.save(path);
 }
 

@@ -106,7 +106,7 @@ PrepareReport prepare(const std::filesystem::path& input, const Tokenizer& token
     if (!options.pair.empty()) texts.push_back(record.values[1]);
     const int32_t label = options.label.empty() ? -1 : labels.number(where, record.values.back());
     const Sample sample = make_sample(where, tokenizer, texts, options.max_length, record.words);
-    writer.add(sample.ids, sample.words, sample.segments, sample.heads, label);
+    writer.add(sample.ids, sample.words, sample.segments, sample.heads, label, sample.classes);
     report.truncated += sample.truncated;
     report.unknown += std::count(sample.ids.begin(), sample.ids.end(), Tokenizer::kUnk);
     report.longest = std::max(report.longest, static_cast<int64_t>(sample.ids.size()));

@@ -36,9 +36,9 @@ struct PrepareReport {
 
 /// Reads `input`, writes `output`: [CLS] a [SEP], or [CLS] a [SEP] b [SEP] with segments 0 and 1;
 /// of a pair that is too long the longer sentence is cut token by token. From CoNLL-U come the
-/// words and heads of the trees, too. Errors of a line are DataError with where = "file:line";
-/// a wrong label lists the known ones. The output is there whole or not at all. Throws DataError
-/// for an input without a sample. Cost: one pass; the ids are held in memory.
+/// words, heads and lemmas of the trees, too. Errors of a line are DataError with where =
+/// "file:line"; a wrong label lists the known ones. The output is there whole or not at all. Throws
+/// DataError for an input without a sample. Cost: one pass; the ids are held in memory.
 PrepareReport prepare(const std::filesystem::path& input, const Tokenizer& tokenizer,
                       const PrepareOptions& options, const std::filesystem::path& output);
 

@@ -1,5 +1,7 @@
 #include "tasks/dataset/sample.h"
 
+#include <unordered_map>
+
 #include "core/error.h"
 
 namespace filigree {
@@ -9,7 +11,8 @@ namespace {
 /// A sentence cut into pieces, each with its word and, from a tree, the head of that word.
 struct Sentence {
   std::vector<Piece> pieces;
-  std::vector<int32_t> heads;  // a word; empty without a tree
+  std::vector<int32_t> heads;      // a word; empty without a tree
+  std::vector<std::string> names;  // a word: what it has in common with words of its class
 };
 
 /// Puts one sample together.
@@ -19,6 +22,7 @@ class SampleBuilder {
     std::vector<size_t> kept = cut(sentences, max_length);
     special(Tokenizer::kCls, 0);
     int32_t first_word = 0;
+    std::unordered_map<std::string_view, int32_t> class_of;  // the first word with this name
     for (size_t s = 0; s < sentences.size(); ++s) {
       const Sentence& sentence = sentences[s];
       const auto segment = static_cast<uint8_t>(s);
@@ -28,7 +32,10 @@ class SampleBuilder {
         int32_t head = -1;
         if (!sentence.heads.empty()) head = sentence.heads[static_cast<size_t>(piece.word)];
         if (head >= words_kept) head = -1;  // it was cut away
-        push(piece.id, first_word + piece.word, segment, head < 0 ? -1 : first_word + head);
+        const int32_t word = first_word + piece.word;
+        const std::string_view name = sentence.names[static_cast<size_t>(piece.word)];
+        push(piece.id, word, segment, head < 0 ? -1 : first_word + head,
+             class_of.emplace(name, word).first->second);
       }
       special(Tokenizer::kSep, segment);
       if (!sentence.pieces.empty()) first_word += sentence.pieces.back().word + 1;
@@ -55,13 +62,14 @@ class SampleBuilder {
     if (b <= half) return {room - b, b};
     return {room - half, half};
   }
-  void push(int32_t id, int32_t word, uint8_t segment, int32_t head) {
+  void push(int32_t id, int32_t word, uint8_t segment, int32_t head, int32_t of_class) {
     sample_.ids.push_back(id);
     sample_.words.push_back(word);
     sample_.segments.push_back(segment);
     sample_.heads.push_back(head);
+    sample_.classes.push_back(of_class);
   }
-  void special(int32_t id, uint8_t segment) { push(id, -1, segment, -1); }
+  void special(int32_t id, uint8_t segment) { push(id, -1, segment, -1, -1); }
 
   Sample sample_;
 };
@@ -69,8 +77,13 @@ class SampleBuilder {
 Sentence tokenize(const Tokenizer& tokenizer, const std::string& text,
                   const std::vector<TreeWord>& tree) {
   Sentence sentence;
+  const auto form = [&](const ByteSpan& span) {
+    return fold_case(std::string_view(text).substr(static_cast<size_t>(span.begin),
+                                                   static_cast<size_t>(span.end - span.begin)));
+  };
   if (tree.empty()) {
-    sentence.pieces = tokenizer.encode(text);
+    sentence.pieces = tokenizer.encode(text);  // which throws for what is no UTF-8
+    for (const ByteSpan& span : split_words(text)) sentence.names.push_back(form(span));
     return sentence;
   }
   std::vector<ByteSpan> spans;  // the words of a contraction share one span: kept once
@@ -84,10 +97,13 @@ Sentence tokenize(const Tokenizer& tokenizer, const std::string& text,
   }
   sentence.pieces = tokenizer.encode(text, spans);
   for (size_t s = 0; s < spans.size(); ++s) {
+    const auto first = static_cast<size_t>(word_of_span[s]);
+    const bool alone = first + 1 == tree.size() || span_of_word[first + 1] != span_of_word[first];
+    sentence.names.push_back(alone && !tree[first].lemma.empty() ? fold_case(tree[first].lemma)
+                                                                 : form(spans[s]));
     // The head of a contraction is the first head outside of it, -1 if its words hold the root.
     int32_t head = -1;
-    for (size_t w = static_cast<size_t>(word_of_span[s]);
-         w < tree.size() && span_of_word[w] == static_cast<int32_t>(s); ++w) {
+    for (size_t w = first; w < tree.size() && span_of_word[w] == static_cast<int32_t>(s); ++w) {
       const int32_t outer = tree[w].head < 0 ? -1 : span_of_word[static_cast<size_t>(tree[w].head)];
       if (outer == static_cast<int32_t>(s)) continue;
       head = outer;

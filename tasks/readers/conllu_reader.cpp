@@ -121,6 +121,7 @@ class ConlluReader final : public RecordReader {
     if (to_number(number, "id", id) != words + 1) throw_order(number, id, words);
     TreeWord word;
     word.form = fields[1];
+    if (fields[2] != "_") word.lemma = fields[2];
     word.head = to_number(number, "head", fields[6]) - 1;
     word.span = words < sentence.surface_until ? sentence.surface
                                                : append(fields[1], space_after, sentence);

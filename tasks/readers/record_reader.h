@@ -39,6 +39,7 @@ struct ReaderOptions {
 /// A word of a dependency tree.
 struct TreeWord {
   std::string form;
+  std::string lemma;  ///< "" if the file has none
   int32_t head = -1;  ///< index of the head word, -1 for the root
   ByteSpan span;      ///< place in the sentence's text
 };

@@ -30,7 +30,9 @@ RunRecord train_one(const TrainConfig& config, const fs::path& folder,
   run.seconds = result.state.seconds;
   run.best_step = result.state.best_step;
   run.steps = result.steps;
-  run.config = config.to_ini();
+  TrainConfig solved = config;  // the pattern that a match:density gave, to run it again alone
+  solved.attention.pattern = result.pattern;
+  run.config = solved.to_ini();
   return run;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <unicode/uchar.h>
+#include <unicode/unistr.h>
 #include <unicode/utf8.h>
 
 #include "core/error.h"
@@ -79,6 +80,19 @@ std::vector<ByteSpan> split_words(std::string_view text) {
     if (c < 0 || !u_isUWhiteSpace(c)) words.push_back({start, at});
   }
   return words;
+}
+
+std::string fold_case(std::string_view text) {
+  const auto is_ascii = [](char c) { return static_cast<uint8_t>(c) < 0x80; };
+  std::string folded(text);
+  if (std::all_of(text.begin(), text.end(), is_ascii)) {
+    for (char& c : folded) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    return folded;
+  }
+  folded.clear();
+  const icu::StringPiece piece(text.data(), static_cast<int32_t>(text.size()));
+  icu::UnicodeString::fromUTF8(piece).foldCase().toUTF8String(folded);
+  return folded;
 }
 
 std::string_view utf8_prefix(std::string_view text, int64_t bytes) {

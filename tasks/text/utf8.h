@@ -28,6 +28,10 @@ void require_utf8(std::string_view where, std::string_view text);
 /// do not overlap. The text must be well-formed UTF-8. Cost O(bytes).
 std::vector<ByteSpan> split_words(std::string_view text);
 
+/// The text without differences of case: Unicode's full case folding ("STRASSE" and "Strasse"
+/// are one). The text must be well-formed UTF-8. Cost O(bytes).
+std::string fold_case(std::string_view text);
+
 /// The longest prefix of at most `bytes` bytes that does not cut a character.
 std::string_view utf8_prefix(std::string_view text, int64_t bytes);
 

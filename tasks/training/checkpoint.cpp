@@ -110,7 +110,9 @@ LoadedCheckpoint CheckpointStore::load(const fs::path& folder) const {
     }
     LoadedCheckpoint loaded;
     loaded.state = state_of(manifest.at("state"));
-    loaded.weights = tensors_of(folder / kModel);
+    ModelTensors model = read_model_tensors(folder / kModel);
+    loaded.weights = std::move(model.weights);
+    loaded.vectors = std::move(model.vectors);
     loaded.optimizer = tensors_of(folder / kOptimizer);
     if (manifest.at("config") != config_hash_) {
       throw ConfigError(folder.string(), "the checkpoint was written under other settings",

@@ -26,6 +26,7 @@ struct TrainState {
 struct LoadedCheckpoint {
   TrainState state;
   StateDict weights, optimizer;
+  std::shared_ptr<const TokenVectors> vectors;  ///< see ModelInfo
 };
 
 /// The checkpoints `FOLDER/step-00000123` of a run.
@@ -35,7 +36,8 @@ class CheckpointStore {
   CheckpointStore(std::filesystem::path folder, int64_t keep, std::string config_hash);
 
   /// Writes model, optimizer and last the manifest, with size and checksum of each; then removes
-  /// the oldest beyond `keep`, and those of later steps. On failure (FileError) the earlier ones still stand.
+  /// the oldest beyond `keep`, and those of later steps. On failure (FileError) the earlier ones
+  /// still stand.
   void save(const TrainState& state, const ModelInfo& info, const StateDict& weights,
             const StateDict& optimizer) const;
   /// The newest whole checkpoint, nothing if there is none at all. A damaged one is passed over

@@ -11,6 +11,7 @@ namespace filigree {
 namespace {
 
 constexpr const char* kFormat = "filigree-model";
+constexpr const char* kVectors = "attention.token_vectors";  // beside the weights
 
 DType dtype_named(const std::string& name) {
   if (name == "f32") return DType::f32;
@@ -55,8 +56,10 @@ std::unique_ptr<SequenceClassifier> ModelInfo::make() const {
 }
 
 AttentionPlan ModelInfo::plan() const {
-  return AttentionPlan(pattern, layers, heads, static_cast<int>(encoder.layers),
-                       static_cast<int>(encoder.heads));
+  AttentionPlan plan(pattern, layers, heads, static_cast<int>(encoder.layers),
+                     static_cast<int>(encoder.heads));
+  plan.set_vectors(vectors);
+  return plan;
 }
 
 void save_model(const std::filesystem::path& path, const ModelInfo& info,
@@ -73,7 +76,21 @@ void save_model(const std::filesystem::path& path, const ModelInfo& info,
   writer.metadata("format", kFormat);
   writer.metadata("model", json.dump());
   for (const auto& [name, tensor] : weights) writer.add(name, tensor);
+  if (info.vectors) writer.add(kVectors, info.vectors->table());
   writer.save(path);
+}
+
+ModelTensors read_model_tensors(const std::filesystem::path& path) {
+  const SafetensorsFile file(path);
+  ModelTensors tensors;
+  for (const auto& entry : file.entries()) {
+    if (entry.first == kVectors) {
+      tensors.vectors = std::make_shared<TokenVectors>(file.tensor(kVectors));
+    } else {
+      tensors.weights[entry.first] = file.tensor(entry.first);
+    }
+  }
+  return tensors;
 }
 
 LoadedModel load_model(const std::filesystem::path& path) {
@@ -81,10 +98,10 @@ LoadedModel load_model(const std::filesystem::path& path) {
   LoadedModel loaded;
   loaded.info = read_info(file);
   file.verify_checksum();
-  StateDict weights;
-  for (const auto& entry : file.entries()) weights[entry.first] = file.tensor(entry.first);
+  ModelTensors tensors = read_model_tensors(path);
+  loaded.info.vectors = std::move(tensors.vectors);
   loaded.model = loaded.info.make();
-  loaded.model->load_state_dict(weights);
+  loaded.model->load_state_dict(tensors.weights);
   return loaded;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "attention/token_vectors.h"
 #include "nn/classifier.h"
 
 namespace filigree {
@@ -20,6 +21,9 @@ struct ModelInfo {
   std::string tokenizer_hash;
   std::string pattern = "dense", layers = "all", heads = "all";
   uint64_t seed = 1;
+  /// What `lexical` compares tokens by: the input embeddings at the start of the run. Null: not
+  /// needed.
+  std::shared_ptr<const TokenVectors> vectors;
 
   /// A model of this shape with weights of zero.
   std::unique_ptr<SequenceClassifier> make() const;
@@ -31,6 +35,14 @@ struct LoadedModel {
   ModelInfo info;
   std::unique_ptr<SequenceClassifier> model;
 };
+
+/// The tensors of a model file.
+struct ModelTensors {
+  StateDict weights;
+  std::shared_ptr<const TokenVectors> vectors;  ///< null if the file has none
+};
+/// Throws FileError, CheckpointError. Does not look at the checksum.
+ModelTensors read_model_tensors(const std::filesystem::path& path);
 
 /// Writes atomically. Throws FileError.
 void save_model(const std::filesystem::path& path, const ModelInfo& info, const StateDict& weights);

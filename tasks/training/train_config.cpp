@@ -41,9 +41,8 @@ void each_setting(Config& c, Visit&& visit) {
   visit("model.recompute", c.model.recompute, "recompute activations: less memory, more time",
         false);
   visit("model.precision", c.model.precision, "f32, or f64 to check", true);
-  visit("attention.pattern", c.attention.pattern, "what attends to what (see `filigree info`)",
-        true);
-  visit("attention.layers", c.attention.layers, "where: all, none, first:k, last:k, only:l, 0,2",
+  visit("attention.pattern", c.attention.pattern, "what attends to what (`filigree info`)", true);
+  visit("attention.layers", c.attention.layers, "where: all, none, first:k, last:k, only:l, 0,2-4",
         true);
   visit("attention.heads", c.attention.heads, "in which heads: all, or a list", true);
   visit("train.steps", c.train.steps, "optimizer steps; 0: from the epochs", true);

@@ -18,6 +18,7 @@
 #include "nn/schedules.h"
 #include "tasks/dataset/batch.h"
 #include "tasks/tokenizer/tokenizer.h"
+#include "tasks/training/attention_setup.h"
 #include "tasks/training/evaluate.h"
 #include "tasks/training/forecast.h"
 #include "tasks/training/metrics_log.h"
@@ -85,14 +86,19 @@ class Trainer {
         dev_(TokenDataset::open(config.data.dev)),
         info_(describe_model(config, data_, dev_)),
         plan_(info_.plan()),
-        sampler_(data_, sampler_options(config.train)),
-        checkpoints_(folder_ / "checkpoints", config.train.keep, config.hash()) {
+        sampler_(data_, sampler_options(config.train)) {
     dev_.expect_like(data_);
     if (!data_.has_labels()) {
       throw DataError(data_.path().string(), "the dataset has no labels",
                       "prepare it with --label COLUMN");
     }
     model_ = info_.make();
+    initialise(*model_, info_.encoder.init_std, config.train.seed);
+    set_up_attention(info_, model_->encoder(), data_, [this](const auto& text) { note(text); });
+    config_.attention.pattern = info_.pattern;
+    plan_ = info_.plan();
+    for (const TokenDataset* data : {&data_, &dev_}) expect_attention_fits(plan_, *data);
+    checkpoints_.emplace(folder_ / "checkpoints", config.train.keep, config_.hash());
     model_->encoder().set_recompute(config.model.recompute);
     optimizer_ = make_optimizer(config.train, *model_);
     const TrainConfig::Train& t = config.train;
@@ -127,6 +133,7 @@ class Trainer {
       result_.last = evaluate(*model_, plan_, dev_, config_.train.seed);
     }
     result_.state = state_;
+    result_.pattern = info_.pattern;
     result_.steps = schedule_.steps;
     result_.tokens_per_second = speed();
     return result_;
@@ -135,18 +142,14 @@ class Trainer {
  private:
   void start(bool resume) {
     std::optional<LoadedCheckpoint> loaded;
-    if (resume) loaded = checkpoints_.load_latest([this](const auto& text) { note(text); });
+    if (resume) loaded = checkpoints_->load_latest([this](const auto& text) { note(text); });
     if (loaded) {
       model_->load_state_dict(loaded->weights);
       optimizer_->load_state_dict(loaded->optimizer);
       state_ = loaded->state;
+      info_.vectors = loaded->vectors;
+      plan_ = info_.plan();
       note(fmt::format("resumed after step {} of {}", state_.step, schedule_.steps));
-    } else {
-      if (fs::exists(folder_ / "config.ini") && !resume) {
-        throw ConfigError(folder_.string(), "the folder already holds a run",
-                          "go on with --resume, or give another --out");
-      }
-      initialise(*model_, info_.encoder.init_std, config_.train.seed);
     }
     make_folder(folder_ / "best");
     if (!config_.data.tokenizer.empty()) {
@@ -283,19 +286,19 @@ class Trainer {
   double speed() const {
     return state_.seconds == 0 ? 0 : static_cast<double>(state_.tokens) / state_.seconds;
   }
-  void save() { checkpoints_.save(state_, info_, model_->state_dict(), optimizer_->state_dict()); }
+  void save() { checkpoints_->save(state_, info_, model_->state_dict(), optimizer_->state_dict()); }
   void note(const std::string& text) const {
     if (observer_.note) observer_.note(text);
   }
 
-  const TrainConfig& config_;
+  TrainConfig config_;  // with the pattern that a match:density gave
   fs::path folder_;
   const TrainObserver& observer_;
   TokenDataset data_, dev_;
   ModelInfo info_;
   AttentionPlan plan_;
   Sampler sampler_;
-  CheckpointStore checkpoints_;
+  std::optional<CheckpointStore> checkpoints_;
   std::unique_ptr<SequenceClassifier> model_;
   std::unique_ptr<Optimizer> optimizer_;
   Schedule schedule_;
@@ -311,6 +314,10 @@ class Trainer {
 TrainResult train(const TrainConfig& config, const fs::path& folder, bool resume,
                   const TrainObserver& observer) {
   config.validate();
+  if (!resume && fs::exists(folder / "config.ini")) {
+    throw ConfigError(folder.string(), "the folder already holds a run",
+                      "go on with --resume, or give another --out");
+  }
   if (config.train.threads > 0) set_thread_count(config.train.threads);
   return Trainer(config, folder, observer).run(resume);
 }

@@ -38,6 +38,7 @@ struct TrainResult {
   int64_t steps = 0;
   bool stopped = false;  ///< asked to stop before the end; resume goes on
   double tokens_per_second = 0;
+  std::string pattern;  ///< of the attention, with every match:density solved
 };
 
 /// Trains into `folder`: config.ini, metrics.jsonl (one JSON object a line: "train" and "evaluate"
@@ -47,6 +48,11 @@ struct TrainResult {
 /// of samples in the whole step, so that N batches equal one N times as large. With `resume` it
 /// goes on from the newest whole checkpoint, and the weights after N steps are the same bits as
 /// without the interruption (same build and number of threads).
+///
+/// A match:density is solved on the training data first; what is written (config.ini, the model's
+/// description) and hashed is the pattern that it gives, so that everything later has the same
+/// graph. Token vectors of `lexical` are the input embeddings before the first step; the model file
+/// keeps them.
 ///
 /// Throws ConfigError, DataError (datasets that do not fit), FileError (nothing lost: checkpoints
 /// stand), CheckpointError, NumericError (NaN or Inf under `nan = stop`: names op and module).

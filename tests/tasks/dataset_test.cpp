@@ -108,6 +108,14 @@ TEST(Dataset, WriterChecksEverySample) {
   EXPECT_THAT(add({2}, {-1, 0}, 0), HasSubstr("as many words"));
   EXPECT_EQ(add({2, 3}, {-1, -1}, 0), "no error");
   EXPECT_THAT(add({2, 3}, {-1, -1}, -1), HasSubstr("for all samples or for none"));
+  const auto with_classes = [&](const std::vector<int32_t>& classes) {
+    return error_of([&] {
+      const std::vector<int32_t> ids{2, 3}, words{-1, -1};
+      writer.add(ids, words, {}, {}, 0, classes);
+    });
+  };
+  EXPECT_THAT(with_classes({-1}), HasSubstr("as many classes"));
+  EXPECT_THAT(with_classes({-1, -1}), HasSubstr("for all samples or for none"));
   EXPECT_EQ(writer.size(), 1);
 }
 
@@ -147,6 +155,37 @@ TEST(Prepare, TreesGiveHeadsOfWordsAndContractionsCountOnce) {
   const TokenDataset dataset = TokenDataset::open(folder.path() / "out");
   EXPECT_THAT(dataset.words(0), ElementsAre(-1, 0, 1, 2, -1));
   EXPECT_THAT(dataset.heads(0), ElementsAre(-1, 1, -1, 1, -1));
+}
+
+TEST(Prepare, ClassesAreLemmasElseFormsWithoutCase) {
+  const TemporaryFolder folder;
+  write_file(folder.path() / "in.conllu",
+             "# label = x\n"
+             "1\ta\tone\tDET\t_\t_\t2\tdet\t_\t_\n"    // the lemma of "b"
+             "2\tb\tOne\tNOUN\t_\t_\t0\troot\t_\t_\n"  // but for its case
+             "3\tc\t_\tNOUN\t_\t_\t2\tdep\t_\t_\n"     // no lemma: its form
+             "4\tC\t_\tNOUN\t_\t_\t2\tdep\t_\t_\n"
+             "5-6\tdon't\t_\t_\t_\t_\t_\t_\t_\t_\n"  // a contraction: its form
+             "5\tdo\tdo\tAUX\t_\t_\t2\tdep\t_\t_\n"
+             "6\tn't\tnot\tPART\t_\t_\t5\tadvmod\t_\t_\n"
+             "7\tdo\tdo\tAUX\t_\t_\t2\tdep\t_\t_\n"
+             "8\ta\ta\tDET\t_\t_\t2\tdep\t_\t_\n\n");
+  PrepareOptions options;
+  options.text = "text";
+  prepare(folder.path() / "in.conllu", small_tokenizer(), options, folder.path() / "out");
+  const TokenDataset trees = TokenDataset::open(folder.path() / "out");
+  ASSERT_TRUE(trees.has_classes());
+  EXPECT_THAT(trees.words(0), ElementsAre(-1, 0, 1, 2, 3, 4, 5, 6, -1));
+  EXPECT_THAT(trees.classes(0), ElementsAre(-1, 0, 0, 2, 2, 4, 5, 6, -1));
+
+  write_file(folder.path() / "in.tsv", "x\ty\tlabel\na B b\tc A a\tl\n");
+  options.text = "x";
+  options.pair = "y";
+  prepare(folder.path() / "in.tsv", small_tokenizer(), options, folder.path() / "pairs");
+  const TokenDataset pairs = TokenDataset::open(folder.path() / "pairs");
+  EXPECT_THAT(pairs.classes(0), ElementsAre(-1, 0, 1, 1, -1, 3, 0, 0, -1));
+  const Batch batch = make_batch(pairs, std::vector<int64_t>{0});
+  EXPECT_EQ(batch.classes.at(6), 0);
 }
 
 TEST(Prefetcher, GivesTheSamplersBatchesInOrder) {

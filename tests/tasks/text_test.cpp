@@ -88,4 +88,12 @@ TEST(Words, LettersDigitsAndMarksHoldTogetherOthersStandAlone) {
   EXPECT_THAT(words_of(""), ElementsAre());
 }
 
+TEST(FoldCase, IsUnicodesFullFolding) {
+  EXPECT_EQ(fold_case(""), "");
+  EXPECT_EQ(fold_case("The MILL-2's [x]"), "the mill-2's [x]");
+  EXPECT_EQ(fold_case("STRASSE"), fold_case("Stra\u00dfe"));
+  EXPECT_EQ(fold_case("\u00c9T\u00c9"), "\u00e9t\u00e9");
+  EXPECT_EQ(fold_case("\u039f\u0394\u039f\u03a3"), fold_case("\u03bf\u03b4\u03bf\u03c2"));
+}
+
 }  // namespace filigree

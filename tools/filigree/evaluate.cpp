@@ -7,6 +7,7 @@
 
 #include "attention/explain.h"
 #include "core/error.h"
+#include "tasks/training/attention_setup.h"
 #include "tasks/training/model_file.h"
 #include "tools/filigree/command.h"
 #include "tools/filigree/options.h"
@@ -66,7 +67,10 @@ int run(std::span<const std::string> words) {
                                 most, dataset.longest()),
                     fmt::format("prepare it with --max-length {}", most));
   }
+  set_up_attention(info, loaded.model->encoder(), dataset,
+                   [](const std::string& text) { fmt::print(stderr, "{}\n", text); });
   const AttentionPlan plan = info.plan();
+  expect_attention_fits(plan, dataset);
   if (explained) explain_first_batch(info, plan, dataset, batch_tokens);
   const Metrics m = evaluate(*loaded.model, plan, dataset, info.seed, batch_tokens);
   if (json) {

@@ -26,6 +26,11 @@ void describe_build() {
     fmt::print("  {:<32} {}\n", help.syntax, help.meaning);
   }
   fmt::print("  {:<32} {}\n", "a | b, a - b, a & b, (a)", "union, difference, intersection");
+  fmt::print("  {:<32} {}\n", "a*x", "a keyed share of the edges of a, 0 to 1");
+  fmt::print(
+      "\nplans:\n"
+      "  PATTERN @ layers=0-1 heads=0,2; PATTERN @ layers=3   a pattern a layer and a head\n"
+      "  neighbour:?|global:cls match:density=0.22            the number is solved on the data\n");
 }
 
 void describe_file(const std::string& path) {

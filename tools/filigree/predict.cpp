@@ -16,53 +16,92 @@ namespace filigree {
 
 namespace {
 
-/// Label and probabilities of one line: a text, or two with a tab between them.
-nlohmann::json predict_line(const LoadedModel& loaded, const AttentionPlan& plan,
-                            const Tokenizer& tokenizer, const std::string& line, int64_t number) {
-  const std::string where = fmt::format("line {}", number);
-  const std::vector<std::string> texts =
-      loaded.info.encoder.segments > 0 ? split_list(line, '\t') : std::vector{line};
-  const size_t wanted = loaded.info.encoder.segments > 0 ? 2 : 1;
-  if (texts.size() != wanted) {
-    throw DataError(where, fmt::format("expected {} texts, got {}", wanted, texts.size()),
-                    "the model takes pairs: two texts with a tab between them");
+/// What a sample comes from: one text or two, and a tree over the first.
+struct Source {
+  std::vector<std::string> texts;
+  std::vector<TreeWord> tree;
+  int64_t line = 0;
+};
+
+class Predictor {
+ public:
+  Predictor(LoadedModel loaded, Tokenizer tokenizer)
+      : loaded_(std::move(loaded)), tokenizer_(std::move(tokenizer)), plan_(loaded_.info.plan()) {}
+
+  /// A text, or two with a tab between them.
+  void line(const std::string& text, int64_t number) const {
+    const bool pairs = loaded_.info.encoder.segments > 0;
+    const std::vector<std::string> texts = pairs ? split_list(text, '\t') : std::vector{text};
+    if (const size_t wanted = pairs ? 2 : 1; texts.size() != wanted) {
+      throw DataError(fmt::format("line {}", number),
+                      fmt::format("expected {} texts, got {}", wanted, texts.size()),
+                      "the model takes pairs: two texts with a tab between them");
+    }
+    print({texts, {}, number});
   }
-  const int64_t most = loaded.info.encoder.max_positions;
-  const Sample sample = make_sample(where, tokenizer, texts, most > 0 ? most : INT32_MAX);
-  const auto row = predict(*loaded.model, plan, make_batch(sample), loaded.info.seed).front();
-  const auto best = static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
-  nlohmann::json json{{"line", number}, {"label", loaded.info.label_names[best]}};
-  for (size_t c = 0; c < row.size(); ++c)
-    json["probabilities"][loaded.info.label_names[c]] = row[c];
-  if (sample.truncated) json["truncated"] = true;
-  return json;
-}
+
+  /// Every sentence of a CoNLL-U file, with its tree.
+  void trees(const std::string& path) const {
+    if (loaded_.info.encoder.segments > 0) {
+      throw DataError(path, "the model takes pairs of texts, the file has single sentences");
+    }
+    ReaderOptions options;
+    options.format = RecordFormat::conllu;
+    const auto reader = RecordReader::open(path, {"text"}, options);
+    while (const std::optional<Record> record = reader->next()) {
+      print({record->values, record->words, record->line});
+    }
+  }
+
+ private:
+  /// Prints label and probabilities as one JSON object.
+  void print(const Source& source) const {
+    const int64_t most = loaded_.info.encoder.max_positions;
+    const Sample sample = make_sample(fmt::format("line {}", source.line), tokenizer_, source.texts,
+                                      most > 0 ? most : INT32_MAX, source.tree);
+    const auto row = predict(*loaded_.model, plan_, make_batch(sample), loaded_.info.seed).front();
+    const auto best = static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
+    const std::vector<std::string>& names = loaded_.info.label_names;
+    nlohmann::json json{{"line", source.line}, {"label", names[best]}};
+    for (size_t c = 0; c < row.size(); ++c) json["probabilities"][names[c]] = row[c];
+    if (sample.truncated) json["truncated"] = true;
+    fmt::print("{}\n", json.dump());
+  }
+
+  LoadedModel loaded_;
+  Tokenizer tokenizer_;
+  AttentionPlan plan_;
+};
 
 int run(std::span<const std::string> words) {
-  std::string path, file, text;
-  Options cli("predict --model RUN [--tokenizer FILE] [--text TEXT]",
+  std::string path, file, text, trees;
+  Options cli("predict --model RUN [--tokenizer FILE] [--text TEXT | --trees FILE]",
               "Classifies a text, or each line of the standard input, into JSON lines.");
   cli.require("model", path, "folder of a run, or a model file");
   cli.add("tokenizer", file, "the model's tokenizer [RUN/tokenizer.model]");
   cli.add("text", text, "text; without it the standard input, line by line");
+  cli.add("trees", trees, "CoNLL-U file instead: for a model whose attention follows syntax");
   if (!cli.parse(words)) return 0;
+  if (cli.given("text") && cli.given("trees")) {
+    throw ConfigError("predict", "--text and --trees exclude each other");
+  }
   if (file.empty()) file = (std::filesystem::path(path) / "tokenizer.model").string();
-  const LoadedModel loaded = load_model(find_model(path));
-  const Tokenizer tokenizer = Tokenizer::load(file);
+  LoadedModel loaded = load_model(find_model(path));
+  Tokenizer tokenizer = Tokenizer::load(file);
   if (tokenizer.hash() != loaded.info.tokenizer_hash) {
     throw DataError(file,
                     fmt::format("expected the tokenizer {} of the model, got {}",
                                 loaded.info.tokenizer_hash, tokenizer.hash()),
                     "give the tokenizer that the training data were prepared with");
   }
-  const AttentionPlan plan = loaded.info.plan();
-  if (cli.given("text")) {
-    fmt::print("{}\n", predict_line(loaded, plan, tokenizer, text, 1).dump());
-    return 0;
-  }
-  int64_t number = 0;
-  for (std::string line; std::getline(std::cin, line);) {
-    fmt::print("{}\n", predict_line(loaded, plan, tokenizer, line, ++number).dump());
+  const Predictor predictor(std::move(loaded), std::move(tokenizer));
+  if (cli.given("trees")) {
+    predictor.trees(trees);
+  } else if (cli.given("text")) {
+    predictor.line(text, 1);
+  } else {
+    int64_t number = 0;
+    for (std::string line; std::getline(std::cin, line);) predictor.line(line, ++number);
   }
   return 0;
 }

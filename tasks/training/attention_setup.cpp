@@ -1,0 +1,55 @@
+#include "tasks/training/attention_setup.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <numeric>
+
+#include "attention/match.h"
+#include "core/error.h"
+#include "tasks/dataset/batch.h"
+
+namespace filigree {
+
+namespace {
+
+constexpr int64_t kSamples = 32;  // of a batch that a match looks at
+
+/// The samples in their order, a few at a time.
+MatchData match_data(const TokenDataset& data) {
+  return {(data.size() + kSamples - 1) / kSamples, [data](int64_t k, const auto& use) {
+            std::vector<int64_t> samples(
+                static_cast<size_t>(std::min(kSamples, data.size() - k * kSamples)));
+            std::iota(samples.begin(), samples.end(), k * kSamples);
+            const Batch batch = make_batch(data, samples);
+            use(sequence_view(batch));
+          }};
+}
+
+}  // namespace
+
+void set_up_attention(ModelInfo& info, const Encoder& encoder, const TokenDataset& data,
+                      const std::function<void(const std::string&)>& note) {
+  if (!info.vectors && info.plan().needs_vectors()) {
+    info.vectors = std::make_shared<TokenVectors>(encoder.token_embeddings());
+  }
+  const AttentionPlan plan = info.plan();
+  if (!plan.needs_match()) return;
+  expect_attention_fits(plan, data);
+  const MatchResult solved = solve_match(plan, match_data(data), info.seed);
+  for (const MatchedRule& rule : solved.rules) {
+    note(fmt::format("{}: {}, density {:.3f}% of {}", rule.asked, rule.pattern, 100 * rule.density,
+                     data.path().string()));
+  }
+  info.pattern = solved.pattern;
+}
+
+void expect_attention_fits(const AttentionPlan& plan, const TokenDataset& data) {
+  const Batch batch = make_batch(data, std::vector<int64_t>{0});
+  try {
+    plan.expect_data(sequence_view(batch));
+  } catch (const DataError& error) {
+    throw DataError(data.path().string(), error.what());
+  }
+}
+
+}  // namespace filigree

@@ -1,0 +1,85 @@
+// The commands under attention that follows trees and words.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "command_runner.h"
+#include "core/file.h"
+
+namespace filigree::testing {
+
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+/// A short run on local_data(), which has trees.
+std::vector<std::string> run_of(const std::string& out, const std::string& pattern) {
+  return {"train",
+          "--out",
+          out,
+          "--data.train",
+          local_data() / "train",
+          "--data.dev",
+          local_data() / "dev",
+          "--data.tokenizer",
+          local_data() / "tok",
+          "--model.width",
+          "32",
+          "--train.steps",
+          "3",
+          "--train.batch_tokens",
+          "256",
+          "--train.threads",
+          "1",
+          "--attention.pattern",
+          pattern};
+}
+
+}  // namespace
+
+TEST(TextAttention, TrainEvaluatePredictAndResume) {
+  const TemporaryFolder folder;
+  const std::string run = folder / "run";
+  CommandResult result = run_command(run_of(
+      run, "syntax:?|global:cls match:density=0.4 @ layers=0; lexical:2|lexical:same @ layers=1"));
+  ASSERT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("syntax:?|global:cls match:density=0.4: "));
+  EXPECT_THAT(read_file(fs::path(run) / "config.ini"), Not(HasSubstr("match")));
+  result = run_command({"train", "--out", run, "--resume"});
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("resumed after step 3 of 3"));
+  result = run_command({"evaluate", "--model", run, "--data", local_data() / "dev"});
+  EXPECT_EQ(result.status, 0) << result.output;
+  result = run_command({"evaluate", "--model", run, "--data", local_data() / "dev", "--pattern",
+                        "lexical:?|random:1 match:density=0.5"});
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("density    50.0"));
+  result = run_command({"predict", "--model", run, "--trees", local_data() / "local.dev.conllu"});
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("\"probabilities\""));
+
+  result = run_command({"predict", "--model", run, "--text", "the mill"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("no dependency heads"));
+  ASSERT_EQ(run_command({"prepare", "--input", local_data() / "local.dev.tsv", "--tokenizer",
+                         local_data() / "tok", "--out", folder / "flat"})
+                .status,
+            0);
+  result = run_command({"evaluate", "--model", run, "--data", folder / "flat"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("flat] [pattern syntax:1"));
+  EXPECT_THAT(result.output, HasSubstr("no dependency heads"));
+}
+
+TEST(TextAttention, MistakesInAPlanArePointedAt) {
+  const TemporaryFolder folder;
+  const CommandResult result =
+      run_command(run_of(folder / "run", "syntax:1 @ layers=0; lexcal:2 @ layers=1"));
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("the nearest name is \"lexical\""));
+  EXPECT_THAT(result.output, HasSubstr("\n                       ^"));
+  EXPECT_FALSE(fs::exists(folder / "run"));
+}
+
+}  // namespace filigree::testing
