@@ -300,6 +300,33 @@ AttentionGraph AttentionGraph::from_rows(
   return AttentionGraph(offsets, std::move(built), std::move(group_of_head));
 }
 
+AttentionGraph AttentionGraph::from_reaches(const Tensor& offsets, const Tensor& left,
+                                            const Tensor& right, std::vector<int> group_of_head) {
+  const auto offset = i64(offsets);
+  expect_rank("attention graph", "left reaches", left, 2);
+  const int64_t groups = left.size(0), tokens = offset.back();
+  expect_shape("attention graph", "left reaches", {groups, tokens}, left.shape());
+  expect_shape("attention graph", "right reaches", {groups, tokens}, right.shape());
+  const int32_t *before = left.data<int32_t>(), *behind = right.data<int32_t>();
+  std::vector<HeadGraph> built;
+  for (int64_t g = 0; g < groups; ++g, before += tokens, behind += tokens) {
+    HeadGraph group{Tensor({tokens}, DType::i32), Tensor({tokens}, DType::i32), {}, {}, {}, {}};
+    int32_t *lo = group.lo.data<int32_t>(), *hi = group.hi.data<int32_t>();
+    for (size_t b = 0; b + 1 < offset.size(); ++b) {
+      for (int64_t i = offset[b]; i < offset[b + 1]; ++i) {
+        if (before[i] < 0 || behind[i] < 0) {
+          throw_graph(fmt::format("expected reaches of 0 or more, got {} and {} at token {}",
+                                  before[i], behind[i], i));
+        }
+        lo[i] = static_cast<int32_t>(std::max(offset[b], i - before[i]));
+        hi[i] = static_cast<int32_t>(std::min(offset[b + 1], i + behind[i] + 1));
+      }
+    }
+    built.push_back(std::move(group));
+  }
+  return AttentionGraph(offsets, std::move(built), std::move(group_of_head));
+}
+
 AttentionGraph AttentionGraph::as_csr() const {
   std::vector<HeadGraph> result;
   std::vector<int32_t> scratch(static_cast<size_t>(tokens_));

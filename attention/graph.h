@@ -47,6 +47,11 @@ class AttentionGraph {
   static AttentionGraph from_rows(
       const Tensor& offsets, int groups, std::vector<int> group_of_head,
       const std::function<void(int group, int64_t b, int64_t i, Runs& out)>& row);
+  /// A reach a group and token: row i sees from left(g, i) tokens before it to right(g, i) behind
+  /// it, cut off at the borders of its sequence. left, right (G, T) i32, >= 0 (DataError).
+  /// Intervals alone, 8 bytes a group and token. Cost O(G T).
+  static AttentionGraph from_reaches(const Tensor& offsets, const Tensor& left, const Tensor& right,
+                                     std::vector<int> group_of_head);
   /// The same edges with every column stored as an extra column (no intervals, no globals).
   AttentionGraph as_csr() const;
 

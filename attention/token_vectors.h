@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "core/tensor.h"
@@ -16,15 +17,18 @@ class TokenVectors {
   explicit TokenVectors(const Tensor& table);
 
   int64_t vocabulary() const { return table_.size(0); }
-  /// <a, b> / (|a| |b|), 0 if one of them is 0; sums in double, in a fixed order: the same pair
-  /// gives the same bits everywhere, and cosine(a, b) = cosine(b, a). Cost O(E).
+  /// <a, b> / (|a| |b|), 0 if one of them is 0; products are exact and sums in double, in a fixed
+  /// order: the same pair gives the same bits everywhere, and cosine(a, b) = cosine(b, a). Cost
+  /// O(E).
   double cosine(int32_t a, int32_t b) const;
+  /// out[r * others + c] = cosine(rows[r], others[c]), the same bits. Reads each of the others once
+  /// for four rows. Cost O(rows x others x E).
+  void cosines(std::span<const int32_t> rows, std::span<const int32_t> others,
+               std::span<double> out) const;
   /// The float table (V, E), for files.
   const Tensor& table() const { return table_; }
 
  private:
-  double dot(int32_t a, int32_t b) const;
-
   Tensor table_;                 // (V, E) f32
   std::vector<double> inverse_;  // (V) 1 / |v|, 0 for a zero vector
 };

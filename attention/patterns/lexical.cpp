@@ -12,8 +12,8 @@ namespace filigree {
 namespace {
 
 /// The k tokens other than i that are most similar to i: by cosine, then distance, then index.
-/// Equal ids have equal cosines, so these are taken once for each pair of different ids, one row of
-/// them at a time. Time O(m^2 E + n^2) for m different ids, memory O(n k + m).
+/// Equal ids have equal cosines, so these are taken once for each pair of different ids, a block of
+/// rows at a time. Time O(m^2 E + n^2) for m different ids, memory O(n k + n).
 NeighbourLists most_similar(const SequenceView& sequence, int64_t k) {
   const TokenVectors& vectors = *sequence.vectors;
   const auto n = static_cast<int32_t>(sequence.length);
@@ -37,24 +37,25 @@ NeighbourLists most_similar(const SequenceView& sequence, int64_t k) {
 
   NeighbourLists lists;
   lists.list_of.resize(sequence.ids.size());
-  std::vector<double> cosines(ids.size());
+  constexpr size_t kBlock = 4;  // rows of cosines held at once
+  std::vector<double> block(kBlock * ids.size());
   std::vector<int32_t> candidates;
   int32_t last = -1;
   for (size_t place = 0; place < order.size(); ++place) {
     const int32_t i = order[place];
-    if (rank_of(i) != last) {
-      last = rank_of(i);
-      for (size_t r = 0; r < ids.size(); ++r) {
-        cosines[r] = vectors.cosine(ids[static_cast<size_t>(last)], ids[r]);
-      }
+    const auto row = static_cast<size_t>(rank_of(i));
+    if (rank_of(i) != last && row % kBlock == 0) {
+      vectors.cosines(std::span(ids).subspan(row, std::min(kBlock, ids.size() - row)), ids, block);
     }
+    last = rank_of(i);
+    const double* cosines = block.data() + row % kBlock * ids.size();
     candidates.clear();
     for (int32_t j = 0; j < n; ++j) {
       if (j != i) candidates.push_back(j);
     }
     const auto before = [&](int32_t a, int32_t b) {
-      const double x = cosines[static_cast<size_t>(rank_of(a))];
-      const double y = cosines[static_cast<size_t>(rank_of(b))];
+      const double x = cosines[rank_of(a)];
+      const double y = cosines[rank_of(b)];
       if (x != y) return x > y;
       const int32_t near_a = std::abs(a - i), near_b = std::abs(b - i);
       return near_a != near_b ? near_a < near_b : a < b;

@@ -45,6 +45,38 @@ void expect_edges(const AttentionGraph& graph, const EdgeSets& want) {
   }
 }
 
+// A reach a token and a head, against its definition.
+TEST(Graph, FromReaches) {
+  const std::vector<int64_t> offsets{0, 5, 5, 6, 40};
+  const int64_t tokens = offsets.back();
+  RandomStream random(3, Purpose::test);
+  Tensor left({2, tokens}, DType::i32), right({2, tokens}, DType::i32);
+  for (int64_t k = 0; k < 2 * tokens; ++k) {
+    left.data<int32_t>()[k] = static_cast<int32_t>(random.below(9));
+    right.data<int32_t>()[k] = random.below(9) == 0 ? INT32_MAX : 2;
+  }
+  EdgeSets want(2, std::vector<std::set<int32_t>>(static_cast<size_t>(tokens)));
+  for (int64_t g = 0; g < 2; ++g) {
+    for (size_t b = 0; b + 1 < offsets.size(); ++b) {
+      for (int64_t i = offsets[b]; i < offsets[b + 1]; ++i) {
+        for (int64_t j = offsets[b]; j < offsets[b + 1]; ++j) {
+          const int64_t at = g * tokens + i;
+          if (i - j > left.data<int32_t>()[at] || j - i > right.data<int32_t>()[at]) continue;
+          want[static_cast<size_t>(g)][static_cast<size_t>(i)].insert(static_cast<int32_t>(j));
+        }
+      }
+    }
+  }
+  const AttentionGraph graph = AttentionGraph::from_reaches(i64(offsets), left, right, {0, 1, 0});
+  expect_edges(graph, want);
+  EXPECT_TRUE(graph.group(1).intervals_only());
+  EXPECT_EQ(graph.group(0).bytes(), 8 * tokens);
+  EXPECT_EQ(graph.heads(), 3);
+  left.data<int32_t>()[7] = -1;
+  EXPECT_THROW(AttentionGraph::from_reaches(i64(offsets), left, right, {0, 1}), DataError);
+  EXPECT_THROW(AttentionGraph::from_reaches(i64({0, 3}), left, right, {0, 1}), ShapeError);
+}
+
 TEST(Graph, DenseIsOneIntervalARow) {
   const AttentionGraph graph = AttentionGraph::dense(i64({0, 3, 3, 4}), 5);
   EXPECT_EQ(graph.tokens(), 4);

@@ -132,6 +132,17 @@ TEST(LexicalPattern, CosineIsSymmetricAndOfEqualTokensOne) {
     EXPECT_NEAR(vectors->cosine(a, a), a == 5 ? 0 : 1, 1e-12);  // 5 is the zero vector
   }
   EXPECT_NEAR(vectors->cosine(2, 3), 1, 1e-12);  // 3 is twice 2
+  // In blocks: the same bits.
+  const std::vector<int32_t> others{0, 7, 5, 11, 2, 2};
+  for (int32_t count = 0; count <= 9; ++count) {
+    std::vector<int32_t> rows;
+    for (int32_t r = 0; r < count; ++r) rows.push_back((r * 5 + 3) % kVocabulary);
+    std::vector<double> out(rows.size() * others.size());
+    vectors->cosines(rows, others, out);
+    for (size_t k = 0; k < out.size(); ++k) {
+      EXPECT_EQ(out[k], vectors->cosine(rows[k / others.size()], others[k % others.size()]));
+    }
+  }
 }
 
 // Bound parts of the algebra see the same sequence.
