@@ -75,6 +75,7 @@ class Operation final : public PatternNode {
                                        right ? std::move(right) : right_);
   }
   bool needs_vectors() const override { return left_->needs_vectors() || right_->needs_vectors(); }
+  bool by_length() const override { return left_->by_length() && right_->by_length(); }
 
  private:
   char symbol_;

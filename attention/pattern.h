@@ -65,6 +65,9 @@ class PatternNode {
   }
   /// True if rows need SequenceView::vectors.
   virtual bool needs_vectors() const { return false; }
+  /// True if rows depend on nothing but the sequence's length, the seed, layer and head: then the
+  /// graphs of a batch are kept for the next one of the same lengths.
+  virtual bool by_length() const { return false; }
 };
 
 /// A parsed pattern. Every query also sees itself, unless the text says `noself`.
@@ -80,6 +83,7 @@ class Pattern {
   Pattern bind(const SequenceView& sequence) const;
   bool differs_by_head() const { return root_->differs_by_head(); }
   bool needs_vectors() const { return root_->needs_vectors(); }
+  bool by_length() const { return root_->by_length(); }
   const PatternNode& root() const { return *root_; }
 
  private:

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 #include <map>
 
+#include "attention/graph_cache.h"
 #include "attention/placement_rules.h"
 #include "core/error.h"
 #include "core/parallel.h"
@@ -29,7 +30,12 @@ AttentionPlan::AttentionPlan(std::string_view pattern, std::string_view layers,
     : rules_(std::make_shared<const std::vector<PlacementRule>>(
           parse_rules(pattern, layers, heads, layer_count, head_count))),
       layer_count_(layer_count),
-      head_count_(head_count) {}
+      head_count_(head_count) {
+  const bool by_length = std::all_of(rules_->begin(), rules_->end(), [](const auto& rule) {
+    return !rule.anywhere() || rule.pattern.by_length();
+  });
+  if (by_length) cache_ = std::make_shared<GraphCache>();
+}
 
 int AttentionPlan::rule_at(int layer, int head) const {
   if (layer < 0 || layer >= layer_count_ || head < 0 || head >= head_count_) {
@@ -105,6 +111,10 @@ LayerGraphs AttentionPlan::build(const SequenceBatch& batch, uint64_t seed, uint
     throw ConfigError("attention plan", fmt::format("\"{}\" is not solved yet", pattern()),
                       "solve_match() finds its number on a split");
   }
+  if (cache_) {
+    LayerGraphs known = cache_->find(batch.offsets, seed);
+    if (!known.empty()) return known;
+  }
   Build shared{batch, seed, step, {}, {}};
   for (int64_t b = 0; b + 1 < batch.offsets.numel(); ++b) {
     shared.views.push_back(view_of(batch, b, vectors_.get()));
@@ -133,6 +143,7 @@ LayerGraphs AttentionPlan::build(const SequenceBatch& batch, uint64_t seed, uint
     if (!own) known[rule_of_head] = graph;
     graphs.push_back(graph);
   }
+  if (cache_) cache_->keep(batch.offsets, seed, graphs);
   return graphs;
 }
 

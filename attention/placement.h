@@ -26,6 +26,7 @@ struct SequenceBatch {
 SequenceView view_of(const SequenceBatch& batch, int64_t b, const TokenVectors* vectors = nullptr);
 
 struct PlacementRule;
+class GraphCache;
 
 /// Graphs of one batch: one a layer. Layers with equal graphs share the pointer.
 using LayerGraphs = std::vector<std::shared_ptr<const AttentionGraph>>;
@@ -40,7 +41,8 @@ class AttentionPlan {
   AttentionPlan(std::string_view pattern, std::string_view layers, std::string_view heads,
                 int layer_count, int head_count);
 
-  /// The graphs of a batch. Random edges are keyed by (seed, layer, head), for per=step also by
+  /// The graphs of a batch; those of patterns by length may be an earlier batch's of the same
+  /// lengths. Random edges are keyed by (seed, layer, head), for per=step also by
   /// step. Throws DataError if the batch lacks what a pattern needs, ConfigError if needs_match().
   LayerGraphs build(const SequenceBatch& batch, uint64_t seed, uint64_t step) const;
 
@@ -70,6 +72,7 @@ class AttentionPlan {
 
   std::shared_ptr<const std::vector<PlacementRule>> rules_;
   int layer_count_, head_count_;
+  std::shared_ptr<GraphCache> cache_;  // null if a pattern needs more than lengths
   std::shared_ptr<const TokenVectors> vectors_;
 };
 

@@ -40,6 +40,7 @@ class Global final : public PatternNode {
     }
   }
 
+  bool by_length() const override { return choice_ != Choice::special; }
   std::string text() const override {
     std::string text = "global:";
     switch (choice_) {

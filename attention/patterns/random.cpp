@@ -58,6 +58,7 @@ class Random final : public PatternNode {
   }
   bool differs_by_head() const override { return true; }
   bool avoids_taken() const override { return true; }
+  bool by_length() const override { return per_ == Per::fixed; }
 
  private:
   /// Uniform in [0, bound), without bias and mostly without a division (Lemire 2019, arXiv

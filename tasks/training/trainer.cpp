@@ -6,7 +6,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
+#include "attention/report/flow.h"
 #include "autograd/backward.h"
 #include "autograd/nan_locator.h"
 #include "autograd/ops/arithmetic.h"
@@ -174,10 +176,7 @@ class Trainer {
   double accumulate(const Batch& batch, int64_t samples) {
     const ForwardContext context{true, config_.train.seed, static_cast<uint64_t>(batch.cursor)};
     const LayerGraphs graphs = plan_.build(sequence_view(batch), config_.train.seed, context.step);
-    if (observer_.graphs && !graphs_shown_) {
-      observer_.graphs(graphs, info_.dtype, info_.encoder.width / info_.encoder.heads);
-      graphs_shown_ = true;
-    }
+    if (!std::exchange(graphs_seen_, true)) look_at(graphs);
     const Variable logits = model_->forward(token_batch(batch), graphs, context);
     CrossEntropyOptions options;
     options.smoothing = config_.train.smoothing;
@@ -186,6 +185,17 @@ class Trainer {
     const double value = loss.value().item();
     backward(loss);
     return value;
+  }
+
+  /// Before the first batch of a run: where information cannot flow, and what observers want.
+  void look_at(const LayerGraphs& graphs) {
+    if (info_.pool == Pool::first) {
+      const std::string warning = flow_warning(graphs, plan_.pattern());
+      if (!warning.empty()) note(warning);
+    }
+    if (observer_.graphs) {
+      observer_.graphs(graphs, info_.dtype, info_.encoder.width / info_.encoder.heads);
+    }
   }
 
   void step(Prefetcher& source) {
@@ -303,7 +313,7 @@ class Trainer {
   std::unique_ptr<Optimizer> optimizer_;
   Schedule schedule_;
   int64_t evaluate_every_ = 1, save_every_ = 1, evaluated_step_ = -1, skipped_in_a_row_ = 0;
-  bool graphs_shown_ = false;
+  bool graphs_seen_ = false;
   TrainState state_;
   TrainResult result_;
   std::optional<MetricsLog> log_;
