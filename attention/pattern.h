@@ -31,6 +31,8 @@ struct SequenceView {
   /// none.
   std::span<const int32_t> classes = {};
   const TokenVectors* vectors = nullptr;  ///< a vector for every token id
+  /// (k, 2) pairs of words that are linked beside those that `heads` links; empty: none.
+  std::span<const int32_t> links = {};
 };
 
 /// What random edges are drawn for.

@@ -69,6 +69,15 @@ bool AttentionPlan::needs_vectors() const {
                      [](const auto& r) { return r.anywhere() && r.pattern.needs_vectors(); });
 }
 
+/// The links of sequence b.
+static std::span<const int32_t> links_of(const SequenceBatch& batch, int64_t b) {
+  if (batch.link_offsets.empty()) return {};
+  const auto at = static_cast<size_t>(b);
+  const auto first = static_cast<size_t>(batch.link_offsets[at]);
+  return batch.links.subspan(2 * first,
+                             2 * (static_cast<size_t>(batch.link_offsets[at + 1]) - first));
+}
+
 SequenceView view_of(const SequenceBatch& batch, int64_t b, const TokenVectors* vectors) {
   const int64_t* offsets = std::as_const(batch.offsets).data<int64_t>();
   const int64_t length = offsets[b + 1] - offsets[b];
@@ -86,7 +95,8 @@ SequenceView view_of(const SequenceBatch& batch, int64_t b, const TokenVectors* 
           part(batch.words),
           part(batch.heads),
           part(batch.classes),
-          vectors};
+          vectors,
+          links_of(batch, b)};
 }
 
 void AttentionPlan::expect_data(const SequenceBatch& batch) const {

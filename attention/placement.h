@@ -20,6 +20,8 @@ struct SequenceBatch {
   std::span<const uint8_t> special;                               ///< (T)
   std::span<const int64_t> samples;                               ///< (B)
   std::span<const int32_t> words = {}, heads = {}, classes = {};  ///< (T)
+  std::span<const int32_t> links = {};                            ///< (K, 2), see SequenceView
+  std::span<const int64_t> link_offsets = {};                     ///< (B+1), empty without links
 };
 
 /// Sequence b of a batch. The vectors must outlive the view.

@@ -12,6 +12,9 @@ pkg_check_modules(EIGEN3 REQUIRED IMPORTED_TARGET eigen3>=3.4)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
 pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc)
+if(FILIGREE_LINK_GRAMMAR)  # optional: without it `prepare --parse` is an error that says so
+  pkg_check_modules(LINK_GRAMMAR IMPORTED_TARGET link-grammar>=5.10)
+endif()
 find_path(RANDOM123_INCLUDE_DIR Random123/philox.h REQUIRED)
 if(FILIGREE_OPENBLAS)
   find_library(OPENBLAS_LIBRARY openblas
@@ -50,4 +53,13 @@ function(filigree_link_dependencies)
     PUBLIC Boost::program_options
     PRIVATE PkgConfig::SENTENCEPIECE PkgConfig::ICU SQLite::SQLite3
             nlohmann_json::nlohmann_json)
+  if(LINK_GRAMMAR_FOUND)
+    target_link_libraries(filigree_tasks PRIVATE PkgConfig::LINK_GRAMMAR)
+  endif()
 endfunction()
+# One of these two defines the parser.
+if(LINK_GRAMMAR_FOUND)
+  set_source_files_properties(tasks/syntax/link_parser_absent.cpp PROPERTIES HEADER_FILE_ONLY ON)
+else()
+  set_source_files_properties(tasks/syntax/link_parser.cpp PROPERTIES HEADER_FILE_ONLY ON)
+endif()

@@ -8,12 +8,13 @@ namespace filigree {
 
 namespace {
 
-/// The graph of the words of a sequence: an undirected edge between every word and its head.
+/// The graph of the words of a sequence: an undirected edge between every word and its head, and
+/// for every further link.
 class WordGraph {
  public:
   explicit WordGraph(const SequenceView& sequence) {
     // Numbers of words may be anything that ascends somehow: numbered anew from 0, in order.
-    for (const auto& numbers : {sequence.words, sequence.heads}) {
+    for (const auto& numbers : {sequence.words, sequence.heads, sequence.links}) {
       for (const int32_t w : numbers) {
         if (w >= 0) words_.push_back(w);
       }
@@ -32,6 +33,9 @@ class WordGraph {
       ++link_offsets_[static_cast<size_t>(token_word_[i]) + 1];
       ++link_offsets_[static_cast<size_t>(token_head_[i]) + 1];
     }
+    std::vector<int32_t> further;  // pairs
+    for (const int32_t word : sequence.links) further.push_back(number(word));
+    for (const int32_t word : further) ++link_offsets_[static_cast<size_t>(word) + 1];
     for (size_t w = 0; w < words_.size(); ++w) {
       token_offsets_[w + 1] += token_offsets_[w];
       link_offsets_[w + 1] += link_offsets_[w];
@@ -46,6 +50,10 @@ class WordGraph {
       if (!linked(i)) continue;
       links_[next(link_end, word)] = head;
       links_[next(link_end, head)] = word;
+    }
+    for (size_t k = 0; k + 1 < further.size(); k += 2) {
+      links_[next(link_end, further[k])] = further[k + 1];
+      links_[next(link_end, further[k + 1])] = further[k];
     }
   }
 
@@ -106,7 +114,8 @@ class WordGraph {
 
 }  // namespace
 
-// i sees j if the path between their words in the tree, taken as undirected, has at most t edges;
+// i sees j if the path between their words in the tree, or in the links of a link grammar, taken as
+// undirected, has at most t edges;
 // the pieces of one word are 0 edges apart. Special tokens have no word and see nothing here. Cost
 // O(n log n + edges log edges a row).
 PatternKind syntax_pattern() {
@@ -121,7 +130,7 @@ PatternKind syntax_pattern() {
           expect_data(sequence, sequence.words.size(), text, "word index",
                       "prepare the dataset with `filigree prepare`, which keeps it");
           expect_data(sequence, sequence.heads.size(), text, "dependency heads",
-                      "prepare the dataset from trees (CoNLL-U)");
+                      "prepare the dataset from trees (CoNLL-U), or with --parse");
           return WordGraph(sequence).lists(reach);
         });
       },

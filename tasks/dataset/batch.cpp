@@ -55,6 +55,20 @@ Batch make_batch(const TokenDataset& dataset, std::span<const int64_t> samples, 
       std::ranges::copy(dataset.classes(sample), batch.classes.data<int32_t>() + first);
     }
   }
+  if (dataset.has_links()) {
+    batch.link_offsets = Tensor({count + 1}, DType::i64);
+    int64_t* ends = batch.link_offsets.data<int64_t>();
+    ends[0] = 0;
+    for (int64_t b = 0; b < count; ++b) {
+      const auto links = dataset.links(samples[static_cast<size_t>(b)]);
+      ends[b + 1] = ends[b] + static_cast<int64_t>(links.size() / 2);
+    }
+    batch.links = Tensor({ends[count], 2}, DType::i32);
+    for (int64_t b = 0; b < count; ++b) {
+      std::ranges::copy(dataset.links(samples[static_cast<size_t>(b)]),
+                        batch.links.data<int32_t>() + 2 * ends[b]);
+    }
+  }
   mark_special(batch);
   return batch;
 }
@@ -72,6 +86,11 @@ Batch make_batch(const Sample& sample) {
   batch.words = Tensor::from(sample.words);
   if (!sample.heads.empty()) batch.heads = Tensor::from(sample.heads);
   batch.classes = Tensor::from(sample.classes);
+  if (!sample.links.empty()) {
+    const auto links = static_cast<int64_t>(sample.links.size() / 2);
+    batch.links = Tensor::from(sample.links).view({links, 2});
+    batch.link_offsets = Tensor::from(std::vector<int64_t>{0, links});
+  }
   batch.samples = {0};
   mark_special(batch);
   return batch;
@@ -87,7 +106,10 @@ SequenceBatch sequence_view(const Batch& batch) {
           batch.samples,
           numbers(batch.words),
           numbers(batch.heads),
-          numbers(batch.classes)};
+          numbers(batch.classes),
+          numbers(batch.links),
+          batch.link_offsets.defined() ? std::as_const(batch.link_offsets).span<int64_t>()
+                                       : std::span<const int64_t>()};
 }
 
 }  // namespace filigree

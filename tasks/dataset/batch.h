@@ -26,8 +26,11 @@ struct Batch {
   Tensor labels;                 // (B) i32, -1 without labels
   Tensor special;                // (T) u8, 1 for [CLS], [SEP] and other special tokens
   Tensor words;                  // (T) i32, word of the token in its sample, -1 for special tokens
-  Tensor heads;                  // (T) i32, head word; undefined if the dataset has no trees
   Tensor classes;                // (T) i32, class of the word; undefined if the dataset has none
+  Tensor heads;                  // (T) i32, head word; undefined if the dataset has no syntax
+  Tensor links;                  // (K, 2) i32, pairs of linked words beyond the heads, sample by
+                                 // sample; undefined if the dataset has none
+  Tensor link_offsets;           // (B+1) i64, whose they are; undefined with `links`
   std::vector<int64_t> samples;  // (B) numbers of the samples in the dataset
 
   int64_t sequences() const { return static_cast<int64_t>(samples.size()); }

@@ -21,7 +21,8 @@ struct TokenDataset::Impl {
   std::span<const uint16_t> narrow;  // ids of a small vocabulary
   std::span<const uint32_t> wide;    // ids of a large one
   std::span<const int64_t> offsets;
-  std::span<const int32_t> words, labels, heads, classes;
+  std::span<const int32_t> words, labels, heads, classes, links;
+  std::span<const int64_t> link_offsets;
   std::span<const uint8_t> segments;
 
   std::string where() const { return file.path().string(); }
@@ -60,6 +61,9 @@ struct TokenDataset::Impl {
     info.max_length = number("max_length");
     info.truncated = number("truncated");
     info.skipped = number("skipped");
+    if (const auto found = file.metadata().find("syntax"); found != file.metadata().end()) {
+      info.syntax = found->second;
+    }
     try {
       info.label_names = nlohmann::json::parse(text("label_names")).get<std::vector<std::string>>();
     } catch (const nlohmann::json::exception&) {
@@ -117,6 +121,31 @@ struct TokenDataset::Impl {
     if (file.contains("classes")) {
       check_range("classes", classes = array<int32_t>("classes", tokens), -1, kNoBound);
     }
+    if (file.contains("links")) read_links(samples);
+  }
+
+  void read_links(int64_t samples) {
+    if (heads.empty()) fail("links without heads");
+    link_offsets = array<int64_t>("link_offsets", samples + 1);
+    for (size_t i = 1; i < link_offsets.size(); ++i) {
+      if (link_offsets[i] < link_offsets[i - 1]) fail("the offsets of the links descend");
+    }
+    if (link_offsets.front() != 0 || link_offsets.back() > INT64_MAX / 2) {
+      fail("the offsets of the links are out of range");
+    }
+    links = array<int32_t>("links", 2 * link_offsets.back());
+    for (int64_t sample = 0; sample < samples; ++sample) {
+      const std::string fault = link_fault(links_of(sample), of(words, sample));
+      if (!fault.empty()) fail(fmt::format("sample {}: {}", sample, fault));
+    }
+  }
+
+  std::span<const int32_t> links_of(int64_t sample) const {
+    begin(sample);  // checks the number
+    if (links.empty()) return {};
+    const auto s = static_cast<size_t>(sample);
+    const auto first = static_cast<size_t>(link_offsets[s]);
+    return links.subspan(2 * first, 2 * (static_cast<size_t>(link_offsets[s + 1]) - first));
   }
 
   template <class T>
@@ -136,6 +165,23 @@ struct TokenDataset::Impl {
     return offsets[static_cast<size_t>(sample) + 1] - first;
   }
 };
+
+std::string link_fault(std::span<const int32_t> links, std::span<const int32_t> words) {
+  if (links.size() % 2 != 0) return "expected pairs of words as links";
+  if (links.empty()) return "";
+  const int32_t most = words.empty() ? -1 : *std::max_element(words.begin(), words.end());
+  for (size_t i = 0; i < links.size(); i += 2) {
+    const int32_t a = links[i], b = links[i + 1];
+    if (a < 0 || b <= a || b > most) {
+      return fmt::format("expected a link of two of {} words, in order, got {} and {}",
+                         int64_t{most} + 1, a, b);
+    }
+    if (i > 0 && std::pair(links[i - 2], links[i - 1]) >= std::pair(a, b)) {
+      return fmt::format("expected ascending links, got {} and {} twice or too late", a, b);
+    }
+  }
+  return "";
+}
 
 TokenDataset TokenDataset::open(const std::filesystem::path& path) {
   TokenDataset dataset;
@@ -163,6 +209,7 @@ bool TokenDataset::has_labels() const { return !impl_->labels.empty(); }
 bool TokenDataset::has_segments() const { return !impl_->segments.empty(); }
 bool TokenDataset::has_heads() const { return !impl_->heads.empty(); }
 bool TokenDataset::has_classes() const { return !impl_->classes.empty(); }
+bool TokenDataset::has_links() const { return !impl_->links.empty(); }
 
 void TokenDataset::copy_ids(int64_t sample, int32_t* out) const {
   const auto narrow = impl_->of(impl_->narrow, sample);
@@ -187,6 +234,10 @@ std::span<const int32_t> TokenDataset::heads(int64_t sample) const {
 }
 std::span<const int32_t> TokenDataset::classes(int64_t sample) const {
   return impl_->of(impl_->classes, sample);
+}
+
+std::span<const int32_t> TokenDataset::links(int64_t sample) const {
+  return impl_->links_of(sample);
 }
 
 void TokenDataset::expect_tokenizer(const Tokenizer& tokenizer) const {

@@ -21,6 +21,7 @@ struct DatasetInfo {
   int64_t max_length = 0;                ///< truncation limit in tokens, special ones included
   int64_t truncated = 0;                 ///< samples cut to it
   int64_t skipped = 0;                   ///< bad lines left out (--skip-bad-lines)
+  std::string syntax;                    ///< where heads and links come from; empty: there are none
   std::string source;                    ///< name of the file that it was made from
 };
 
@@ -32,8 +33,12 @@ struct DatasetInfo {
 /// sentence on), `heads` (T) i32 (index of the word that is the head of the token's word in the
 /// dependency tree, -1 for the root, special tokens and heads that were cut off), `classes` (T) i32
 /// (equal for words of the same lemma, or form up to case, in a sample; -1 for special tokens; all
-/// but files of early versions have them). Metadata:
-/// DatasetInfo and "format": "filigree-dataset", "format_version": "1".
+/// but files of early versions have them). Where syntax is
+/// no tree (the linkages of a link grammar, or a contraction of two words with different heads),
+/// `heads` is a spanning forest of it, and `links` (K, 2) i32 holds the links beyond: pairs of
+/// words a < b of the sample, ascending, `link_offsets` (N+1) i64 says which are whose. All links
+/// of a sample, undirected and each once, are those between its words and their heads, and `links`.
+/// Metadata: DatasetInfo and "format": "filigree-dataset", "format_version": "1".
 class TokenDataset {
  public:
   /// Opens and checks everything that reading relies on: format, version, checksum, shapes,
@@ -55,6 +60,7 @@ class TokenDataset {
   bool has_segments() const;
   bool has_heads() const;
   bool has_classes() const;
+  bool has_links() const;
 
   /// Copies a sample's ids to `out` (length(sample) numbers).
   void copy_ids(int64_t sample, int32_t* out) const;
@@ -64,6 +70,7 @@ class TokenDataset {
   std::span<const uint8_t> segments(int64_t sample) const;  // (length) or empty
   std::span<const int32_t> heads(int64_t sample) const;     // (length) or empty
   std::span<const int32_t> classes(int64_t sample) const;   // (length) or empty
+  std::span<const int32_t> links(int64_t sample) const;     // (k, 2) words, k >= 0
 
   /// Throws DataError unless the dataset was made with this tokenizer.
   void expect_tokenizer(const Tokenizer& tokenizer) const;
@@ -83,12 +90,12 @@ class DatasetWriter {
   explicit DatasetWriter(DatasetInfo info);
 
   /// One sample. `words` as long as `ids`; `segments`, `heads` and `classes` empty or as long as
-  /// `ids`, and the same choice for all samples. `label` in [0, label names), or -1 for a dataset
-  /// without labels. Throws DataError (naming the sample) for lengths that differ and for values
-  /// out of range.
+  /// `ids`, and the same choice for all samples; `links` (k, 2) only with heads. `label` in [0,
+  /// label names), or -1 for a dataset without labels. Throws DataError (naming the sample) for
+  /// lengths that differ and for values out of range.
   void add(std::span<const int32_t> ids, std::span<const int32_t> words,
            std::span<const uint8_t> segments, std::span<const int32_t> heads, int32_t label,
-           std::span<const int32_t> classes = {});
+           std::span<const int32_t> classes = {}, std::span<const int32_t> links = {});
   /// May be changed until save(): counts, and label names as they become known.
   DatasetInfo& info() { return info_; }
   int64_t size() const { return static_cast<int64_t>(offsets_.size()) - 1; }
@@ -100,13 +107,15 @@ class DatasetWriter {
 
  private:
   DatasetInfo info_;
-  std::vector<int32_t> ids_;         // (T)
-  std::vector<int32_t> words_;       // (T)
-  std::vector<int32_t> heads_;       // (T) or empty
-  std::vector<int32_t> classes_;     // (T) or empty
-  std::vector<uint8_t> segments_;    // (T) or empty
-  std::vector<int64_t> offsets_{0};  // (N+1)
-  std::vector<int32_t> labels_;      // (N)
+  std::vector<int32_t> ids_;              // (T)
+  std::vector<int32_t> words_;            // (T)
+  std::vector<int32_t> heads_;            // (T) or empty
+  std::vector<int32_t> classes_;          // (T) or empty
+  std::vector<uint8_t> segments_;         // (T) or empty
+  std::vector<int64_t> offsets_{0};       // (N+1)
+  std::vector<int32_t> links_;            // (K, 2)
+  std::vector<int64_t> link_offsets_{0};  // (N+1)
+  std::vector<int32_t> labels_;           // (N)
 };
 
 }  // namespace filigree

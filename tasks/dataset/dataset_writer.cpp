@@ -26,7 +26,8 @@ DatasetWriter::DatasetWriter(DatasetInfo info) : info_(std::move(info)) {
 
 void DatasetWriter::add(std::span<const int32_t> ids, std::span<const int32_t> words,
                         std::span<const uint8_t> segments, std::span<const int32_t> heads,
-                        int32_t label, std::span<const int32_t> classes) {
+                        int32_t label, std::span<const int32_t> classes,
+                        std::span<const int32_t> links) {
   const auto fail = [&](std::string_view what) {
     throw DataError("dataset", fmt::format("sample {}: {}", size(), what));
   };
@@ -45,6 +46,8 @@ void DatasetWriter::add(std::span<const int32_t> ids, std::span<const int32_t> w
       fail(fmt::format("expected an id from 0 to {}, got {}", info_.vocabulary - 1, id));
     }
   }
+  if (!links.empty() && heads.empty()) fail("links need heads");
+  if (const std::string fault = link_fault(links, words); !fault.empty()) fail(fault);
   if (label < -1) fail(fmt::format("expected a label from -1, got {}", label));
   ids_.insert(ids_.end(), ids.begin(), ids.end());
   words_.insert(words_.end(), words.begin(), words.end());
@@ -52,6 +55,8 @@ void DatasetWriter::add(std::span<const int32_t> ids, std::span<const int32_t> w
   heads_.insert(heads_.end(), heads.begin(), heads.end());
   classes_.insert(classes_.end(), classes.begin(), classes.end());
   offsets_.push_back(tokens());
+  links_.insert(links_.end(), links.begin(), links.end());
+  link_offsets_.push_back(static_cast<int64_t>(links_.size() / 2));
   labels_.push_back(label);
 }
 
@@ -80,6 +85,7 @@ void DatasetWriter::save(const std::filesystem::path& path) const {
   writer.metadata("max_length", std::to_string(info_.max_length));
   writer.metadata("truncated", std::to_string(info_.truncated));
   writer.metadata("skipped", std::to_string(info_.skipped));
+  if (!info_.syntax.empty()) writer.metadata("syntax", info_.syntax);
   writer.metadata("label_names", nlohmann::json(info_.label_names).dump());
 
   std::vector<uint16_t> narrow;
@@ -97,6 +103,10 @@ void DatasetWriter::save(const std::filesystem::path& path) const {
   if (!segments_.empty()) writer.add_array<uint8_t>("segments", segments_, shape_of(segments_));
   if (!heads_.empty()) writer.add_array<int32_t>("heads", heads_, shape_of(heads_));
   if (!classes_.empty()) writer.add_array<int32_t>("classes", classes_, shape_of(classes_));
+  if (!links_.empty()) {
+    writer.add_array<int32_t>("links", links_, {static_cast<int64_t>(links_.size() / 2), 2});
+    writer.add_array<int64_t>("link_offsets", link_offsets_, shape_of(link_offsets_));
+  }
   writer.save(path);
 }
 

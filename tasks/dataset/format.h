@@ -1,11 +1,18 @@
-// The name and version that a dataset file carries. Private to tasks/dataset.
+// What the writer and the reader of a dataset file share. Private to tasks/dataset.
 #pragma once
 
+#include <cstdint>
+#include <span>
+#include <string>
 #include <string_view>
 
 namespace filigree {
 
 inline constexpr std::string_view kDatasetFormat = "filigree-dataset";
 inline constexpr std::string_view kDatasetVersion = "1";
+
+/// What is wrong with the links (k, 2) of a sample with these words, "" if nothing: pairs of words
+/// a < b, ascending, each below the number of words. Cost O(words + k).
+std::string link_fault(std::span<const int32_t> links, std::span<const int32_t> words);
 
 }  // namespace filigree

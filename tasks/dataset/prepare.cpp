@@ -4,6 +4,8 @@
 #include <charconv>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <functional>
+#include <set>
 
 #include "core/error.h"
 #include "tasks/dataset/dataset.h"
@@ -85,67 +87,152 @@ void check(const PrepareOptions& options) {
   if (options.text.empty()) throw ConfigError("text", "expected the name of a column, got none");
 }
 
+/// One way through the input.
+class Pass {
+ public:
+  /// With a parser, that has the texts, their syntax comes from it.
+  Pass(const std::filesystem::path& input, const Tokenizer& tokenizer,
+       const PrepareOptions& options, TextParser* parser)
+      : input_(input),
+        tokenizer_(tokenizer),
+        options_(options),
+        parser_(parser),
+        labels_(options.labels),
+        writer_(info_of(input, tokenizer, options)) {}
+
+  /// Reads all records; `visit`, if any, gets every text of a good one.
+  void read(const std::function<void(const std::string&)>& visit) {
+    const auto reader = RecordReader::open(input_, wanted_columns(options_), options_.reader);
+    for (;;) {
+      try {
+        const std::optional<Record> record = reader->next();
+        if (!record) break;
+        take(*record, visit);
+      } catch (const DataError& error) {
+        if (report_.skipped == options_.skip_bad_lines) throw;
+        ++report_.skipped;
+        if (report_.warnings.size() < kMostWarnings) report_.warnings.emplace_back(error.what());
+      }
+    }
+    if (writer_.size() == 0) {
+      throw DataError(input_.string(), "the file holds no sample",
+                      "give a file with at least one record");
+    }
+  }
+
+  PrepareReport save(const std::filesystem::path& output) {
+    const std::vector<int32_t> order = labels_.settle();
+    writer_.renumber_labels(order);
+    report_.labels = labels_.names();
+    std::vector<int64_t> counts(report_.labels.size());
+    for (size_t c = 0; c < report_.label_counts.size(); ++c) {
+      counts[static_cast<size_t>(order[c])] = report_.label_counts[c];
+    }
+    report_.label_counts = std::move(counts);
+    report_.samples = writer_.size();
+    report_.tokens = writer_.tokens();
+    if (parser_ != nullptr) {
+      report_.parses = parser_->counts();
+      report_.parser = writer_.info().syntax = parser_->identity();
+    }
+    writer_.info().label_names = report_.labels;
+    writer_.info().truncated = report_.truncated;
+    writer_.info().skipped = report_.skipped;
+    writer_.save(output);
+    return std::move(report_);
+  }
+
+ private:
+  static DatasetInfo info_of(const std::filesystem::path& input, const Tokenizer& tokenizer,
+                             const PrepareOptions& options) {
+    DatasetInfo info;
+    info.tokenizer_hash = tokenizer.hash();
+    info.vocabulary = tokenizer.vocabulary();
+    info.max_length = options.max_length;
+    info.source = input.filename().string();
+    return info;
+  }
+
+  void take(const Record& record, const std::function<void(const std::string&)>& visit) {
+    const std::string where = fmt::format("{}:{}", input_.string(), record.line);
+    std::vector<std::string> texts{record.values[0]};
+    if (!options_.pair.empty()) texts.push_back(record.values[1]);
+    const int32_t label = options_.label.empty() ? -1 : labels_.number(where, record.values.back());
+    if (options_.parse && !record.words.empty()) {
+      throw ConfigError("parse", "the file has trees already", "leave --parse out");
+    }
+    const std::vector<Syntax> syntax = syntax_of(record, texts);
+    const Sample sample = make_sample(where, tokenizer_, texts, options_.max_length, syntax);
+    writer_.add(sample.ids, sample.words, sample.segments, sample.heads, label, sample.classes,
+                sample.links);
+    if (!record.words.empty()) writer_.info().syntax = "trees";
+    count(sample, label);
+    for (size_t t = 0; visit && t < texts.size(); ++t) visit(texts[t]);
+  }
+
+  std::vector<Syntax> syntax_of(const Record& record, const std::vector<std::string>& texts) {
+    std::vector<Syntax> syntax;
+    if (!record.words.empty()) syntax.push_back(syntax_of_tree(record.words));
+    for (size_t t = 0; parser_ != nullptr && t < texts.size(); ++t) {
+      require_utf8(fmt::format("{}:{}", input_.string(), record.line), texts[t]);
+      syntax.push_back(parser_->syntax(texts[t]));
+    }
+    return syntax;
+  }
+
+  void count(const Sample& sample, int32_t label) {
+    report_.truncated += sample.truncated;
+    report_.unknown += std::count(sample.ids.begin(), sample.ids.end(), Tokenizer::kUnk);
+    report_.longest = std::max(report_.longest, static_cast<int64_t>(sample.ids.size()));
+    if (!sample.heads.empty()) count_links(sample);
+    if (label < 0) return;
+    report_.label_counts.resize(std::max(report_.label_counts.size(), labels_.names().size()));
+    ++report_.label_counts[static_cast<size_t>(label)];
+  }
+
+  void count_links(const Sample& sample) {
+    report_.unparsed += sample.unparsed;
+    std::set<int32_t> linked(sample.links.begin(), sample.links.end());
+    report_.links += static_cast<int64_t>(sample.links.size() / 2);
+    for (size_t i = 0; i < sample.ids.size(); ++i) {
+      if (sample.heads[i] < 0) continue;
+      linked.insert({sample.words[i], sample.heads[i]});
+      report_.links += sample.words[i] != sample.words[i - 1];  // once a word
+    }
+    for (const int32_t word : sample.words) report_.alone += word >= 0 && !linked.contains(word);
+  }
+
+  const std::filesystem::path& input_;
+  const Tokenizer& tokenizer_;
+  const PrepareOptions& options_;
+  TextParser* parser_;
+  Labels labels_;
+  DatasetWriter writer_;
+  PrepareReport report_;
+};
+
 }  // namespace
 
 PrepareReport prepare(const std::filesystem::path& input, const Tokenizer& tokenizer,
                       const PrepareOptions& options, const std::filesystem::path& output) {
   check(options);
-  const auto reader = RecordReader::open(input, wanted_columns(options), options.reader);
-  Labels labels(options.labels);
-  PrepareReport report;
-  DatasetInfo info;
-  info.tokenizer_hash = tokenizer.hash();
-  info.vocabulary = tokenizer.vocabulary();
-  info.max_length = options.max_length;
-  info.source = input.filename().string();
-  DatasetWriter writer(info);
-
-  const auto take = [&](const Record& record) {
-    const std::string where = fmt::format("{}:{}", input.string(), record.line);
-    std::vector<std::string> texts{record.values[0]};
-    if (!options.pair.empty()) texts.push_back(record.values[1]);
-    const int32_t label = options.label.empty() ? -1 : labels.number(where, record.values.back());
-    const Sample sample = make_sample(where, tokenizer, texts, options.max_length, record.words);
-    writer.add(sample.ids, sample.words, sample.segments, sample.heads, label, sample.classes);
-    report.truncated += sample.truncated;
-    report.unknown += std::count(sample.ids.begin(), sample.ids.end(), Tokenizer::kUnk);
-    report.longest = std::max(report.longest, static_cast<int64_t>(sample.ids.size()));
-    if (label >= 0) {
-      report.label_counts.resize(std::max(report.label_counts.size(), labels.names().size()));
-      ++report.label_counts[static_cast<size_t>(label)];
-    }
-  };
-  for (;;) {
-    try {
-      const std::optional<Record> record = reader->next();
-      if (!record) break;
-      take(*record);
-    } catch (const DataError& error) {
-      if (report.skipped == options.skip_bad_lines) throw;
-      ++report.skipped;
-      if (report.warnings.size() < kMostWarnings) report.warnings.emplace_back(error.what());
-    }
+  if (!options.parse) {
+    Pass pass(input, tokenizer, options, nullptr);
+    pass.read({});
+    return pass.save(output);
   }
-
-  const std::vector<int32_t> order = labels.settle();
-  writer.renumber_labels(order);
-  report.labels = labels.names();
-  std::vector<int64_t> counts(report.labels.size());
-  for (size_t c = 0; c < report.label_counts.size(); ++c) {
-    counts[static_cast<size_t>(order[c])] = report.label_counts[c];
+  TextParser parser(*options.parse, options.observer);
+  // Everything that can be wrong with the input comes to light before hours of parsing.
+  Pass first(input, tokenizer, options, nullptr);
+  first.read([&](const std::string& text) { parser.add(text); });
+  if (!parser.parse()) {
+    PrepareReport report;
+    report.stopped = true;
+    return report;
   }
-  report.label_counts = std::move(counts);
-  report.samples = writer.size();
-  report.tokens = writer.tokens();
-  writer.info().label_names = report.labels;
-  writer.info().truncated = report.truncated;
-  writer.info().skipped = report.skipped;
-  if (report.samples == 0) {
-    throw DataError(input.string(), "the file holds no sample",
-                    "give a file with at least one record");
-  }
-  writer.save(output);
-  return report;
+  Pass second(input, tokenizer, options, &parser);
+  second.read({});
+  return second.save(output);
 }
 
 }  // namespace filigree

@@ -1,5 +1,6 @@
 #include "tasks/dataset/sample.h"
 
+#include <string_view>
 #include <unordered_map>
 
 #include "core/error.h"
@@ -8,40 +9,26 @@ namespace filigree {
 
 namespace {
 
-/// A sentence cut into pieces, each with its word and, from a tree, the head of that word.
+/// A text cut into pieces, each with its word, and the links between the words.
 struct Sentence {
   std::vector<Piece> pieces;
-  std::vector<int32_t> heads;      // a word; empty without a tree
-  std::vector<std::string> names;  // a word: what it has in common with words of its class
+  std::vector<std::string> names;  // (words) what a word has in common with words of its class
+  WordForest forest;               // no heads without syntax
+  std::vector<ByteSpan> unparsed;  // ascending
 };
 
 /// Puts one sample together.
 class SampleBuilder {
  public:
-  SampleBuilder(const std::vector<Sentence>& sentences, int64_t max_length) {
-    std::vector<size_t> kept = cut(sentences, max_length);
+  SampleBuilder(const std::vector<Sentence>& sentences, int64_t max_length, bool has_syntax) {
+    const std::vector<size_t> kept = cut(sentences, max_length);
     special(Tokenizer::kCls, 0);
-    int32_t first_word = 0;
-    std::unordered_map<std::string_view, int32_t> class_of;  // the first word with this name
     for (size_t s = 0; s < sentences.size(); ++s) {
-      const Sentence& sentence = sentences[s];
-      const auto segment = static_cast<uint8_t>(s);
-      const int32_t words_kept = kept[s] == 0 ? 0 : sentence.pieces[kept[s] - 1].word + 1;
-      for (size_t i = 0; i < kept[s]; ++i) {
-        const Piece& piece = sentence.pieces[i];
-        int32_t head = -1;
-        if (!sentence.heads.empty()) head = sentence.heads[static_cast<size_t>(piece.word)];
-        if (head >= words_kept) head = -1;  // it was cut away
-        const int32_t word = first_word + piece.word;
-        const std::string_view name = sentence.names[static_cast<size_t>(piece.word)];
-        push(piece.id, word, segment, head < 0 ? -1 : first_word + head,
-             class_of.emplace(name, word).first->second);
-      }
-      special(Tokenizer::kSep, segment);
-      if (!sentence.pieces.empty()) first_word += sentence.pieces.back().word + 1;
+      add(sentences[s], kept[s], static_cast<uint8_t>(s));
+      special(Tokenizer::kSep, static_cast<uint8_t>(s));
     }
     if (sentences.size() == 1) sample_.segments.clear();
-    if (sentences.front().heads.empty()) sample_.heads.clear();
+    if (!has_syntax) sample_.heads.clear();
   }
 
   Sample take() { return std::move(sample_); }
@@ -62,6 +49,29 @@ class SampleBuilder {
     if (b <= half) return {room - b, b};
     return {room - half, half};
   }
+  void add(const Sentence& sentence, size_t kept, uint8_t segment) {
+    const WordForest& forest = sentence.forest;
+    const int32_t words_kept = kept == 0 ? 0 : sentence.pieces[kept - 1].word + 1;
+    size_t part = 0;  // the first unparsed sentence that ends behind the piece's begin
+    for (size_t i = 0; i < kept; ++i) {
+      const Piece& piece = sentence.pieces[i];
+      int32_t head = forest.heads.empty() ? -1 : forest.heads[static_cast<size_t>(piece.word)];
+      if (head >= words_kept) head = -1;  // it was cut away
+      const int32_t word = first_word_ + piece.word;
+      const std::string_view name = sentence.names[static_cast<size_t>(piece.word)];
+      push(piece.id, word, segment, head < 0 ? -1 : first_word_ + head,
+           class_of_.emplace(name, word).first->second);
+      const std::vector<ByteSpan>& unparsed = sentence.unparsed;
+      while (part < unparsed.size() && unparsed[part].end <= piece.begin) ++part;
+      sample_.unparsed += part < unparsed.size() && unparsed[part].begin <= piece.begin;
+    }
+    for (const WordLink& link : forest.links) {
+      if (link.b >= words_kept) continue;
+      sample_.links.push_back(first_word_ + link.a);
+      sample_.links.push_back(first_word_ + link.b);
+    }
+    if (!sentence.pieces.empty()) first_word_ += sentence.pieces.back().word + 1;
+  }
   void push(int32_t id, int32_t word, uint8_t segment, int32_t head, int32_t of_class) {
     sample_.ids.push_back(id);
     sample_.words.push_back(word);
@@ -72,44 +82,27 @@ class SampleBuilder {
   void special(int32_t id, uint8_t segment) { push(id, -1, segment, -1, -1); }
 
   Sample sample_;
+  int32_t first_word_ = 0;  // number of the text's first word in the sample
+  std::unordered_map<std::string_view, int32_t> class_of_;  // the first word with this name
 };
 
-Sentence tokenize(const Tokenizer& tokenizer, const std::string& text,
-                  const std::vector<TreeWord>& tree) {
+Sentence tokenize(const Tokenizer& tokenizer, const std::string& text, const Syntax* syntax) {
   Sentence sentence;
   const auto form = [&](const ByteSpan& span) {
     return fold_case(std::string_view(text).substr(static_cast<size_t>(span.begin),
                                                    static_cast<size_t>(span.end - span.begin)));
   };
-  if (tree.empty()) {
+  if (syntax == nullptr) {
     sentence.pieces = tokenizer.encode(text);  // which throws for what is no UTF-8
     for (const ByteSpan& span : split_words(text)) sentence.names.push_back(form(span));
-    return sentence;
-  }
-  std::vector<ByteSpan> spans;  // the words of a contraction share one span: kept once
-  std::vector<int32_t> word_of_span, span_of_word;
-  for (size_t w = 0; w < tree.size(); ++w) {
-    if (spans.empty() || !(spans.back() == tree[w].span)) {
-      spans.push_back(tree[w].span);
-      word_of_span.push_back(static_cast<int32_t>(w));
+  } else {
+    sentence.pieces = tokenizer.encode(text, syntax->words);
+    for (size_t w = 0; w < syntax->words.size(); ++w) {
+      const bool has_lemma = w < syntax->lemmas.size() && !syntax->lemmas[w].empty();
+      sentence.names.push_back(has_lemma ? fold_case(syntax->lemmas[w]) : form(syntax->words[w]));
     }
-    span_of_word.push_back(static_cast<int32_t>(spans.size()) - 1);
-  }
-  sentence.pieces = tokenizer.encode(text, spans);
-  for (size_t s = 0; s < spans.size(); ++s) {
-    const auto first = static_cast<size_t>(word_of_span[s]);
-    const bool alone = first + 1 == tree.size() || span_of_word[first + 1] != span_of_word[first];
-    sentence.names.push_back(alone && !tree[first].lemma.empty() ? fold_case(tree[first].lemma)
-                                                                 : form(spans[s]));
-    // The head of a contraction is the first head outside of it, -1 if its words hold the root.
-    int32_t head = -1;
-    for (size_t w = first; w < tree.size() && span_of_word[w] == static_cast<int32_t>(s); ++w) {
-      const int32_t outer = tree[w].head < 0 ? -1 : span_of_word[static_cast<size_t>(tree[w].head)];
-      if (outer == static_cast<int32_t>(s)) continue;
-      head = outer;
-      break;
-    }
-    sentence.heads.push_back(head);
+    sentence.forest = span_forest(*syntax, sentence.pieces);
+    sentence.unparsed = syntax->unparsed;
   }
   return sentence;
 }
@@ -118,14 +111,13 @@ Sentence tokenize(const Tokenizer& tokenizer, const std::string& text,
 
 Sample make_sample(std::string_view where, const Tokenizer& tokenizer,
                    const std::vector<std::string>& texts, int64_t max_length,
-                   const std::vector<TreeWord>& tree) {
+                   std::span<const Syntax> syntax) {
   std::vector<Sentence> sentences;
-  for (const std::string& text : texts) {
-    sentences.push_back(
-        tokenize(tokenizer, text, sentences.empty() ? tree : std::vector<TreeWord>()));
+  for (size_t t = 0; t < texts.size(); ++t) {
+    sentences.push_back(tokenize(tokenizer, texts[t], t < syntax.size() ? &syntax[t] : nullptr));
     if (sentences.back().pieces.empty()) throw DataError(where, "the text is empty");
   }
-  return SampleBuilder(sentences, max_length).take();
+  return SampleBuilder(sentences, max_length, !syntax.empty()).take();
 }
 
 }  // namespace filigree

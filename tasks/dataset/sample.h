@@ -2,11 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "tasks/readers/record_reader.h"
+#include "tasks/syntax/syntax.h"
 #include "tasks/tokenizer/tokenizer.h"
 
 namespace filigree {
@@ -15,19 +16,20 @@ namespace filigree {
 struct Sample {
   std::vector<int32_t> ids, words;  // (n)
   std::vector<uint8_t> segments;    // (n), empty without a second text
-  std::vector<int32_t> heads;       // (n), empty without a tree
   std::vector<int32_t> classes;     // (n)
+  std::vector<int32_t> heads;       // (n), empty without syntax
+  std::vector<int32_t> links;       // (k, 2) pairs of words
+  int64_t unparsed = 0;             // tokens of sentences that could not be parsed
   bool truncated = false;           // cut to max_length
 };
 
 /// [CLS] a [SEP], or [CLS] a [SEP] b [SEP] with segments 0 and 1. Of a pair that is too long the
-/// longer text loses tokens first. `tree`: the words of a tree over the first text, or none; the
-/// words of a contraction ("don't") share a place in the text and count as one word here, whose
-/// head is the first one outside. Words are of one class if their lemmas are equal up to case, or
-/// their forms where the tree has no lemma or there is no tree. Throws DataError at `where` for an
-/// empty text and for malformed UTF-8. Cost O(bytes).
+/// longer text loses tokens first. `syntax`: words and links of the texts, of none of them or of
+/// the first ones; links to words that were cut are dropped. Words are of one class if their lemmas
+/// are equal up to case, or their forms where there is no lemma. Throws DataError at `where` for an
+/// empty text and for malformed UTF-8. Cost O(bytes + links log links).
 Sample make_sample(std::string_view where, const Tokenizer& tokenizer,
                    const std::vector<std::string>& texts, int64_t max_length,
-                   const std::vector<TreeWord>& tree = {});
+                   std::span<const Syntax> syntax = {});
 
 }  // namespace filigree

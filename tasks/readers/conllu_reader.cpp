@@ -46,6 +46,7 @@ class ConlluReader final : public RecordReader {
     std::map<std::string, std::string> comments;
     std::vector<int64_t> lines;  // line of every word
     int32_t surface_until = 0;   // words up to this one (from 1) stand in a multi-word token
+    int64_t surface_line = 0;    // that begins in this line
     ByteSpan surface;            // and this is its place
     bool space = false;          // a space is due before the next token
   };
@@ -111,11 +112,19 @@ class ConlluReader final : public RecordReader {
     if (fields[1].empty()) throw DataError(where(number), "the word form is empty");
     const size_t dash = id.find('-');
     const auto words = static_cast<int32_t>(sentence.record.words.size());
-    const bool space_after = fields[9].find("SpaceAfter=No") == std::string_view::npos;
+    const bool space_after = !has_item(fields[9], "SpaceAfter=No");
     if (dash != std::string_view::npos) {
       if (to_number(number, "id", id.substr(0, dash)) != words + 1) throw_order(number, id, words);
+      const int32_t until = to_number(number, "id", id.substr(dash + 1));
+      if (words < sentence.surface_until || until <= words) {
+        throw DataError(
+            where(number),
+            fmt::format("expected words that follow on each other, got {}", excerpt(id)),
+            "a token of several words stands before them: 3-4, then 3, then 4");
+      }
       sentence.surface = append(fields[1], space_after, sentence);
-      sentence.surface_until = to_number(number, "id", id.substr(dash + 1));
+      sentence.surface_until = until;
+      sentence.surface_line = number;
       return;
     }
     if (to_number(number, "id", id) != words + 1) throw_order(number, id, words);
@@ -127,6 +136,16 @@ class ConlluReader final : public RecordReader {
                                                : append(fields[1], space_after, sentence);
     sentence.record.words.push_back(std::move(word));
     sentence.lines.push_back(number);
+  }
+
+  /// True if the item is one of a list "a=1|b=2".
+  static bool has_item(std::string_view list, std::string_view item) {
+    for (;;) {
+      const size_t bar = list.find('|');
+      if (list.substr(0, bar) == item) return true;
+      if (bar == std::string_view::npos) return false;
+      list.remove_prefix(bar + 1);
+    }
   }
 
   static ByteSpan append(std::string_view form, bool space_after, Sentence& sentence) {
@@ -158,6 +177,11 @@ class ConlluReader final : public RecordReader {
     const std::vector<TreeWord>& words = sentence.record.words;
     const auto count = static_cast<int32_t>(words.size());
     if (count == 0) throw DataError(where(sentence.record.line), "a sentence without words");
+    if (sentence.surface_until > count) {
+      throw DataError(where(sentence.surface_line),
+                      fmt::format("a token of words up to {}, but the sentence has {}",
+                                  sentence.surface_until, count));
+    }
     std::vector<int32_t> seen(words.size(), -1);  // the walk that came by
     for (int32_t i = 0; i < count; ++i) {
       if (words[static_cast<size_t>(i)].head >= count) {

@@ -141,8 +141,8 @@ TEST(Flow, SpectralGapIsThatOfADenseSolver) {
       Tensor::from(std::vector<int64_t>{0, n}), 1, {0},
       [&](int, int64_t, int64_t i, Runs& out) { append_run(out, (i + 1) % n, (i + 1) % n + 1); });
   EXPECT_NEAR(spectral_gap(cycle, 0), 2 * (1 - std::cos(2 * M_PI / n)) / 3, 1e-6);
-  for (const char* pattern : {"neighbour:1", "neighbour:3", "random:2", "global:cls",
-                                     "dilated:2,5", "block:9 | random:1"}) {
+  for (const char* pattern : {"neighbour:1", "neighbour:3", "random:2", "global:cls", "dilated:2,5",
+                              "block:9 | random:1"}) {
     for (const int64_t length : {2, 3, 60, 200}) {
       const auto graph = graphs_of(pattern, {0, length}, 1, 2).front();
       Eigen::MatrixXd a = Eigen::MatrixXd::Identity(length, length);

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "attention/placement.h"
 #include "core/error.h"
 #include "tests/attention/pattern_sets.h"
 #include "tests/attention/text_sequence.h"
@@ -80,6 +81,31 @@ TEST(SyntaxPattern, LiteralTree) {
                 {0}, {1, 3, 4}, {2, 3, 4}, {1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}, {3, 4, 5}, {6}}));
   EXPECT_EQ(rows_of("syntax:2|noself", sequence)[1], (Columns{1, 2, 3, 4, 5}));
   EXPECT_EQ(rows_of("syntax:2|noself", sequence)[0], Columns{});
+}
+
+// The same with a link between "the" and "barked", as a link grammar may have it.
+TEST(SyntaxPattern, LinksBeyondTheTree) {
+  const std::vector<int32_t> words{-1, 0, 1, 2, 2, 3, -1}, heads{-1, 2, 2, 3, 3, -1, -1};
+  const std::vector<int32_t> links{0, 3};
+  SequenceView sequence{7, {}, {}, 0, words, heads};
+  sequence.links = links;
+  EXPECT_EQ(
+      rows_of("syntax:1", sequence),
+      (std::vector<Columns>{
+          {0}, {1, 3, 4, 5}, {2, 3, 4}, {1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}, {1, 3, 4, 5}, {6}}));
+  SequenceBatch batch;
+  const std::vector<int64_t> ends{0, 0, 1};
+  const std::vector<int32_t> twice_words{-1, 0, 1, -1, 0, 1}, twice_heads{-1, -1, -1, -1, -1, -1};
+  const std::vector<int32_t> second{0, 1};
+  batch.offsets = Tensor::from(std::vector<int64_t>{0, 3, 6});
+  batch.words = twice_words;
+  batch.heads = twice_heads;
+  batch.links = second;
+  batch.link_offsets = ends;
+  EXPECT_TRUE(view_of(batch, 0).links.empty());
+  const auto graph = AttentionPlan("syntax:1", "all", "all", 1, 1).build(batch, 1, 0).front();
+  EXPECT_EQ(graph->row(0, 1), (std::vector<int32_t>{1}));
+  EXPECT_EQ(graph->row(0, 4), (std::vector<int32_t>{4, 5}));
 }
 
 TEST(LexicalPattern, IsItsDefinition) {

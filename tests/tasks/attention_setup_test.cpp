@@ -193,7 +193,8 @@ TEST(AttentionSetup, PredictsASingleSentenceWithItsTree) {
   const auto reader = RecordReader::open(data().path() / "syntactic.dev.conllu", {"text"}, options);
   for (size_t k = 0; k < 20; ++k) {
     const std::optional<Record> record = reader->next();
-    const Sample sample = make_sample("test", tokenizer, record->values, 512, record->words);
+    const std::vector<Syntax> syntax{syntax_of_tree(record->words)};
+    const Sample sample = make_sample("test", tokenizer, record->values, 512, syntax);
     const auto row = predict(*loaded.model, loaded.info.plan(), make_batch(sample), 1).front();
     for (size_t c = 0; c < row.size(); ++c) EXPECT_NEAR(row[c], rows[k][c], 1e-5);
   }

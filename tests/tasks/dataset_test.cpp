@@ -34,9 +34,11 @@ void write_small(const std::filesystem::path& path, int64_t vocabulary) {
   DatasetWriter writer(info_of(vocabulary));
   const auto last = static_cast<int32_t>(vocabulary - 1);
   writer.add(std::vector<int32_t>{2, last, 3}, std::vector<int32_t>{-1, 0, -1},
-             std::vector<uint8_t>{0, 0, 0}, std::vector<int32_t>{-1, -1, -1}, 1);
+             std::vector<uint8_t>{0, 0, 0}, std::vector<int32_t>{-1, -1, -1}, 1,
+             std::vector<int32_t>{-1, 0, -1});
   writer.add(std::vector<int32_t>{2, 5, 3, 6, 3}, std::vector<int32_t>{-1, 0, -1, 1, -1},
-             std::vector<uint8_t>{0, 0, 0, 1, 1}, std::vector<int32_t>{-1, 1, -1, -1, -1}, 0);
+             std::vector<uint8_t>{0, 0, 0, 1, 1}, std::vector<int32_t>{-1, 1, -1, -1, -1}, 0,
+             std::vector<int32_t>{-1, 0, -1, 1, -1}, std::vector<int32_t>{0, 1});
   writer.save(path);
 }
 
@@ -74,6 +76,13 @@ TEST(Dataset, RoundTripOfNarrowAndWideIds) {
     EXPECT_THAT(dataset.segments(1), ElementsAre(0, 0, 0, 1, 1));
     EXPECT_THAT(dataset.heads(1), ElementsAre(-1, 1, -1, -1, -1));
     EXPECT_THAT(dataset.words(1), ElementsAre(-1, 0, -1, 1, -1));
+    EXPECT_TRUE(dataset.has_links());
+    EXPECT_THAT(dataset.links(0), ElementsAre());
+    EXPECT_THAT(dataset.links(1), ElementsAre(0, 1));
+    const Batch batch = make_batch(dataset, std::vector<int64_t>{1, 0, 1});
+    EXPECT_EQ(batch.links.shape(), (Shape{2, 2}));
+    EXPECT_THAT(std::as_const(batch.links).span<int32_t>(), ElementsAre(0, 1, 0, 1));
+    EXPECT_THAT(std::as_const(batch.link_offsets).span<int64_t>(), ElementsAre(0, 1, 1, 2));
   }
 }
 
@@ -119,6 +128,50 @@ TEST(Dataset, WriterChecksEverySample) {
   EXPECT_EQ(writer.size(), 1);
 }
 
+TEST(Dataset, WriterChecksLinks) {
+  DatasetWriter writer(info_of(10));
+  const std::vector<int32_t> ids{2, 5, 6, 3}, words{-1, 0, 1, -1}, heads(4, -1);
+  const auto add = [&](std::vector<int32_t> links, const std::vector<int32_t>& with) {
+    return error_of([&] { writer.add(ids, words, {}, with, 0, {}, links); });
+  };
+  EXPECT_THAT(add({0}, heads), HasSubstr("pairs"));
+  EXPECT_THAT(add({1, 0}, heads), HasSubstr("in order, got 1 and 0"));
+  EXPECT_THAT(add({0, 2}, heads), HasSubstr("a link of two of 2 words"));
+  EXPECT_THAT(add({-1, 0}, heads), HasSubstr("got -1 and 0"));
+  EXPECT_THAT(add({0, 1, 0, 1}, heads), HasSubstr("twice or too late"));
+  EXPECT_THAT(add({0, 1}, {}), HasSubstr("links need heads"));
+  EXPECT_EQ(add({0, 1}, heads), "no error");
+}
+
+TEST(Dataset, ReaderChecksLinks) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "d";
+  write_small(path, 100);
+  const auto change = [&](std::vector<int32_t> links, std::vector<int64_t> ends) {
+    const SafetensorsFile file(path);
+    SafetensorsWriter writer;
+    for (const auto& [key, value] : file.metadata()) {
+      if (key != "xxh3") writer.metadata(key, value);
+    }
+    for (const std::string name : {"words", "labels", "heads"}) {
+      const auto values = file.array<int32_t>(name);
+      writer.add_array<int32_t>(name, values, {static_cast<int64_t>(values.size())});
+    }
+    writer.add_array<uint16_t>("ids", file.array<uint16_t>("ids"), {8});
+    writer.add_array<int64_t>("offsets", file.array<int64_t>("offsets"), {3});
+    writer.add_array<int32_t>("links", links, {static_cast<int64_t>(links.size()) / 2, 2});
+    writer.add_array<int64_t>("link_offsets", ends, {static_cast<int64_t>(ends.size())});
+    writer.save(folder / "changed");
+    return error_of([&] { TokenDataset::open(folder / "changed"); });
+  };
+  EXPECT_EQ(change({0, 1}, {0, 0, 1}), "no error");
+  EXPECT_THAT(change({0, 1}, {0, 1, 1}), HasSubstr("sample 0: expected a link of two of 1 words"));
+  EXPECT_THAT(change({0, 1}, {0, 2, 1}), HasSubstr("descend"));
+  EXPECT_THAT(change({0, 1}, {1, 1, 1}), HasSubstr("out of range"));
+  EXPECT_THAT(change({0, 1}, {0, 0, 2}), HasSubstr("expected 4 numbers in \"links\""));
+  EXPECT_THAT(change({0, 1}, {0, 1}), HasSubstr("expected 3 numbers in \"link_offsets\""));
+}
+
 TEST(Prepare, CutsTheLongerOfAPairAndKeepsSegments) {
   const TemporaryFolder folder;
   write_file(folder.path() / "in.tsv", "x\ty\tz\na b c d e\tf g\tyes\na\tb\tno\n");
@@ -155,6 +208,8 @@ TEST(Prepare, TreesGiveHeadsOfWordsAndContractionsCountOnce) {
   const TokenDataset dataset = TokenDataset::open(folder.path() / "out");
   EXPECT_THAT(dataset.words(0), ElementsAre(-1, 0, 1, 2, -1));
   EXPECT_THAT(dataset.heads(0), ElementsAre(-1, 1, -1, 1, -1));
+  EXPECT_FALSE(dataset.has_links());
+  EXPECT_EQ(dataset.info().syntax, "trees");
 }
 
 TEST(Prepare, ClassesAreLemmasElseFormsWithoutCase) {

@@ -131,6 +131,19 @@ TEST_F(Readers, TreesComeWithTheirTextAndSpans) {
   EXPECT_FALSE(reader->next().has_value());
 }
 
+TEST_F(Readers, SpacesOfTreesAreThoseOfTheMiscColumn) {
+  const auto reader =
+      open("a.conllu",
+           row("1", "(", "2", "Start=0|SpaceAfter=No") + row("2", "caf\xc3\xa9", "0") +
+               row("3", "x", "2", "NoSpaceAfter=No") + row("4", ")", "2") + "\n",
+           {"text"});
+  const std::optional<Record> record = reader->next();
+  ASSERT_TRUE(record.has_value());
+  EXPECT_EQ(record->values[0], "(caf\xc3\xa9 x )");
+  EXPECT_EQ(record->words[1].span, (ByteSpan{1, 6}));
+  EXPECT_EQ(record->words[3].span, (ByteSpan{9, 10}));
+}
+
 TEST_F(Readers, WrongTreesAreRefusedWithTheirLine) {
   const std::string good = row("1", "yes", "0") + "\n";
   struct Case {
@@ -143,6 +156,11 @@ TEST_F(Readers, WrongTreesAreRefusedWithTheirLine) {
         Case{row("1", "a", "x") + "\n", ":1", "expected a number as head"},
         Case{"1\ta\n\n", ":1", "expected 10 columns, got 2"},
         Case{"# only = comments\n\n", ":1", "without words"},
+        Case{row("1-3", "ab", "_") + row("1", "a", "0") + row("2", "b", "1") + "\n", ":1",
+             "words up to 3, but the sentence has 2"},
+        Case{row("1", "a", "0") + row("2-1", "b", "_") + "\n", ":2", "got \"2-1\""},
+        Case{row("1-2", "ab", "_") + row("1", "a", "0") + row("2-3", "bc", "_") + "\n", ":3",
+             "got \"2-3\""},
         Case{row("1", "a\xff", "0") + "\n", ":1", "not UTF-8"}}) {
     SCOPED_TRACE(c.reason);
     const auto all = read(*open("a.conllu", c.sentence + good, {"text"}));

@@ -9,6 +9,7 @@
 #include "core/parallel.h"
 #include "core/safetensors.h"
 #include "tasks/dataset/dataset.h"
+#include "tasks/syntax/link_parser.h"
 #include "tools/filigree/build_info.h"
 #include "tools/filigree/command.h"
 #include "tools/filigree/options.h"
@@ -19,9 +20,11 @@ namespace {
 
 void describe_build() {
   fmt::print(
-      "filigree   {}\ncompiler   {}\nBLAS       {}\nCUDA       {}\nthreads    {}\n"
-      "crossover  {}\n\npatterns:\n",
-      kVersion, kCompiler, kBlas, kCuda, thread_count(), crossover_table().source());
+      "filigree   {}\ncompiler   {}\nBLAS       {}\nCUDA       {}\nparser     {}\nthreads    "
+      "{}\ncrossover  {}\n\npatterns:\n",
+      kVersion, kCompiler, kBlas, kCuda,
+      link_grammar_version().empty() ? "none" : link_grammar_version(), thread_count(),
+      crossover_table().source());
   for (const PatternHelp& help : pattern_help()) {
     fmt::print("  {:<32} {}\n", help.syntax, help.meaning);
   }

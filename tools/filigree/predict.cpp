@@ -19,7 +19,7 @@ namespace {
 /// What a sample comes from: one text or two, and a tree over the first.
 struct Source {
   std::vector<std::string> texts;
-  std::vector<TreeWord> tree;
+  std::vector<Syntax> syntax;
   int64_t line = 0;
 };
 
@@ -49,7 +49,7 @@ class Predictor {
     options.format = RecordFormat::conllu;
     const auto reader = RecordReader::open(path, {"text"}, options);
     while (const std::optional<Record> record = reader->next()) {
-      print({record->values, record->words, record->line});
+      print({record->values, {syntax_of_tree(record->words)}, record->line});
     }
   }
 
@@ -58,7 +58,7 @@ class Predictor {
   void print(const Source& source) const {
     const int64_t most = loaded_.info.encoder.max_positions;
     const Sample sample = make_sample(fmt::format("line {}", source.line), tokenizer_, source.texts,
-                                      most > 0 ? most : INT32_MAX, source.tree);
+                                      most > 0 ? most : INT32_MAX, source.syntax);
     const auto row = predict(*loaded_.model, plan_, make_batch(sample), loaded_.info.seed).front();
     const auto best = static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
     const std::vector<std::string>& names = loaded_.info.label_names;

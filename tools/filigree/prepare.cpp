@@ -1,14 +1,57 @@
 // filigree prepare: text to a tokenized dataset.
 #include "tasks/dataset/prepare.h"
 
+#include <chrono>
 #include <fmt/format.h>
+#include <optional>
+#include <unistd.h>
 
+#include "core/error.h"
+#include "tasks/training/stop_request.h"
 #include "tools/filigree/command.h"
 #include "tools/filigree/options.h"
+#include "tools/filigree/progress.h"
 
 namespace filigree {
 
 namespace {
+
+/// Shows how far parsing is: one line that renews itself on a terminal, a line every ten seconds
+/// elsewhere.
+ParseObserver show_parsing() {
+  const bool terminal = isatty(fileno(stderr)) == 1;
+  ParseObserver observer;
+  observer.progress = [terminal,
+                       last = std::chrono::steady_clock::now()](const ParseProgress& p) mutable {
+    const auto now = std::chrono::steady_clock::now();
+    const bool end = p.done == p.total;
+    if (now - last < std::chrono::milliseconds(terminal ? 200 : 10'000) && !end) return;
+    last = now;
+    fmt::print(stderr, "{}parsed {}/{} sentences  {:.0f}/s  {} timed out  {} refused  {} left{}",
+               terminal ? "\r\x1b[K" : "", p.done, p.total, p.rate, p.timed_out, p.refused,
+               human_seconds(p.seconds_left), terminal && !end ? "" : "\n");
+    std::fflush(stderr);
+  };
+  observer.note = [](const std::string& text) { fmt::print(stderr, "{}\n", text); };
+  observer.stop = [] { return StopRequest::requested(); };
+  return observer;
+}
+
+void print_parses(const PrepareReport& report) {
+  const ParseCounts& p = report.parses;
+  const auto share = [](int64_t part, int64_t all) {
+    return 100.0 * static_cast<double>(part) / static_cast<double>(std::max<int64_t>(all, 1));
+  };
+  fmt::print(
+      "  syntax by {}: {} sentences, {:.1f}% parsed: {} whole, {} with words left out; {} timed "
+      "out, {} refused\n",
+      report.parser, p.sentences, share(p.complete + p.partial, p.sentences), p.complete, p.partial,
+      p.timed_out, p.refused);
+  fmt::print(
+      "  {} links, {:.3f} a token; tokens without a link (they keep self and globals only): {}, of "
+      "these {} in sentences not parsed\n",
+      report.links, share(report.links, report.tokens) / 100, report.alone, report.unparsed);
+}
 
 int run(std::span<const std::string> words) {
   std::string input, out, tokenizer, labels, columns, format = "auto", quoting = "none";
@@ -28,17 +71,40 @@ int run(std::span<const std::string> words) {
   cli.add("max-length", options.max_length, "tokens at most; longer is cut and counted [512]");
   cli.add("skip-bad-lines", options.skip_bad_lines, "leave out so many bad lines at most [0]");
   cli.add("max-line-bytes", options.reader.max_line_bytes, "longest line in bytes [16777216]");
+  bool parse = false;
+  ParseOptions parsing;
+  std::string cache;
+  cli.flag("parse", parse, "parse the text (English, link-grammar): links for the pattern syntax");
+  cli.add("parse-seconds", parsing.seconds, "CPU time for a sentence [2]");
+  cli.add("parse-threads", parsing.threads, "sentences parsed at once [the processors]");
+  cli.add("parse-cache", cache, "folder that keeps parses [parse-cache, beside --out]");
   if (!cli.parse(words)) return 0;
+  if (parse) {
+    parsing.cache = cache.empty() ? std::filesystem::path(out).parent_path() / "parse-cache"
+                                  : std::filesystem::path(cache);
+    options.parse = parsing;
+    options.observer = show_parsing();
+  } else if (cli.given("parse-seconds") || cli.given("parse-threads") || cli.given("parse-cache")) {
+    throw ConfigError("parse", "its options are given, but not --parse itself", "add --parse");
+  }
+  std::optional<StopRequest> stop_request;  // while parsing, Ctrl-C saves first
+  if (parse) stop_request.emplace();
   options.labels = split_list(labels);
   options.reader.columns = split_list(columns);
   options.reader.format = parse_record_format(format);
   options.reader.quoting = parse_quoting(quoting);
   const PrepareReport report = prepare(input, Tokenizer::load(tokenizer), options, out);
+  if (report.stopped) {
+    fmt::print(stderr, "stopped; the parses are kept in {}: the same command goes on\n",
+               parsing.cache.string());
+    return 0;
+  }
   for (const std::string& warning : report.warnings) fmt::print(stderr, "skipped: {}\n", warning);
   fmt::print(
       "wrote {}: {} samples, {} tokens, longest {}, {} truncated, {} lines skipped, {} [UNK]\n",
       out, report.samples, report.tokens, report.longest, report.truncated, report.skipped,
       report.unknown);
+  if (parse) print_parses(report);
   for (size_t c = 0; c < report.labels.size(); ++c) {
     fmt::print("  label {} = {}: {} samples\n", c, report.labels[c], report.label_counts[c]);
   }
