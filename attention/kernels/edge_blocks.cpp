@@ -64,11 +64,11 @@ EdgeBlock make_edge_block(int64_t first, int64_t last, int64_t room,
   int64_t scores = 0;
   for (int64_t i = first; i < last; ++i) {
     const int64_t count = row(i, columns.data());
-    if (scores + count >= int64_t{1} << 27) {
-      throw ShapeError("sparse_attention", "too many edges in 32 rows");
+    if (scores + count + kScorePad >= int64_t{1} << (32 - kRowBits)) {
+      throw ShapeError("sparse_attention", "too many edges in one block of rows");
     }
     for (int64_t e = 0; e < count; ++e) {
-      const auto entry = static_cast<uint32_t>((scores + e) << 5 | (i - first));
+      const auto entry = static_cast<uint32_t>((scores + e) << kRowBits | (i - first));
       edges.push_back({columns[static_cast<size_t>(e)], entry});
     }
     if (count > 0) {

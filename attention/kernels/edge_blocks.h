@@ -9,7 +9,8 @@
 namespace filigree::kernels {
 
 /// Queries of a block: their q, gradients and outputs stay in the first cache.
-inline constexpr int64_t kEdgeRows = 32;
+inline constexpr int kRowBits = 6;
+inline constexpr int64_t kEdgeRows = int64_t{1} << kRowBits;
 /// A row of scores begins at a multiple of this many.
 inline constexpr int64_t kScorePad = 16;
 
@@ -19,7 +20,7 @@ struct EdgeBlock {
   int64_t first = 0, last = 0;
   std::vector<int32_t> columns;   // ascending, packed token indices
   std::vector<uint32_t> ends;     // where the edges of each column end in entries
-  std::vector<uint32_t> entries;  // (score << 5) | row - first
+  std::vector<uint32_t> entries;  // (score << kRowBits) | row - first
   std::vector<int32_t> starts;    // (rows + 1) where the scores of each row begin, padded
 
   int64_t scores() const { return starts.back(); }

@@ -88,7 +88,7 @@ inline void score_columns(const EdgeBlock& block, int32_t* columns) {
               static_cast<int32_t>(block.first + r));
   }
   for_columns(block, [&](int32_t j, const uint32_t* entry, const uint32_t* end) {
-    for (; entry < end; ++entry) columns[*entry >> 5] = j;
+    for (; entry < end; ++entry) columns[*entry >> kRowBits] = j;
   });
 }
 
@@ -120,7 +120,8 @@ void edges_forward(const HeadView<T>& head, const EdgeBlock& block, int64_t firs
   pad_scores(block, s);
   for_columns(block, [&](int32_t j, const uint32_t* entry, const uint32_t* end) {
     const KeyRow<V, T> key(head.k + j * head.stride, head.dim, buffer);
-    for (; entry < end; ++entry) s[*entry >> 5] = key.dot(query + (*entry & 31) * width);
+    for (; entry < end; ++entry)
+      s[*entry >> kRowBits] = key.dot(query + (*entry & (kEdgeRows - 1)) * width);
   });
   if (head.bias || head.keep.drops()) score_columns(block, columns);
   if (head.bias) add_bias(head, block, columns, s);
@@ -136,7 +137,8 @@ void edges_forward(const HeadView<T>& head, const EdgeBlock& block, int64_t firs
   T* out = state.out + at * width;
   for_columns(block, [&](int32_t j, const uint32_t* entry, const uint32_t* end) {
     const KeyRow<V, T> value(head.v + j * head.stride, head.dim, buffer);
-    for (; entry < end; ++entry) value.add_to(out + (*entry & 31) * width, s[*entry >> 5]);
+    for (; entry < end; ++entry)
+      value.add_to(out + (*entry & (kEdgeRows - 1)) * width, s[*entry >> kRowBits]);
   });
 }
 
@@ -152,7 +154,7 @@ void edges_backward(const HeadView<T>& head, const EdgeBlock& block, const RowGr
     const KeyRow<V, T> key(head.k + j * head.stride, head.dim, buffer);
     const KeyRow<V, T> value(head.v + j * head.stride, head.dim, buffer + width);
     for (; entry < end; ++entry) {
-      const uint32_t place = *entry >> 5, row = *entry & 31;
+      const uint32_t place = *entry >> kRowBits, row = *entry & (kEdgeRows - 1);
       s[place] = key.dot(query + row * width);
       dp[place] = value.dot(grad + row * width);
     }
@@ -170,7 +172,7 @@ void edges_backward(const HeadView<T>& head, const EdgeBlock& block, const RowGr
     const KeyRow<V, T> key(head.k + j * head.stride, head.dim, buffer);
     KeyRow<V, T> dkey(rows.dk + to, width, rows.dk + to), dvalue(rows.dv + to, width, rows.dv + to);
     for (; entry < end; ++entry) {
-      const uint32_t place = *entry >> 5, row = *entry & 31;
+      const uint32_t place = *entry >> kRowBits, row = *entry & (kEdgeRows - 1);
       dvalue.add(grad + row * width, s[place], rows.dv + to);
       dkey.add(query + row * width, dp[place], rows.dk + to);
       key.add_to(dquery + row * width, dp[place]);

@@ -78,15 +78,14 @@ void make_blocks(const AttentionGraph& graph, int g, GroupSchedule& schedule) {
   });
 }
 
-/// Where the parts of a sequence end: steps of kStep rows, about as many edges in each part.
+/// Where the parts of a sequence end: whole blocks of edges, about as many edges in each part.
 std::vector<int64_t> part_ends(const HeadGraph& group, int64_t first, int64_t last) {
-  constexpr int64_t kStep = 96;  // whole tiles of rows and whole blocks of edges
   if (last - first < kDividedLength) return {last};
   const int32_t *lo = group.lo.data<int32_t>(), *hi = group.hi.data<int32_t>();
   const int64_t* extras = group.columns.defined() ? group.row_offsets.data<int64_t>() : nullptr;
   std::vector<int64_t> edges{0};  // up to the end of every step; each row counts 1 besides
   for (int64_t i = first; i < last; ++i) {
-    if ((i - first) % kStep == 0) edges.push_back(edges.back());
+    if ((i - first) % kEdgeRows == 0) edges.push_back(edges.back());
     edges.back() += 1 + std::max(0, hi[i] - lo[i]) + (extras ? extras[i + 1] - extras[i] : 0);
   }
   std::vector<int64_t> ends;
@@ -97,7 +96,7 @@ std::vector<int64_t> part_ends(const HeadGraph& group, int64_t first, int64_t la
       ++step;
     } while (step < steps - (kParts - part) &&
              edges[static_cast<size_t>(step)] * kParts < edges.back() * part);
-    ends.push_back(first + step * kStep);
+    ends.push_back(first + step * kEdgeRows);
   }
   ends.push_back(last);
   return ends;

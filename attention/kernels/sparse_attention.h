@@ -14,7 +14,7 @@ namespace filigree {
 ///          CSR.
 ///   tiles  the rows' intervals by products of small matrices; where there are further columns, the
 ///          rows from their first to their last column, with what is no edge masked.
-///   edges  all edges, column by column of 32 queries.
+///   edges  all edges, column by column of 64 queries.
 ///   mixed  intervals by tiles, the further columns by edges.
 ///   automatic  the fastest by the measured costs (docs/attention, "Which kernel").
 enum class AttentionKernel : uint8_t { automatic, rows, tiles, edges, mixed };

@@ -7,6 +7,7 @@
 
 #include "attention/explain.h"
 #include "attention/kernels/choice.h"
+#include "attention/kernels/edge_blocks.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "tests/temporary_folder.h"
@@ -31,14 +32,14 @@ const std::vector<std::string> kPatterns{"dense",       "neighbour:3",    "neigh
                                          "dilated:4,8", "strided:9",      "neighbour:8 | random:3",
                                          "random:60",   "causal & dense", "global:every=7"};
 
-/// Distinct columns of every block of 32 rows, counted.
+/// Distinct columns of every block of the edges kernel, counted.
 double columns_by_counting(const AttentionGraph& graph) {
   double total = 0;
   const int64_t* offsets = graph.offsets().data<int64_t>();
   for (int64_t b = 0; b < graph.sequences(); ++b) {
-    for (int64_t first = offsets[b]; first < offsets[b + 1]; first += 32) {
+    for (int64_t first = offsets[b]; first < offsets[b + 1]; first += kernels::kEdgeRows) {
       std::set<int32_t> columns;
-      for (int64_t i = first; i < std::min(first + 32, offsets[b + 1]); ++i) {
+      for (int64_t i = first; i < std::min(first + kernels::kEdgeRows, offsets[b + 1]); ++i) {
         for (const int32_t j : graph.row(0, i)) columns.insert(j);
       }
       total += static_cast<double>(columns.size());
