@@ -186,13 +186,28 @@ void edges_backward(const HeadView<T>& head, const EdgeBlock& block, const RowGr
 /// specialised (32, 64, 96, 128 and 16), else with 0.
 template <class T, class Body>
 void with_vectors(int64_t dim, Body body) {
-  constexpr int W = kLanes<T>;
-  if (dim == 64 && 64 / W <= 8) return body.template operator()<64 / W>();
-  if (dim == 32 && 32 / W >= 1) return body.template operator()<32 / W>();
-  if (dim == 96 && 96 / W <= 8) return body.template operator()<(96 / W <= 8 ? 96 / W : 1)>();
-  if (dim == 128 && 128 / W <= 8) return body.template operator()<(128 / W <= 8 ? 128 / W : 1)>();
-  if (dim == 16 && 16 / W >= 1) return body.template operator()<(16 / W >= 1 ? 16 / W : 1)>();
-  return body.template operator()<0>();
+  const auto of = [&]<int D>() {
+    constexpr int V = D / kLanes<T>;
+    if constexpr (V >= 1 && V <= 8) {  // more would not stay in registers
+      body.template operator()<V>();
+    } else {
+      body.template operator()<0>();
+    }
+  };
+  switch (dim) {
+    case 16:
+      return of.template operator()<16>();
+    case 32:
+      return of.template operator()<32>();
+    case 64:
+      return of.template operator()<64>();
+    case 96:
+      return of.template operator()<96>();
+    case 128:
+      return of.template operator()<128>();
+    default:
+      return body.template operator()<0>();
+  }
 }
 
 }  // namespace filigree::kernels

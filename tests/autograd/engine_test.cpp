@@ -17,25 +17,19 @@
 #include "autograd/ops/reduce.h"
 #include "core/allocator.h"
 #include "core/error.h"
+#include "tests/error_text.h"
 
 namespace filigree {
 
 namespace {
+
+using testing::error_of;
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 Variable leaf(std::vector<double> values, bool wants = true) {
   return Variable(Tensor::from(values), wants);
-}
-
-std::string error_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 }  // namespace

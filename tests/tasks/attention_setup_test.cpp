@@ -11,11 +11,14 @@
 #include "tasks/study/study.h"
 #include "tasks/training/evaluate.h"
 #include "tasks/training/trainer.h"
+#include "tests/error_text.h"
 #include "tests/temporary_folder.h"
 
 namespace filigree {
 
 namespace {
+
+using testing::error_of;
 
 using testing::TemporaryFolder;
 
@@ -66,15 +69,6 @@ TrainConfig config_of(const std::string& pattern) {
 
 std::string weights_of(const std::filesystem::path& run) {
   return read_file(run / "checkpoints" / "step-00000006" / "model.safetensors");
-}
-
-std::string error_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 }  // namespace

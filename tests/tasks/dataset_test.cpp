@@ -9,11 +9,14 @@
 #include "core/safetensors.h"
 #include "tasks/dataset/batch.h"
 #include "tasks/dataset/prepare.h"
+#include "tests/error_text.h"
 #include "tests/temporary_folder.h"
 
 namespace filigree {
 
 namespace {
+
+using testing::error_of;
 
 using testing::TemporaryFolder;
 
@@ -40,15 +43,6 @@ void write_small(const std::filesystem::path& path, int64_t vocabulary) {
              std::vector<uint8_t>{0, 0, 0, 1, 1}, std::vector<int32_t>{-1, 1, -1, -1, -1}, 0,
              std::vector<int32_t>{-1, 0, -1, 1, -1}, std::vector<int32_t>{0, 1});
   writer.save(path);
-}
-
-std::string error_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 Tokenizer small_tokenizer() {
