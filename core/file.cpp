@@ -117,6 +117,13 @@ void write_file(const std::filesystem::path& path, std::string_view text) {
   file.commit();
 }
 
+void expect_other_file(const std::filesystem::path& output, const std::filesystem::path& input) {
+  std::error_code absent;
+  if (!std::filesystem::equivalent(output, input, absent)) return;
+  throw ConfigError(output.string(), "is the input, which would be written over",
+                    "give another name for the output");
+}
+
 uint64_t checksum(std::span<const uint8_t> bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
 }

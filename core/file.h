@@ -52,6 +52,9 @@ std::string read_file(const std::filesystem::path& path);
 /// AtomicFile in one call.
 void write_file(const std::filesystem::path& path, std::string_view text);
 
+/// Throws ConfigError if `output` is the file `input`: it would be written over.
+void expect_other_file(const std::filesystem::path& output, const std::filesystem::path& input);
+
 /// 64-bit checksum (XXH3), as 16 hexadecimal digits by to_hex().
 uint64_t checksum(std::span<const uint8_t> bytes);
 std::string to_hex(uint64_t value);

@@ -224,6 +224,11 @@ std::span<const T> SafetensorsFile::array(std::string_view name) const {
   return {reinterpret_cast<const T*>(found.bytes.data()), found.bytes.size() / sizeof(T)};
 }
 
+std::string SafetensorsFile::stored_checksum() const {
+  const auto found = metadata_.find(kChecksumKey);
+  return found == metadata_.end() ? "" : found->second;
+}
+
 void SafetensorsFile::verify_checksum(Unsealed unsealed) const {
   const auto found = metadata_.find(kChecksumKey);
   if (found == metadata_.end()) {

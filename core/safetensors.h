@@ -50,6 +50,8 @@ class SafetensorsFile {
   /// CheckpointError if the dtype differs.
   template <class T>
   std::span<const T> array(std::string_view name) const;
+  /// The stored checksum of everything in the file; "" if there is none.
+  std::string stored_checksum() const;
   /// Compares the stored checksum ("xxh3" in the metadata: XXH3 over the header without it, and all
   /// data bytes) with the file; throws CheckpointError if they differ, or if there is none and
   /// `unsealed` refuses that. Cost: reads the whole file.

@@ -240,6 +240,8 @@ std::span<const int32_t> TokenDataset::links(int64_t sample) const {
   return impl_->links_of(sample);
 }
 
+std::string TokenDataset::checksum() const { return impl_->file.stored_checksum(); }
+
 void TokenDataset::expect_tokenizer(const Tokenizer& tokenizer) const {
   if (tokenizer.hash() == info().tokenizer_hash) return;
   throw DataError(path().string(),
@@ -254,6 +256,12 @@ void TokenDataset::expect_like(const TokenDataset& other) const {
                     fmt::format("made with tokenizer {}, but {} with {}", info().tokenizer_hash,
                                 other.path().string(), other.info().tokenizer_hash),
                     "prepare both with the same tokenizer");
+  }
+  if (has_segments() != other.has_segments()) {
+    throw DataError(path().string(),
+                    fmt::format("holds {}, but {} does not",
+                                has_segments() ? "pairs" : "single texts", other.path().string()),
+                    "prepare both with --pair, or both without");
   }
   if (info().label_names != other.info().label_names) {
     throw DataError(path().string(),

@@ -72,6 +72,8 @@ class TokenDataset {
   std::span<const int32_t> classes(int64_t sample) const;   // (length) or empty
   std::span<const int32_t> links(int64_t sample) const;     // (k, 2) words, k >= 0
 
+  /// Checksum of all that is in the file: equal for equal datasets, wherever they lie.
+  std::string checksum() const;
   /// Throws DataError unless the dataset was made with this tokenizer.
   void expect_tokenizer(const Tokenizer& tokenizer) const;
   /// Throws DataError unless the other dataset (say, of the dev split) has the same tokenizer and

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "tasks/dataset/dataset.h"
 #include "tasks/dataset/sample.h"
 
@@ -84,6 +85,14 @@ void check(const PrepareOptions& options) {
     throw ConfigError("skip-bad-lines",
                       fmt::format("expected 0 or more, got {}", options.skip_bad_lines));
   }
+  if (options.max_length > 1'000'000) {
+    throw ConfigError("max-length",
+                      fmt::format("expected at most 1000000, got {}", options.max_length));
+  }
+  const std::set<std::string> different(options.labels.begin(), options.labels.end());
+  if (different.size() != options.labels.size()) {
+    throw ConfigError("labels", "a label is named twice", "name each once");
+  }
   if (options.text.empty()) throw ConfigError("text", "expected the name of a column, got none");
 }
 
@@ -157,12 +166,13 @@ class Pass {
     const std::string where = fmt::format("{}:{}", input_.string(), record.line);
     std::vector<std::string> texts{record.values[0]};
     if (!options_.pair.empty()) texts.push_back(record.values[1]);
-    const int32_t label = options_.label.empty() ? -1 : labels_.number(where, record.values.back());
     if (options_.parse && !record.words.empty()) {
       throw ConfigError("parse", "the file has trees already", "leave --parse out");
     }
     const std::vector<Syntax> syntax = syntax_of(record, texts);
     const Sample sample = make_sample(where, tokenizer_, texts, options_.max_length, syntax);
+    // After all that can go wrong, so that a bad line leaves no label behind.
+    const int32_t label = options_.label.empty() ? -1 : labels_.number(where, record.values.back());
     writer_.add(sample.ids, sample.words, sample.segments, sample.heads, label, sample.classes,
                 sample.links);
     if (!record.words.empty()) writer_.info().syntax = "trees";
@@ -216,6 +226,7 @@ class Pass {
 PrepareReport prepare(const std::filesystem::path& input, const Tokenizer& tokenizer,
                       const PrepareOptions& options, const std::filesystem::path& output) {
   check(options);
+  expect_other_file(output, input);
   if (!options.parse) {
     Pass pass(input, tokenizer, options, nullptr);
     pass.read({});

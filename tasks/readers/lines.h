@@ -27,6 +27,17 @@ class LineReader {
   /// or not UTF-8.
   void check(std::string_view text) const;
 
+  /// Where the next line begins, to come back to.
+  struct Place {
+    std::string_view rest;
+    int64_t number;
+  };
+  Place place() const { return {rest_, number_}; }
+  void go_to(const Place& place) {
+    rest_ = place.rest;
+    number_ = place.number;
+  }
+
   /// Number of the line that next() gave, from 1.
   int64_t number() const { return number_; }
   /// "file:line" of the line that next() gave.

@@ -15,6 +15,12 @@ class TsvReader final : public RecordReader {
       : lines_(path, options.max_line_bytes), quoting_(options.quoting) {
     std::vector<std::string> columns = options.columns;
     if (columns.empty()) read_fields(columns);
+    for (const std::string& name : wanted) {
+      if (std::count(columns.begin(), columns.end(), name) > 1) {
+        throw DataError(path.string(), fmt::format("two columns are called \"{}\"", name),
+                        "name the columns yourself: --columns");
+      }
+    }
     width_ = columns.size();
     for (const std::string& name : wanted) {
       const auto found = std::find(columns.begin(), columns.end(), name);
@@ -67,13 +73,17 @@ class TsvReader final : public RecordReader {
   /// RFC 4180 with tabs: takes further lines while a quoted field is open.
   void split_quoted(std::string_view line, std::vector<std::string>& fields) {
     int64_t taken = static_cast<int64_t>(line.size());
+    const LineReader::Place begun = lines_.place();
     for (;;) {
       std::string field;
       if (line.starts_with('"')) {
         line.remove_prefix(1);
         while (!take_quoted(line, field)) {
           field += '\n';
-          if (!lines_.next(line)) fail("a quotation mark is never closed");
+          if (!lines_.next(line)) {
+            lines_.go_to(begun);  // what follows may be sound: the bad line is the first alone
+            fail("a quotation mark is never closed");
+          }
           taken += static_cast<int64_t>(line.size()) + 1;
           if (taken > lines_.max_line_bytes()) {
             fail(fmt::format("a quoted field is longer than {} bytes", lines_.max_line_bytes()));

@@ -6,6 +6,7 @@
 
 #include "attention/placement.h"
 #include "core/error.h"
+#include "tasks/dataset/dataset.h"
 
 namespace filigree {
 
@@ -13,12 +14,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-RunRecord train_one(const TrainConfig& config, const fs::path& folder,
+RunRecord train_one(const TrainConfig& config, const std::string& id, const fs::path& folder,
                     const TrainObserver& observer, bool& stopped) {
   const TrainResult result = train(config, folder, true, observer);
   stopped = result.stopped;
   RunRecord run;
-  run.id = config.hash();
+  run.id = id;
   run.pattern = config.attention.pattern;
   run.layers = config.attention.layers;
   run.heads = config.attention.heads;
@@ -34,6 +35,14 @@ RunRecord train_one(const TrainConfig& config, const fs::path& folder,
   solved.attention.pattern = result.pattern;
   run.config = solved.to_ini();
   return run;
+}
+
+template <class T>
+void expect_distinct(std::vector<T> values, std::string_view option) {
+  std::sort(values.begin(), values.end());
+  const auto twice = std::adjacent_find(values.begin(), values.end());
+  if (twice == values.end()) return;
+  throw ConfigError(option, fmt::format("{} is named twice", *twice), "name each once");
 }
 
 double median(std::vector<double> values) {
@@ -64,6 +73,9 @@ std::vector<TrainConfig> StudyGrid::runs(const TrainConfig& base) const {
 
 std::vector<RunRecord> run_study(const TrainConfig& base, const StudyGrid& grid,
                                  const fs::path& folder, const StudyObserver& observer) {
+  expect_distinct(grid.patterns, "pattern");
+  expect_distinct(grid.placements, "placement");
+  expect_distinct(grid.seeds, "seeds");
   const std::vector<TrainConfig> configs = grid.runs(base);
   if (configs.empty()) {
     throw ConfigError("ablate", "the grid is empty", "give --pattern, --placement and --seeds");
@@ -76,15 +88,23 @@ std::vector<RunRecord> run_study(const TrainConfig& base, const StudyGrid& grid,
   std::error_code problem;
   fs::create_directories(folder, problem);
   if (problem) throw FileError(folder.string(), "cannot make the folder: " + problem.message());
+  const TokenDataset train_data = TokenDataset::open(base.data.train);
+  const TokenDataset dev_data = TokenDataset::open(base.data.dev);
   RunStore store(folder / "runs.sqlite");
   std::vector<RunRecord> records;
   for (size_t i = 0; i < configs.size(); ++i) {
-    const std::string id = configs[i].hash();
+    const std::string id = configs[i].hash(train_data, dev_data);
     std::optional<RunRecord> run = store.find(id);
     if (observer.begin) observer.begin(i, configs.size(), configs[i], run.has_value());
     if (!run) {
       bool stopped = false;
-      run = train_one(configs[i], folder / "runs" / id, observer.train, stopped);
+      try {
+        run = train_one(configs[i], id, folder / "runs" / id, observer.train, stopped);
+      } catch (const NumericError& error) {  // the others may do better
+        if (!observer.failed) throw;
+        observer.failed(configs[i], error.what());
+        continue;
+      }
       if (stopped) return records;
       store.put(*run);
     }

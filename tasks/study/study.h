@@ -24,6 +24,8 @@ struct StudyGrid {
 struct StudyObserver {
   std::function<void(size_t number, size_t count, const TrainConfig&, bool done_before)> begin;
   std::function<void(const RunRecord&)> end;
+  /// A run ended in a NumericError; without this the study ends with it, with it the study goes on.
+  std::function<void(const TrainConfig&, const std::string& error)> failed = {};
   TrainObserver train;
 };
 

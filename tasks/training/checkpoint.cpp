@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -31,8 +32,15 @@ json to_json(const TrainState& s) {
 }
 
 TrainState state_of(const json& j) {
-  return {j.at("step"),    j.at("cursor"),    j.at("tokens"),      j.at("skipped_steps"),
-          j.at("seconds"), j.at("best_step"), j.at("best_metric"), j.at("without_gain")};
+  const json& best = j.at("best_metric");  // JSON has no NaN
+  return {j.at("step"),
+          j.at("cursor"),
+          j.at("tokens"),
+          j.at("skipped_steps"),
+          j.at("seconds"),
+          j.at("best_step"),
+          best.is_null() ? std::numeric_limits<double>::quiet_NaN() : best.get<double>(),
+          j.at("without_gain")};
 }
 
 json seal(const fs::path& path) {
@@ -91,15 +99,15 @@ std::vector<fs::path> CheckpointStore::list() const {
       found.push_back(entry.path());
     }
   }
+  if (problem && problem != std::errc::no_such_file_or_directory) {
+    throw FileError(folder_.string(), problem.message(), "check the folder's permissions");
+  }
   std::sort(found.rbegin(), found.rend());
   return found;
 }
 
 LoadedCheckpoint CheckpointStore::load(const fs::path& folder) const {
   const fs::path path = folder / kManifest;
-  if (!fs::exists(path)) {
-    throw CheckpointError(folder.string(), "incomplete: the manifest is missing");
-  }
   try {
     const json manifest = json::parse(read_file(path));
     for (const char* name : {kModel, kOptimizer}) {
@@ -126,8 +134,14 @@ LoadedCheckpoint CheckpointStore::load(const fs::path& folder) const {
 
 std::optional<LoadedCheckpoint> CheckpointStore::load_latest(
     const std::function<void(const std::string&)>& warn) const {
-  const std::vector<fs::path> all = list();
-  for (const fs::path& folder : all) {
+  bool damaged = false;
+  for (const fs::path& folder : list()) {
+    if (!fs::exists(folder / kManifest)) {  // the process was ended while it saved
+      warn(fmt::format("passed over a checkpoint: [{}] incomplete: the manifest is missing",
+                       folder.string()));
+      continue;
+    }
+    damaged = true;
     try {
       return load(folder);
     } catch (const ConfigError&) {
@@ -136,8 +150,8 @@ std::optional<LoadedCheckpoint> CheckpointStore::load_latest(
       warn(fmt::format("passed over a checkpoint: {}", error.what()));
     }
   }
-  if (all.empty()) return std::nullopt;
-  throw CheckpointError(folder_.string(), "every checkpoint is damaged or incomplete",
+  if (!damaged) return std::nullopt;
+  throw CheckpointError(folder_.string(), "every checkpoint is damaged",
                         "remove the folder and train again");
 }
 

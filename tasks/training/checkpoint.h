@@ -40,8 +40,9 @@ class CheckpointStore {
   /// still stand.
   void save(const TrainState& state, const ModelInfo& info, const StateDict& weights,
             const StateDict& optimizer) const;
-  /// The newest whole checkpoint, nothing if there is none at all. A damaged one is passed over
-  /// with a call of `warn`; throws CheckpointError if all are damaged, or if the settings differ.
+  /// The newest whole checkpoint, nothing if none was ever finished. A damaged or unfinished one is
+  /// passed over with a call of `warn`; throws CheckpointError if all finished ones are damaged,
+  /// ConfigError if the settings differ.
   std::optional<LoadedCheckpoint> load_latest(
       const std::function<void(const std::string&)>& warn) const;
 

@@ -68,6 +68,7 @@ double Metrics::get(std::string_view name) const {
 }
 
 bool better(std::string_view metric, double a, double b) {
+  if (std::isnan(a) || std::isnan(b)) return !std::isnan(a);
   return metric == "loss" ? a < b : a > b;
 }
 

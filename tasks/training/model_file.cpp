@@ -114,4 +114,13 @@ std::filesystem::path find_model(const std::filesystem::path& path) {
                   "give the folder of a run, a checkpoint or a model file");
 }
 
+std::filesystem::path find_tokenizer(const std::filesystem::path& model) {
+  std::filesystem::path folder = std::filesystem::absolute(model).parent_path();
+  for (int level = 0; level < 3; ++level, folder = folder.parent_path()) {
+    if (std::filesystem::exists(folder / "tokenizer.model")) return folder / "tokenizer.model";
+  }
+  throw FileError(model.string(), "there is no tokenizer.model with the model",
+                  "give --tokenizer FILE, the one that the training data were prepared with");
+}
+
 }  // namespace filigree

@@ -51,4 +51,8 @@ LoadedModel load_model(const std::filesystem::path& path);
 /// The model file that a user means: the file itself, or of a run's folder its best model.
 std::filesystem::path find_model(const std::filesystem::path& path);
 
+/// The tokenizer of the run that a model file is in: "tokenizer.model" beside it or in one of the
+/// two folders above. Throws FileError.
+std::filesystem::path find_tokenizer(const std::filesystem::path& model);
+
 }  // namespace filigree

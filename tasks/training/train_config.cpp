@@ -20,8 +20,8 @@ namespace po = boost::program_options;
 /// Calls visit(name, field, help, bears_on_the_result) for every setting: the one list of them.
 template <class Config, class Visit>
 void each_setting(Config& c, Visit&& visit) {
-  visit("data.train", c.data.train, "training dataset (of `filigree prepare`)", true);
-  visit("data.dev", c.data.dev, "dataset to evaluate on", true);
+  visit("data.train", c.data.train, "training dataset (of `filigree prepare`)", false);
+  visit("data.dev", c.data.dev, "dataset to evaluate on", false);
   visit("data.tokenizer", c.data.tokenizer, "its tokenizer, kept with the run for `predict`",
         false);
   visit("model.layers", c.model.layers, "encoder layers L", true);
@@ -140,6 +140,18 @@ void expect_one_of(std::string_view name, const std::string& value,
 
 void TrainConfig::validate() const {
   constexpr double kMany = 1e15;
+  each_setting(*this, [&](std::string_view name, const auto& field, const char*, bool) {
+    // What an INI file cannot give back.
+    if constexpr (std::is_same_v<std::decay_t<decltype(field)>, std::string>) {
+      if (field.find_first_of("#\n\r") == std::string::npos && !field.starts_with(' ') &&
+          !field.ends_with(' ')) {
+        return;
+      }
+      throw ConfigError(name,
+                        fmt::format("\"{}\" holds a #, a line end or a blank at its end", field),
+                        "rename the file or folder");
+    }
+  });
   if (data.train.empty()) {
     throw ConfigError("data.train", "no training dataset is given",
                       "give --data.train FILE; `filigree prepare` makes one");
@@ -195,8 +207,8 @@ std::string TrainConfig::to_ini() const {
   return text;
 }
 
-std::string TrainConfig::hash() const {
-  std::string text;
+std::string TrainConfig::hash(const TokenDataset& train_data, const TokenDataset& dev_data) const {
+  std::string text = train_data.checksum() + "\n" + dev_data.checksum() + "\n";
   each_setting(*this, [&](std::string_view name, const auto& field, const char*, bool bears) {
     if (bears) text += fmt::format("{}={}\n", name, show(field));
   });

@@ -54,8 +54,9 @@ struct TrainConfig {
   void validate() const;
   /// All settings as an INI file that parses back to the same.
   std::string to_ini() const;
-  /// 16 hexadecimal digits of all settings that bear on the result (not: log_every, keep ...).
-  std::string hash() const;
+  /// 16 hexadecimal digits of all settings that bear on the result (not: log_every, keep ...), and
+  /// of what is in the datasets, wherever they lie.
+  std::string hash(const TokenDataset& train_data, const TokenDataset& dev_data) const;
   /// The encoder for these datasets (vocabulary, positions, segments).
   EncoderConfig encoder(const TokenDataset& train, const TokenDataset& dev) const;
 };

@@ -24,6 +24,7 @@
 #include "tasks/training/evaluate.h"
 #include "tasks/training/forecast.h"
 #include "tasks/training/metrics_log.h"
+#include "tasks/training/run_lock.h"
 
 namespace filigree {
 
@@ -77,11 +78,19 @@ SamplerOptions sampler_options(const TrainConfig::Train& t) {
   return options;
 }
 
+/// So that config.ini is good in any working folder.
+TrainConfig with_absolute_paths(TrainConfig config) {
+  for (std::string* path : {&config.data.train, &config.data.dev, &config.data.tokenizer}) {
+    if (!path->empty()) *path = fs::absolute(*path).lexically_normal().string();
+  }
+  return config;
+}
+
 /// One run: everything that its steps share.
 class Trainer {
  public:
   Trainer(const TrainConfig& config, fs::path folder, const TrainObserver& observer)
-      : config_(config),
+      : config_(with_absolute_paths(config)),
         folder_(std::move(folder)),
         observer_(observer),
         data_(TokenDataset::open(config.data.train)),
@@ -100,7 +109,7 @@ class Trainer {
     config_.attention.pattern = info_.pattern;
     plan_ = info_.plan();
     for (const TokenDataset* data : {&data_, &dev_}) expect_attention_fits(plan_, *data);
-    checkpoints_.emplace(folder_ / "checkpoints", config.train.keep, config_.hash());
+    checkpoints_.emplace(folder_ / "checkpoints", config.train.keep, config_.hash(data_, dev_));
     model_->encoder().set_recompute(config.model.recompute);
     optimizer_ = make_optimizer(config.train, *model_);
     const TrainConfig::Train& t = config.train;
@@ -143,6 +152,8 @@ class Trainer {
 
  private:
   void start(bool resume) {
+    make_folder(folder_);
+    lock_.emplace(folder_);
     std::optional<LoadedCheckpoint> loaded;
     if (resume) loaded = checkpoints_->load_latest([this](const auto& text) { note(text); });
     if (loaded) {
@@ -152,6 +163,8 @@ class Trainer {
       info_.vectors = loaded->vectors;
       plan_ = info_.plan();
       note(fmt::format("resumed after step {} of {}", state_.step, schedule_.steps));
+    } else if (resume && fs::exists(folder_ / "config.ini")) {
+      note("no checkpoint yet: starting at step 0");
     }
     make_folder(folder_ / "best");
     if (!config_.data.tokenizer.empty()) {
@@ -265,6 +278,11 @@ class Trainer {
     result_.last = evaluate(*model_, plan_, dev_, config_.train.seed);
     evaluated_step_ = state_.step;
     const double value = result_.last.get(config_.train.metric);
+    if (!std::isfinite(result_.last.loss) && config_.train.nan == "stop") {
+      throw NumericError("evaluation",
+                         fmt::format("the loss at step {} is {}", state_.step, result_.last.loss),
+                         "lower the learning rate or model.init_std; --train.nan skip goes on");
+    }
     const bool best =
         state_.best_step < 0 || better(config_.train.metric, value, state_.best_metric);
     if (best) {
@@ -317,6 +335,7 @@ class Trainer {
   TrainState state_;
   TrainResult result_;
   std::optional<MetricsLog> log_;
+  std::optional<RunLock> lock_;
 };
 
 }  // namespace
@@ -324,7 +343,10 @@ class Trainer {
 TrainResult train(const TrainConfig& config, const fs::path& folder, bool resume,
                   const TrainObserver& observer) {
   config.validate();
-  if (!resume && fs::exists(folder / "config.ini")) {
+  // Settings alone are left by a start that failed.
+  const bool holds_run =
+      fs::exists(folder / "checkpoints") || fs::exists(folder / "best" / "model.safetensors");
+  if (!resume && fs::exists(folder / "config.ini") && holds_run) {
     throw ConfigError(folder.string(), "the folder already holds a run",
                       "go on with --resume, or give another --out");
   }

@@ -1,6 +1,7 @@
 // Checkpoints: which are kept, which is loaded.
 #include "tasks/training/checkpoint.h"
 
+#include <cmath>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -83,6 +84,26 @@ TEST(Checkpoints, OtherSettingsAreRefused) {
   store.save(10);
   const CheckpointStore other(store.folder.path(), 2, "other settings");
   EXPECT_THROW(other.load_latest([](const std::string&) {}), ConfigError);
+}
+
+TEST(Checkpoints, OneThatWasNeverFinishedIsNone) {
+  const Store store(2);
+  std::filesystem::create_directories(store.folder.path() / "step-00000005");
+  EXPECT_EQ(store.latest(1), -1);  // the run begins anew
+  store.save(10);
+  std::filesystem::create_directories(store.folder.path() / "step-00000020");
+  EXPECT_EQ(store.latest(1), 10);
+}
+
+TEST(Checkpoints, ABestMetricThatIsNoNumberSurvives) {
+  const Store store(2);
+  TrainState state;
+  state.step = 3;
+  state.best_metric = std::nan("");
+  store.store.save(state, {}, {}, {});
+  const auto loaded = store.store.load_latest([](const std::string&) {});
+  ASSERT_TRUE(loaded);
+  EXPECT_TRUE(std::isnan(loaded->state.best_metric));
 }
 
 }  // namespace filigree

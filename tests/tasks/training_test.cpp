@@ -1,4 +1,5 @@
 // Training: memory, accumulation, early stopping, the best model, studies.
+#include <cmath>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -244,6 +245,15 @@ TEST(Study, MeanSpreadAndMedian) {
   EXPECT_NEAR(row.mean, 0.8, 1e-12);
   EXPECT_NEAR(row.deviation, 0.1, 1e-12);
   EXPECT_EQ(row.tokens_per_second, 200);
+}
+
+TEST(Metrics, AnythingIsBetterThanNoNumber) {
+  const double none = std::nan("");
+  for (const char* metric : {"loss", "accuracy"}) {
+    EXPECT_TRUE(better(metric, 1, none)) << metric;
+    EXPECT_FALSE(better(metric, none, 1)) << metric;
+    EXPECT_FALSE(better(metric, none, none)) << metric;
+  }
 }
 
 TEST(Metrics, ReferenceValues) {

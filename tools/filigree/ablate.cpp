@@ -40,6 +40,14 @@ int run(std::span<const std::string> words) {
   cli.flag("verbose", verbose, "show the progress of every run");
   cli.take_settings(train_config_help);
   if (!cli.parse(words)) return 0;
+  for (const std::string& word : cli.settings()) {
+    for (const char* own : {"--attention.pattern", "--attention.layers", "--train.seed"}) {
+      if (word == own || word.starts_with(std::string(own) + "=")) {
+        throw ConfigError("ablate", fmt::format("{} is what the grid sets", own),
+                          "use --pattern, --placement and --seeds");
+      }
+    }
+  }
   grid.seeds = parse_seeds(seeds);
   const TrainConfig base = parse_train_config(cli.settings(), file);
   const StopRequest stop;
@@ -55,8 +63,14 @@ int run(std::span<const std::string> words) {
     fmt::print(stderr, "  {} {:.4f}, density {:.2f}%, {:.0f} tokens/s, {}\n", run.metric, run.value,
                100 * run.density, run.tokens_per_second, human_seconds(run.seconds));
   };
+  int failed = 0;
+  observer.failed = [&](const TrainConfig&, const std::string& error) {
+    ++failed;
+    fmt::print(stderr, "  failed: {}\n", error);
+  };
   const std::vector<RunRecord> runs = run_study(base, grid, out, observer);
-  if (StopRequest::requested()) {
+  if (StopRequest::requested() &&
+      static_cast<size_t>(failed) + runs.size() < grid.runs(base).size()) {
     fmt::print("stopped after {} runs, all saved; the same command goes on\n", runs.size());
     return 0;
   }
@@ -65,6 +79,12 @@ int run(std::span<const std::string> words) {
   write_file(out + "/table.txt", table);
   write_file(out + "/table.csv", to_csv(rows, base.train.metric));
   fmt::print("{}", table);
+  if (failed > 0) {
+    fmt::print(stderr,
+               "{} runs failed and are not in the table; the same command tries them again\n",
+               failed);
+    return 1;
+  }
   return 0;
 }
 

@@ -60,6 +60,11 @@ int run(std::span<const std::string> words) {
     throw DataError(data, "its labels differ from the model's",
                     fmt::format("prepare it with --labels {}", fmt::join(info.label_names, ",")));
   }
+  if (dataset.has_segments() != (info.encoder.segments > 0)) {
+    throw DataError(data, fmt::format("holds {}, the model takes {}",
+                                      dataset.has_segments() ? "pairs" : "single texts",
+                                      dataset.has_segments() ? "single texts" : "pairs"));
+  }
   if (const int64_t most = info.encoder.max_positions; most > 0 && dataset.longest() > most) {
     throw DataError(data,
                     fmt::format("expected samples of at most {} tokens, the model's positions, got "

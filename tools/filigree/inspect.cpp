@@ -257,9 +257,10 @@ int run(std::span<const std::string> words) {
     throw ConfigError("inspect", "--samples or --reach makes no sense");
   }
   if (weights && out.empty()) throw ConfigError("--weights", "needs --json FILE");
-  LoadedModel loaded = load_model(find_model(path));
+  const std::filesystem::path model = find_model(path);
+  LoadedModel loaded = load_model(model);
   if (cli.given("pattern")) loaded.info.pattern = pattern;
-  if (file.empty()) file = (std::filesystem::path(path) / "tokenizer.model").string();
+  if (file.empty() && cli.given("text")) file = find_tokenizer(model).string();
   const AttentionPlan plan = loaded.info.plan();
   Batch batch = cli.given("data") ? batch_of_dataset(loaded.info, data, samples)
                                   : batch_of_text(loaded.info, file, text);

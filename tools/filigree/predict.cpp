@@ -85,8 +85,9 @@ int run(std::span<const std::string> words) {
   if (cli.given("text") && cli.given("trees")) {
     throw ConfigError("predict", "--text and --trees exclude each other");
   }
-  if (file.empty()) file = (std::filesystem::path(path) / "tokenizer.model").string();
-  LoadedModel loaded = load_model(find_model(path));
+  const std::filesystem::path model = find_model(path);
+  if (file.empty()) file = find_tokenizer(model).string();
+  LoadedModel loaded = load_model(model);
   Tokenizer tokenizer = Tokenizer::load(file);
   if (tokenizer.hash() != loaded.info.tokenizer_hash) {
     throw DataError(file,
@@ -100,8 +101,20 @@ int run(std::span<const std::string> words) {
   } else if (cli.given("text")) {
     predictor.line(text, 1);
   } else {
-    int64_t number = 0;
-    for (std::string line; std::getline(std::cin, line);) predictor.line(line, ++number);
+    int64_t number = 0, failed = 0;
+    for (std::string line; std::getline(std::cin, line);) {
+      try {
+        predictor.line(line, ++number);
+      } catch (const DataError& error) {
+        ++failed;
+        fmt::print("{}\n", nlohmann::json{{"line", number}, {"error", error.what()}}.dump(
+                               -1, ' ', false, nlohmann::json::error_handler_t::replace));
+      }
+    }
+    if (failed > 0) {
+      fmt::print(stderr, "{} of {} lines could not be read\n", failed, number);
+      return 1;
+    }
   }
   return 0;
 }

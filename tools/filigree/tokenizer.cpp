@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "tasks/readers/record_reader.h"
 #include "tools/filigree/command.h"
 #include "tools/filigree/options.h"
@@ -43,6 +44,7 @@ int train_tokenizer(std::span<const std::string> words) {
   size_t next_input = 0;
   std::unique_ptr<RecordReader> reader;
   std::vector<std::string> pending;
+  for (const std::string& input : inputs) expect_other_file(out, input);
   const Tokenizer tokenizer = Tokenizer::train(options, [&](std::string& line) {
     while (pending.empty()) {
       std::optional<Record> record;

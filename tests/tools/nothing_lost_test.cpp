@@ -1,0 +1,167 @@
+// What a user has is neither written over nor mistaken for something else.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "command_runner.h"
+#include "core/file.h"
+
+namespace filigree::testing {
+
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+CommandResult prepare(const std::string& input, const std::string& out,
+                      std::vector<std::string> more = {}) {
+  std::vector<std::string> words{"prepare", "--input", input, "--tokenizer", local_data() / "tok",
+                                 "--out",   out};
+  words.insert(words.end(), more.begin(), more.end());
+  return run_command(words);
+}
+
+CommandResult train(const std::string& out, const std::string& data, const std::string& dev,
+                    std::vector<std::string> more = {}) {
+  std::vector<std::string> words{"train", "--out",           out, "--data.train",
+                                 data,    "--data.dev",      dev, "--model.width",
+                                 "32",    "--train.steps",   "4", "--train.batch_tokens",
+                                 "256",   "--train.threads", "1"};
+  words.insert(words.end(), more.begin(), more.end());
+  return run_command(words);
+}
+
+const std::string kText = "sentence\tlabel\na b\t0\nb a\t1\na a\t0\nb b\t1\n";
+
+}  // namespace
+
+TEST(NothingLost, TheInputIsNotTheOutput) {
+  const TemporaryFolder folder;
+  const std::string text = folder / "in.tsv";
+  write_file(text, kText);
+  EXPECT_EQ(prepare(text, text).status, 2);
+  EXPECT_EQ(
+      run_command({"tokenizer", "train", "--kind", "word", "--input", text, "--out", text}).status,
+      2);
+  EXPECT_EQ(read_file(text), kText);
+}
+
+TEST(NothingLost, ADatasetThatChangedIsNoticed) {
+  const TemporaryFolder folder;
+  const std::string text = folder / "in.tsv", data = folder / "train";
+  write_file(text, kText);
+  ASSERT_EQ(prepare(text, data).status, 0);
+  ASSERT_EQ(train(folder / "run", data, data).status, 0);
+  const auto study = [&] {
+    return run_command({"ablate", "--out", folder / "study", "--pattern", "neighbour:1",
+                        "--data.train", data, "--data.dev", data, "--model.width", "32",
+                        "--train.steps", "2", "--train.threads", "1"});
+  };
+  ASSERT_EQ(study().status, 0);
+  EXPECT_THAT(study().output, HasSubstr("(done before)"));
+  write_file(text, kText + "a b a\t0\n");
+  ASSERT_EQ(prepare(text, data).status, 0);
+  EXPECT_THAT(study().output, Not(HasSubstr("(done before)")));
+  const CommandResult resumed = run_command({"train", "--out", folder / "run", "--resume"});
+  EXPECT_EQ(resumed.status, 2);
+  EXPECT_THAT(resumed.output, HasSubstr("other settings"));
+}
+
+TEST(NothingLost, ARunGoesOnFromAnyFolderAndWithoutAFinishedCheckpoint) {
+  const TemporaryFolder folder;
+  const std::string text = folder / "in.tsv";
+  write_file(text, kText);
+  ASSERT_EQ(prepare(text, folder / "train").status, 0);
+  const fs::path before = fs::current_path();
+  fs::current_path(folder.path());
+  ASSERT_EQ(train("run", "train", "train").status, 0);
+  fs::current_path(before);
+  fs::remove_all(folder.path() / "run/checkpoints");
+  fs::create_directories(folder.path() / "run/checkpoints/step-00000002");
+  const CommandResult resumed = run_command({"train", "--out", folder / "run", "--resume"});
+  EXPECT_EQ(resumed.status, 0) << resumed.output;
+  EXPECT_THAT(resumed.output, AllOf(HasSubstr("the manifest is missing"),
+                                    HasSubstr("no checkpoint yet: starting at step 0")));
+}
+
+TEST(NothingLost, OneProcessTrainsInAFolder) {
+  const TemporaryFolder folder;
+  fs::create_directories(folder.path() / "run");
+  const int lock = ::open((folder / "run/lock").c_str(), O_RDWR | O_CREAT, 0644);
+  ASSERT_EQ(::flock(lock, LOCK_EX), 0);
+  const std::string train_data = local_data() / "train", dev = local_data() / "dev";
+  const CommandResult refused = train(folder / "run", train_data, dev);
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_THAT(refused.output, HasSubstr("another process trains in this folder"));
+  ::close(lock);
+  EXPECT_EQ(train(folder / "run", train_data, dev).status, 0);
+}
+
+TEST(NothingLost, ABadLineLeavesNoLabelAndTakesNoOtherWithIt) {
+  const TemporaryFolder folder;
+  const std::string text = folder / "in.tsv";
+  write_file(text, "sentence\tlabel\na b\tx\n \tghost\nb a\ty\n");
+  CommandResult result = prepare(text, folder / "out", {"--skip-bad-lines", "1"});
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, Not(HasSubstr("ghost: ")));
+  write_file(text, "sentence\tlabel\na b\tx\n\"b\ty\nb a\ty\na a\tx\n");
+  result = prepare(text, folder / "out", {"--skip-bad-lines", "1", "--quoting", "standard"});
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("3 samples"));
+  write_file(text, "sentence\tsentence\tlabel\na\tb\tx\n");
+  EXPECT_THAT(prepare(text, folder / "out").output, HasSubstr("two columns are called"));
+  EXPECT_EQ(prepare(text, folder / "out", {"--labels", "x,y,x"}).status, 2);
+}
+
+TEST(NothingLost, PairsAndSingleTextsAreNotMixed) {
+  const TemporaryFolder folder;
+  const std::string text = folder / "in.tsv";
+  write_file(text, "sentence\tother\tlabel\na b\tb\t0\nb a\ta\t1\n");
+  ASSERT_EQ(prepare(text, folder / "singles").status, 0);
+  ASSERT_EQ(prepare(text, folder / "pairs", {"--pair", "other"}).status, 0);
+  EXPECT_NE(train(folder / "run", folder / "singles", folder / "pairs").status, 0);
+  ASSERT_EQ(train(folder / "run", folder / "singles", folder / "singles").status, 0);
+  const CommandResult result =
+      run_command({"evaluate", "--model", folder / "run", "--data", folder / "pairs"});
+  EXPECT_NE(result.status, 0);
+  EXPECT_THAT(result.output, HasSubstr("the model takes single texts"));
+}
+
+TEST(NothingLost, AStudyCountsNoRunTwiceAndIgnoresNoSetting) {
+  const TemporaryFolder folder;
+  const auto study = [&](std::vector<std::string> more) {
+    std::vector<std::string> words{"ablate",
+                                   "--out",
+                                   folder / "study",
+                                   "--data.train",
+                                   local_data() / "train",
+                                   "--data.dev",
+                                   local_data() / "dev"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_command(words);
+  };
+  EXPECT_THAT(study({"--pattern", "dense", "--seeds", "1,2,1"}).output,
+              HasSubstr("1 is named twice"));
+  EXPECT_THAT(study({"--pattern", "dense", "--train.seed", "4"}).output,
+              HasSubstr("--train.seed is what the grid sets"));
+}
+
+TEST(NothingLost, PredictFindsTheTokenizerAndGoesOnBehindABadLine) {
+  const TemporaryFolder folder;
+  const std::string tok = local_data() / "tok";
+  ASSERT_EQ(
+      train(folder / "run", local_data() / "train", local_data() / "dev", {"--data.tokenizer", tok})
+          .status,
+      0);
+  for (const char* model : {"run", "run/best/model.safetensors", "run/checkpoints/step-00000004"}) {
+    const CommandResult result =
+        run_command({"predict", "--model", folder / model, "--text", "a b"});
+    EXPECT_EQ(result.status, 0) << result.output;
+  }
+}
+
+}  // namespace filigree::testing
