@@ -4,6 +4,7 @@
 #include <boost/program_options.hpp>
 #include <fmt/format.h>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "core/error.h"
@@ -213,6 +214,20 @@ std::string TrainConfig::hash(const TokenDataset& train_data, const TokenDataset
     if (bears) text += fmt::format("{}={}\n", name, show(field));
   });
   return to_hex(checksum({reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+}
+
+std::string TrainConfig::difference(const TrainConfig& other) const {
+  std::map<std::string, std::string> theirs;
+  each_setting(other, [&](std::string_view name, const auto& field, const char*, bool) {
+    theirs[std::string(name)] = fmt::format("{}", show(field));
+  });
+  std::string text;
+  each_setting(*this, [&](std::string_view name, const auto& field, const char*, bool bears) {
+    const std::string mine = fmt::format("{}", show(field)), &before = theirs[std::string(name)];
+    if (!bears || mine == before) return;
+    text += fmt::format("{}{} {}, not {}", text.empty() ? "" : "; ", name, mine, before);
+  });
+  return text;
 }
 
 EncoderConfig TrainConfig::encoder(const TokenDataset& train_data,

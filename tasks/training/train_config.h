@@ -57,6 +57,9 @@ struct TrainConfig {
   /// 16 hexadecimal digits of all settings that bear on the result (not: log_every, keep ...), and
   /// of what is in the datasets, wherever they lie.
   std::string hash(const TokenDataset& train_data, const TokenDataset& dev_data) const;
+  /// The settings that bear on the result and differ: "train.lr 0.1, not 0.2; ..." with `other`'s
+  /// value second. Empty if none does.
+  std::string difference(const TrainConfig& other) const;
   /// The encoder for these datasets (vocabulary, positions, segments).
   EncoderConfig encoder(const TokenDataset& train, const TokenDataset& dev) const;
 };

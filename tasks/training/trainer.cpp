@@ -155,7 +155,7 @@ class Trainer {
     make_folder(folder_);
     lock_.emplace(folder_);
     std::optional<LoadedCheckpoint> loaded;
-    if (resume) loaded = checkpoints_->load_latest([this](const auto& text) { note(text); });
+    if (resume) loaded = load_latest();
     if (loaded) {
       model_->load_state_dict(loaded->weights);
       optimizer_->load_state_dict(loaded->optimizer);
@@ -183,6 +183,22 @@ class Trainer {
                                                moments, size_of(info_.dtype),
                                                config_.model.recompute)
                                    .describe());
+  }
+
+  /// As CheckpointStore's, and says which settings differ, if any do.
+  std::optional<LoadedCheckpoint> load_latest() const {
+    try {
+      return checkpoints_->load_latest([this](const auto& text) { note(text); });
+    } catch (const ConfigError&) {
+      const fs::path stored = folder_ / "config.ini";
+      if (!fs::exists(stored)) throw;
+      const std::string differ = config_.difference(parse_train_config({}, stored.string()));
+      throw ConfigError(folder_.string(),
+                        "the run was made under other settings" +
+                            (differ.empty() ? ", or its datasets have changed" : ": " + differ),
+                        "resume with the settings and datasets of the run, or train into another "
+                        "folder");
+    }
   }
 
   /// Sum of the losses of one batch, divided by `samples`; adds to the gradients.

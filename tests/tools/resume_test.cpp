@@ -176,7 +176,7 @@ TEST(Resume, OtherSettingsAreRefused) {
   words.insert(words.end(), {"--resume", "--train.lr", "0.1"});
   const CommandResult result = run_command(words);
   EXPECT_EQ(result.status, 2);
-  EXPECT_NE(result.output.find("other settings"), std::string::npos) << result.output;
+  EXPECT_NE(result.output.find("other settings: "), std::string::npos) << result.output;
 }
 
 }  // namespace filigree::testing
