@@ -119,6 +119,11 @@ std::string to_conllu(const std::vector<LanguageSentence>& sentences, Labelling 
 std::vector<std::filesystem::path> write_language(const LanguageOptions& options,
                                                   const std::filesystem::path& folder) {
   for (const int64_t count : {options.train, options.dev}) {
+    if (count > 10'000'000) {
+      throw ConfigError("generate",
+                        fmt::format("expected at most 10000000 sentences, got {}", count),
+                        "they are held in memory; generate several times with other seeds");
+    }
     if (count < 2 || count % 2 != 0) {
       throw ConfigError(
           "generate", fmt::format("expected an even number of sentences, 2 or more, got {}", count),

@@ -122,6 +122,15 @@ TEST(WrongInput, ACrossoverTableThatIsNone) {
   EXPECT_EQ(run_command({"bench", "crossover", "--dims", "none"}).status, 2);
 }
 
+TEST(WrongInput, MoreSentencesThanFitInMemory) {
+  const TemporaryFolder folder;
+  const CommandResult result =
+      run_command({"generate", "--labelling", "local", "--out", folder / "g", "--train",
+                   "100000000000000", "--dev", "2"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("at most 10000000 sentences"));
+}
+
 TEST(WrongInput, MissingColumn) {
   const TemporaryFolder folder;
   const CommandResult result = prepare_text("sentense\tlabel\nthe old mill\tfit\n", folder);
