@@ -173,7 +173,7 @@ class Solver {
       const bool halve = k % 3 == 2 || at_high == at_low;
       const double part = halve ? 0.5 : (target() - at_low) / (at_high - at_low);
       const double wanted = std::round((low + part * (high - low)) / kStep) * kStep;
-      const double share = std::clamp(wanted, low + kStep, high - kStep);
+      const double share = std::max(low + kStep, std::min(wanted, high - kStep));
       const double density = full(open_.between(number, share));
       consider(share, density);
       (below(density) ? low : high) = share;

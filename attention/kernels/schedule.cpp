@@ -146,7 +146,7 @@ int64_t GroupSchedule::bytes() const {
     return static_cast<int64_t>(items.size() * sizeof(items[0]));
   };
   int64_t total = size(lo) + size(hi) + size(intervals.hole_offsets) + size(intervals.holes) +
-                  size(blocks) + size(first_block);
+                  size(blocks) + size(first_block) + size(parts) + size(first_part);
   for (const EdgeBlock& block : blocks) {
     total += size(block.columns) + size(block.ends) + size(block.entries) + size(block.starts);
   }

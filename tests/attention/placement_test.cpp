@@ -27,17 +27,17 @@ SequenceBatch batch_of(const std::vector<int64_t>& lengths) {
   return {offsets_of(lengths), {}, {}, {}};
 }
 
-/// "X..X": which layers are sparse in head 0, or which heads in the first sparse layer.
+/// "s..s": which layers are sparse in head 0, or which heads in the first sparse layer.
 std::string sparse_layers(std::string_view layers, int count = 4) {
   const AttentionPlan plan("self", layers, "all", count, 1);
   std::string marks;
-  for (int l = 0; l < count; ++l) marks += plan.sparse(l, 0) ? 'X' : '.';
+  for (int l = 0; l < count; ++l) marks += plan.sparse(l, 0) ? 's' : '.';
   return marks;
 }
 std::string sparse_heads(std::string_view heads, int count = 4) {
   const AttentionPlan plan("self", "all", heads, 1, count);
   std::string marks;
-  for (int h = 0; h < count; ++h) marks += plan.sparse(0, h) ? 'X' : '.';
+  for (int h = 0; h < count; ++h) marks += plan.sparse(0, h) ? 's' : '.';
   return marks;
 }
 
@@ -50,19 +50,19 @@ std::vector<std::vector<int32_t>> edges_of(const AttentionGraph& graph, int head
 }
 
 TEST(Placement, ChoosesLayersAndHeads) {
-  EXPECT_EQ(sparse_layers("all"), "XXXX");
+  EXPECT_EQ(sparse_layers("all"), "ssss");
   EXPECT_EQ(sparse_layers("none"), "....");
   EXPECT_EQ(sparse_layers("first:0"), "....");
-  EXPECT_EQ(sparse_layers("first:1"), "X...");
-  EXPECT_EQ(sparse_layers("first:4"), "XXXX");
-  EXPECT_EQ(sparse_layers("last:3"), ".XXX");
+  EXPECT_EQ(sparse_layers("first:1"), "s...");
+  EXPECT_EQ(sparse_layers("first:4"), "ssss");
+  EXPECT_EQ(sparse_layers("last:3"), ".sss");
   EXPECT_EQ(sparse_layers("last:0"), "....");
-  EXPECT_EQ(sparse_layers("only:2"), "..X.");
-  EXPECT_EQ(sparse_layers("0,3"), "X..X");
-  EXPECT_EQ(sparse_layers("3,0,3"), "X..X");
-  EXPECT_EQ(sparse_layers("1"), ".X..");
-  EXPECT_EQ(sparse_heads("all"), "XXXX");
-  EXPECT_EQ(sparse_heads("1,2"), ".XX.");
+  EXPECT_EQ(sparse_layers("only:2"), "..s.");
+  EXPECT_EQ(sparse_layers("0,3"), "s..s");
+  EXPECT_EQ(sparse_layers("3,0,3"), "s..s");
+  EXPECT_EQ(sparse_layers("1"), ".s..");
+  EXPECT_EQ(sparse_heads("all"), "ssss");
+  EXPECT_EQ(sparse_heads("1,2"), ".ss.");
   EXPECT_EQ(sparse_heads("none"), "....");
 }
 
