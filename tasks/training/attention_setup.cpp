@@ -25,13 +25,16 @@ MatchData match_data(const TokenDataset& data) {
           }};
 }
 
+void give_vectors(ModelInfo& info, const Encoder& encoder) {
+  if (info.vectors || !info.plan().needs_vectors()) return;
+  info.vectors = std::make_shared<TokenVectors>(encoder.token_embeddings());
+}
+
 }  // namespace
 
 void set_up_attention(ModelInfo& info, const Encoder& encoder, const TokenDataset& data,
                       const std::function<void(const std::string&)>& note) {
-  if (!info.vectors && info.plan().needs_vectors()) {
-    info.vectors = std::make_shared<TokenVectors>(encoder.token_embeddings());
-  }
+  give_vectors(info, encoder);
   const AttentionPlan plan = info.plan();
   if (!plan.needs_match()) return;
   expect_attention_fits(plan, data);
@@ -41,6 +44,30 @@ void set_up_attention(ModelInfo& info, const Encoder& encoder, const TokenDatase
                      data.path().string()));
   }
   info.pattern = solved.pattern;
+}
+
+AttentionPlan attention_under(const LoadedModel& model, const std::string& pattern,
+                              const std::string& layers, const std::string& heads,
+                              const TokenDataset* data,
+                              const std::function<void(const std::string&)>& note) {
+  ModelInfo info = model.info;
+  info.pattern = pattern;
+  info.layers = layers;
+  info.heads = heads;
+  if (data != nullptr) {
+    set_up_attention(info, model.model->encoder(), *data, note);
+    AttentionPlan plan = info.plan();
+    expect_attention_fits(plan, *data);
+    return plan;
+  }
+  give_vectors(info, model.model->encoder());
+  AttentionPlan plan = info.plan();
+  if (plan.needs_match()) {
+    throw ConfigError("pattern",
+                      fmt::format("\"{}\" is matched on a dataset, there is none", pattern),
+                      "give --data, or a number in place of the ?");
+  }
+  return plan;
 }
 
 void expect_attention_fits(const AttentionPlan& plan, const TokenDataset& data) {

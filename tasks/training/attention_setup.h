@@ -16,6 +16,14 @@ namespace filigree {
 void set_up_attention(ModelInfo& info, const Encoder& encoder, const TokenDataset& data,
                       const std::function<void(const std::string&)>& note);
 
+/// The attention of a model under a pattern (in these layers and heads) other than its own: vectors
+/// as above, a match solved on `data`, which may be null if there is none. Throws ConfigError,
+/// DataError, also if the dataset lacks what the pattern looks at.
+AttentionPlan attention_under(const LoadedModel& model, const std::string& pattern,
+                              const std::string& layers, const std::string& heads,
+                              const TokenDataset* data,
+                              const std::function<void(const std::string&)>& note);
+
 /// Throws DataError naming the dataset if it lacks what a pattern looks at (heads, word classes).
 /// Cost: the graphs of one sample.
 void expect_attention_fits(const AttentionPlan& plan, const TokenDataset& data);

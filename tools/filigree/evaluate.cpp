@@ -8,7 +8,7 @@
 #include "attention/explain.h"
 #include "core/error.h"
 #include "tasks/training/attention_setup.h"
-#include "tasks/training/model_file.h"
+#include "tasks/training/model_input.h"
 #include "tools/filigree/command.h"
 #include "tools/filigree/options.h"
 
@@ -44,38 +44,18 @@ int run(std::span<const std::string> words) {
   cli.flag("explain", explained,
            "print which kernel computes the first batch's attention, and why");
   if (!cli.parse(words)) return 0;
-  LoadedModel loaded = load_model(find_model(path));
-  ModelInfo& info = loaded.info;
-  if (cli.given("pattern")) info.pattern = pattern;
-  if (cli.given("layers")) info.layers = layers;
-  if (cli.given("heads")) info.heads = heads;
+  const LoadedModel loaded = load_model(find_model(path));
+  const ModelInfo& info = loaded.info;
   const TokenDataset dataset = TokenDataset::open(data);
-  if (dataset.info().tokenizer_hash != info.tokenizer_hash) {
-    throw DataError(data,
-                    fmt::format("made with tokenizer {}, but the model with {}",
-                                dataset.info().tokenizer_hash, info.tokenizer_hash),
-                    "prepare the data with the model's tokenizer (RUN/tokenizer.model)");
-  }
+  expect_fits(info, dataset);
   if (dataset.info().label_names != info.label_names) {
     throw DataError(data, "its labels differ from the model's",
                     fmt::format("prepare it with --labels {}", fmt::join(info.label_names, ",")));
   }
-  if (dataset.has_segments() != (info.encoder.segments > 0)) {
-    throw DataError(data, fmt::format("holds {}, the model takes {}",
-                                      dataset.has_segments() ? "pairs" : "single texts",
-                                      dataset.has_segments() ? "single texts" : "pairs"));
-  }
-  if (const int64_t most = info.encoder.max_positions; most > 0 && dataset.longest() > most) {
-    throw DataError(data,
-                    fmt::format("expected samples of at most {} tokens, the model's positions, got "
-                                "one of {}",
-                                most, dataset.longest()),
-                    fmt::format("prepare it with --max-length {}", most));
-  }
-  set_up_attention(info, loaded.model->encoder(), dataset,
-                   [](const std::string& text) { fmt::print(stderr, "{}\n", text); });
-  const AttentionPlan plan = info.plan();
-  expect_attention_fits(plan, dataset);
+  const AttentionPlan plan = attention_under(
+      loaded, cli.given("pattern") ? pattern : info.pattern,
+      cli.given("layers") ? layers : info.layers, cli.given("heads") ? heads : info.heads, &dataset,
+      [](const std::string& text) { fmt::print(stderr, "{}\n", text); });
   if (explained) explain_first_batch(info, plan, dataset, batch_tokens);
   const Metrics m = evaluate(*loaded.model, plan, dataset, info.seed, batch_tokens);
   if (json) {

@@ -1,7 +1,8 @@
 // filigree inspect: the graph of a model's attention, and what its weights are like.
-#include <cmath>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
 
 #include "attention/explain.h"
 #include "attention/report/attention_statistics.h"
@@ -10,10 +11,10 @@
 #include "autograd/variable.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "tasks/dataset/sample.h"
-#include "tasks/tokenizer/tokenizer.h"
+#include "tasks/dataset/batch.h"
+#include "tasks/training/attention_setup.h"
 #include "tasks/training/evaluate.h"
-#include "tasks/training/model_file.h"
+#include "tasks/training/model_input.h"
 #include "tools/filigree/command.h"
 #include "tools/filigree/options.h"
 
@@ -23,44 +24,21 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// What is looked at: a model, and one batch under its attention.
+/// What is looked at: a model, one batch, and the graphs of its attention and of others.
 struct Subject {
   LoadedModel loaded;
-  AttentionPlan plan;
   Batch batch;
+  AttentionPlan plan;
   LayerGraphs graphs;
+  std::vector<std::string> candidates;
+  std::vector<LayerGraphs> candidate_graphs;
 };
 
-Batch batch_of_dataset(const ModelInfo& info, const std::string& data, int64_t samples) {
-  const TokenDataset dataset = TokenDataset::open(data);
-  if (dataset.info().tokenizer_hash != info.tokenizer_hash) {
-    throw DataError(data, "made with another tokenizer than the model",
-                    "prepare the data with the model's tokenizer (RUN/tokenizer.model)");
-  }
-  const auto count = std::min(samples, dataset.size());
-  if (count == 0) throw DataError(data, "the dataset has no samples");
-  SamplerOptions options;
-  options.shuffle = false;
-  options.token_budget = std::max<int64_t>(dataset.longest(), 1) * count;
-  options.max_sequences = count;
-  Prefetcher batches(dataset, Sampler(dataset, options), 0, 1);
-  return *batches.next();
-}
-
-Batch batch_of_text(const ModelInfo& info, const std::string& file, const std::string& text) {
-  const Tokenizer tokenizer = Tokenizer::load(file);
-  if (tokenizer.hash() != info.tokenizer_hash) {
-    throw DataError(file, "is another tokenizer than the model's",
-                    "give the tokenizer that the training data were prepared with");
-  }
-  const bool pairs = info.encoder.segments > 0;
-  const std::vector<std::string> texts = pairs ? split_list(text, '\t') : std::vector{text};
-  if (texts.size() != (pairs ? 2u : 1u)) {
-    throw DataError("--text", fmt::format("expected {} texts, got {}", pairs ? 2 : 1, texts.size()),
-                    "the model takes pairs: two texts with a tab between them");
-  }
-  const int64_t most = info.encoder.max_positions;
-  return make_batch(make_sample("--text", tokenizer, texts, most > 0 ? most : INT32_MAX));
+/// The first samples of a dataset.
+Batch first_batch(const TokenDataset& dataset, int64_t samples) {
+  std::vector<int64_t> numbers(static_cast<size_t>(std::min(samples, dataset.size())));
+  std::iota(numbers.begin(), numbers.end(), 0);
+  return make_batch(dataset, numbers);
 }
 
 /// The inputs of every layer's attention, from one forward pass without dropout.
@@ -169,22 +147,15 @@ std::vector<std::pair<std::string, double>> by_distance(const HeadStatistics& s,
   return bins;
 }
 
-Json report_weights(const Subject& subject, const std::vector<std::string>& candidates,
-                    int64_t reach) {
-  const EncoderConfig& encoder = subject.loaded.info.encoder;
-  std::vector<LayerGraphs> others;
-  for (const std::string& pattern : candidates) {
-    const AttentionPlan plan(pattern, "all", "all", static_cast<int>(encoder.layers),
-                             static_cast<int>(encoder.heads));
-    others.push_back(plan.build(sequence_view(subject.batch), subject.loaded.info.seed, 0));
-  }
+Json report_weights(const Subject& subject, int64_t reach) {
+  const std::vector<std::string>& candidates = subject.candidates;
   fmt::print("\n{:<6} {:<5} {:>8} {:>9} {:>9}  share of the attention by distance\n", "layer",
              "head", "entropy", "evenness", "distance");
   Json layers = Json::array();
   const std::vector<AttentionInputs> inputs = attention_inputs(subject);
   for (size_t layer = 0; layer < inputs.size(); ++layer) {
     std::vector<std::shared_ptr<const AttentionGraph>> graphs;
-    for (const LayerGraphs& other : others) graphs.push_back(other[layer]);
+    for (const LayerGraphs& other : subject.candidate_graphs) graphs.push_back(other[layer]);
     const auto heads = attention_statistics(inputs[layer], reach, graphs);
     Json rows = Json::array();
     for (size_t head = 0; head < heads.size(); ++head) {
@@ -259,13 +230,34 @@ int run(std::span<const std::string> words) {
   if (weights && out.empty()) throw ConfigError("--weights", "needs --json FILE");
   const std::filesystem::path model = find_model(path);
   LoadedModel loaded = load_model(model);
-  if (cli.given("pattern")) loaded.info.pattern = pattern;
-  if (file.empty() && cli.given("text")) file = find_tokenizer(model).string();
-  const AttentionPlan plan = loaded.info.plan();
-  Batch batch = cli.given("data") ? batch_of_dataset(loaded.info, data, samples)
-                                  : batch_of_text(loaded.info, file, text);
-  LayerGraphs graphs = plan.build(sequence_view(batch), loaded.info.seed, 0);
-  const Subject subject{std::move(loaded), plan, std::move(batch), std::move(graphs)};
+  const ModelInfo& info = loaded.info;
+  std::optional<TokenDataset> dataset;
+  Batch batch;
+  if (cli.given("data")) {
+    dataset = TokenDataset::open(data);
+    expect_fits(info, *dataset);
+    batch = first_batch(*dataset, samples);
+  } else {
+    const Tokenizer tokenizer = load_tokenizer(info, file.empty() ? find_tokenizer(model) : std::filesystem::path(file));
+    batch = make_batch(sample_of_line(info, tokenizer, "--text", text));
+  }
+  const auto plan_of = [&](const std::string& pattern_text, const std::string& layers,
+                           const std::string& heads) {
+    return attention_under(loaded, pattern_text, layers, heads, dataset ? &*dataset : nullptr,
+                           [](const std::string& note) { fmt::print(stderr, "{}\n", note); });
+  };
+  const auto graphs_of = [&](const AttentionPlan& plan) {
+    return plan.build(sequence_view(batch), info.seed, 0);
+  };
+  const AttentionPlan plan =
+      plan_of(cli.given("pattern") ? pattern : info.pattern, info.layers, info.heads);
+  const std::vector<std::string> others = split_list(candidates, ';');
+  std::vector<LayerGraphs> other_graphs;
+  for (const std::string& other : others)
+    other_graphs.push_back(graphs_of(plan_of(other, "all", "all")));
+  LayerGraphs graphs = graphs_of(plan);
+  const Subject subject{std::move(loaded), std::move(batch), plan,
+                        std::move(graphs), others,           std::move(other_graphs)};
   fmt::print("attention {}; {} tokens in {} sequences\n\n", plan.describe(),
              subject.graphs.front()->tokens(), subject.graphs.front()->sequences());
   Json json{{"attention", plan.describe()}, {"graphs", report_graphs(subject)}};
@@ -275,7 +267,7 @@ int run(std::span<const std::string> words) {
     fmt::print("\n{}", to_text(explain(subject.graphs, subject.loaded.info.dtype,
                                        encoder.width / encoder.heads)));
   }
-  json["statistics"] = report_weights(subject, split_list(candidates, ';'), reach);
+  json["statistics"] = report_weights(subject, reach);
   if (weights) json["weights"] = all_weights(subject);
   if (!out.empty()) write_file(out, json.dump() + "\n");
   return 0;

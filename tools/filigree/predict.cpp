@@ -5,23 +5,15 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "tasks/dataset/sample.h"
-#include "tasks/tokenizer/tokenizer.h"
+#include "tasks/readers/record_reader.h"
 #include "tasks/training/evaluate.h"
-#include "tasks/training/model_file.h"
+#include "tasks/training/model_input.h"
 #include "tools/filigree/command.h"
 #include "tools/filigree/options.h"
 
 namespace filigree {
 
 namespace {
-
-/// What a sample comes from: one text or two, and a tree over the first.
-struct Source {
-  std::vector<std::string> texts;
-  std::vector<Syntax> syntax;
-  int64_t line = 0;
-};
 
 class Predictor {
  public:
@@ -30,14 +22,7 @@ class Predictor {
 
   /// A text, or two with a tab between them.
   void line(const std::string& text, int64_t number) const {
-    const bool pairs = loaded_.info.encoder.segments > 0;
-    const std::vector<std::string> texts = pairs ? split_list(text, '\t') : std::vector{text};
-    if (const size_t wanted = pairs ? 2 : 1; texts.size() != wanted) {
-      throw DataError(fmt::format("line {}", number),
-                      fmt::format("expected {} texts, got {}", wanted, texts.size()),
-                      "the model takes pairs: two texts with a tab between them");
-    }
-    print({texts, {}, number});
+    print(number, sample_of_line(loaded_.info, tokenizer_, fmt::format("line {}", number), text));
   }
 
   /// Every sentence of a CoNLL-U file, with its tree.
@@ -49,20 +34,20 @@ class Predictor {
     options.format = RecordFormat::conllu;
     const auto reader = RecordReader::open(path, {"text"}, options);
     while (const std::optional<Record> record = reader->next()) {
-      print({record->values, {syntax_of_tree(record->words)}, record->line});
+      const std::vector<Syntax> syntax{syntax_of_tree(record->words)};
+      const std::string where = fmt::format("{}:{}", path, record->line);
+      print(record->line,
+            sample_of_line(loaded_.info, tokenizer_, where, record->values[0], syntax));
     }
   }
 
  private:
   /// Prints label and probabilities as one JSON object.
-  void print(const Source& source) const {
-    const int64_t most = loaded_.info.encoder.max_positions;
-    const Sample sample = make_sample(fmt::format("line {}", source.line), tokenizer_, source.texts,
-                                      most > 0 ? most : INT32_MAX, source.syntax);
+  void print(int64_t line, const Sample& sample) const {
     const auto row = predict(*loaded_.model, plan_, make_batch(sample), loaded_.info.seed).front();
     const auto best = static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
     const std::vector<std::string>& names = loaded_.info.label_names;
-    nlohmann::json json{{"line", source.line}, {"label", names[best]}};
+    nlohmann::json json{{"line", line}, {"label", names[best]}};
     for (size_t c = 0; c < row.size(); ++c) json["probabilities"][names[c]] = row[c];
     if (sample.truncated) json["truncated"] = true;
     fmt::print("{}\n", json.dump());
@@ -88,13 +73,7 @@ int run(std::span<const std::string> words) {
   const std::filesystem::path model = find_model(path);
   if (file.empty()) file = find_tokenizer(model).string();
   LoadedModel loaded = load_model(model);
-  Tokenizer tokenizer = Tokenizer::load(file);
-  if (tokenizer.hash() != loaded.info.tokenizer_hash) {
-    throw DataError(file,
-                    fmt::format("expected the tokenizer {} of the model, got {}",
-                                loaded.info.tokenizer_hash, tokenizer.hash()),
-                    "give the tokenizer that the training data were prepared with");
-  }
+  Tokenizer tokenizer = load_tokenizer(loaded.info, file);
   const Predictor predictor(std::move(loaded), std::move(tokenizer));
   if (cli.given("trees")) {
     predictor.trees(trees);

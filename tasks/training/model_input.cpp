@@ -1,0 +1,55 @@
+#include "tasks/training/model_input.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+
+namespace filigree {
+
+void expect_fits(const ModelInfo& info, const TokenDataset& dataset) {
+  const std::string where = dataset.path().string();
+  if (dataset.info().tokenizer_hash != info.tokenizer_hash) {
+    throw DataError(where,
+                    fmt::format("made with tokenizer {}, but the model with {}",
+                                dataset.info().tokenizer_hash, info.tokenizer_hash),
+                    "prepare the data with the model's tokenizer (RUN/tokenizer.model)");
+  }
+  if (dataset.has_segments() != (info.encoder.segments > 0)) {
+    throw DataError(where, fmt::format("holds {}, the model takes {}",
+                                       dataset.has_segments() ? "pairs" : "single texts",
+                                       dataset.has_segments() ? "single texts" : "pairs"));
+  }
+  if (const int64_t most = info.encoder.max_positions; most > 0 && dataset.longest() > most) {
+    throw DataError(where,
+                    fmt::format("expected samples of at most {} tokens, the model's positions, got "
+                                "one of {}",
+                                most, dataset.longest()),
+                    fmt::format("prepare it with --max-length {}", most));
+  }
+}
+
+Tokenizer load_tokenizer(const ModelInfo& info, const std::filesystem::path& file) {
+  Tokenizer tokenizer = Tokenizer::load(file);
+  if (tokenizer.hash() == info.tokenizer_hash) return tokenizer;
+  throw DataError(file.string(),
+                  fmt::format("expected the tokenizer {} of the model, got {}", info.tokenizer_hash,
+                              tokenizer.hash()),
+                  "give the tokenizer that the training data were prepared with");
+}
+
+Sample sample_of_line(const ModelInfo& info, const Tokenizer& tokenizer, std::string_view where,
+                      const std::string& line, std::span<const Syntax> syntax) {
+  std::vector<std::string> texts{line};
+  if (info.encoder.segments > 0) {
+    const size_t tab = line.find('\t');
+    if (tab == std::string::npos || line.find('\t', tab + 1) != std::string::npos) {
+      throw DataError(where, "expected 2 texts",
+                      "the model takes pairs: two texts with a tab between them");
+    }
+    texts = {line.substr(0, tab), line.substr(tab + 1)};
+  }
+  const int64_t most = info.encoder.max_positions;
+  return make_sample(where, tokenizer, texts, most > 0 ? most : INT32_MAX, syntax);
+}
+
+}  // namespace filigree
