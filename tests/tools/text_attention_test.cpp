@@ -1,6 +1,7 @@
 // The commands under attention that follows trees and words.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "command_runner.h"
 #include "core/file.h"
@@ -69,6 +70,43 @@ TEST(TextAttention, TrainEvaluatePredictAndResume) {
   result = run_command({"evaluate", "--model", run, "--data", folder / "flat"});
   EXPECT_EQ(result.status, 1);
   EXPECT_THAT(result.output, HasSubstr("flat] [pattern syntax:1"));
+  EXPECT_THAT(result.output, HasSubstr("no dependency heads"));
+}
+
+TEST(TextAttention, InspectLooksUnderAnyPattern) {
+  const TemporaryFolder folder;
+  const std::string run = folder / "run", json = folder / "report.json";
+  ASSERT_EQ(run_command(run_of(run, "neighbour:2|global:cls")).status, 0);
+  CommandResult result = run_command(
+      {"inspect", "--model", run, "--data", local_data() / "dev", "--samples", "8", "--candidates",
+       "lexical:2; syntax:? match:density=0.5; dense", "--json", json, "--weights"});
+  ASSERT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("dense would keep 100.00% of the attention"));
+  const auto report = nlohmann::json::parse(read_file(json));
+  for (const auto& layer : report["statistics"]) {
+    for (const auto& head : layer) {
+      EXPECT_EQ(head["kept"].size(), 3);
+      for (const auto& kept : head["kept"]) {
+        EXPECT_GT(kept, 0.0);
+        EXPECT_LE(kept, 1.0 + 1e-9);
+      }
+    }
+  }
+  // A row of weights is a distribution over its keys.
+  for (const auto& row : report["weights"]) {
+    ASSERT_EQ(row[3].size(), row[4].size());
+    double sum = 0;
+    for (const auto& weight : row[4]) sum += weight.get<double>();
+    EXPECT_NEAR(sum, 1, 1e-5);
+  }
+
+  result = run_command({"inspect", "--model", run, "--data", local_data() / "dev", "--pattern",
+                        "lexical:1|syntax:1"});
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("attention lexical:1|syntax:1"));
+  result =
+      run_command({"inspect", "--model", run, "--text", "the mill", "--candidates", "syntax:1"});
+  EXPECT_EQ(result.status, 1);
   EXPECT_THAT(result.output, HasSubstr("no dependency heads"));
 }
 

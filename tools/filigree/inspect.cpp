@@ -238,7 +238,8 @@ int run(std::span<const std::string> words) {
     expect_fits(info, *dataset);
     batch = first_batch(*dataset, samples);
   } else {
-    const Tokenizer tokenizer = load_tokenizer(info, file.empty() ? find_tokenizer(model) : std::filesystem::path(file));
+    const Tokenizer tokenizer =
+        load_tokenizer(info, file.empty() ? find_tokenizer(model) : std::filesystem::path(file));
     batch = make_batch(sample_of_line(info, tokenizer, "--text", text));
   }
   const auto plan_of = [&](const std::string& pattern_text, const std::string& layers,
