@@ -1,7 +1,10 @@
 #include "attention/explain.h"
 
+#include <cmath>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <map>
+#include <unordered_set>
 
 #include "attention/kernels/choice.h"
 #include "attention/kernels/schedule.h"
@@ -24,27 +27,37 @@ std::string reason(const KernelChoice& choice, AttentionKernel wanted) {
   return fmt::format("the least; {} ms; costs: {}", others, crossover_table().source());
 }
 
-KernelChoice choice_of(const AttentionGraph& graph, int g, DType dtype, int64_t dim,
-                       AttentionKernel wanted) {
+/// The choices for one group: one for every kernel that computes some of its sequences.
+std::vector<KernelChoice> choices_of(const AttentionGraph& graph, int g, DType dtype, int64_t dim,
+                                     AttentionKernel wanted) {
   const auto schedule = graph.schedules().get(graph, wanted, dtype, dim);
-  const kernels::GroupSchedule& group = schedule->groups[static_cast<size_t>(g)];
-  KernelChoice choice;
-  choice.kernel = group.kernel;
-  choice.edges = graph.group_edges(g);
-  const auto pairs = static_cast<double>(graph.valid_pairs());
-  choice.density = pairs == 0 ? 0 : static_cast<double>(choice.edges) / pairs;
-  choice.bytes = graph.group(g).bytes() + group.bytes();
   const KernelCosts costs = crossover_table().at(dtype, dim);
-  for (size_t k = 0; k < kernels::kChoices.size(); ++k) {
-    choice.milliseconds[k] =
-        kernels::work_of(graph, g, kernels::kChoices[k]).nanoseconds(costs) / 1e6;
+  std::map<AttentionKernel, KernelChoice> choices;
+  std::map<AttentionKernel, double> pairs, tile_pairs;
+  std::unordered_set<const SequenceGraph*> known;
+  for (int64_t b = 0; b < graph.sequences(); ++b) {
+    const SequenceGraph& sequence = graph.sequence(g, b);
+    const kernels::SequenceSchedule& how = schedule->at(g, b);
+    KernelChoice& choice = choices[how.kernel];
+    choice.kernel = how.kernel;
+    ++choice.sequences;
+    choice.edges += sequence.edges();
+    pairs[how.kernel] += static_cast<double>(sequence.length() * sequence.length());
+    if (known.insert(&sequence).second) choice.bytes += sequence.bytes() + how.bytes();
+    for (size_t k = 0; k < kernels::kChoices.size(); ++k) {
+      choice.milliseconds[k] +=
+          kernels::work_of(sequence, kernels::kChoices[k]).nanoseconds(costs) / 1e6;
+    }
+    if (how.uses_tiles()) tile_pairs[how.kernel] += kernels::work_of(sequence, how.kernel).pairs;
   }
-  if (group.uses_tiles()) {
-    choice.tiles =
-        static_cast<int64_t>(kernels::work_of(graph, g, group.kernel).pairs / kTilePairs + 0.5);
+  std::vector<KernelChoice> result;
+  for (auto& [kernel, choice] : choices) {
+    if (pairs[kernel] > 0) choice.density = static_cast<double>(choice.edges) / pairs[kernel];
+    choice.tiles = std::llround(tile_pairs[kernel] / kTilePairs);
+    choice.why = reason(choice, wanted);
+    result.push_back(std::move(choice));
   }
-  choice.why = reason(choice, wanted);
-  return choice;
+  return result;
 }
 
 /// "0-3,5".
@@ -71,31 +84,32 @@ std::vector<KernelChoice> explain(const LayerGraphs& graphs, DType dtype, int64_
     if (std::find(known.begin(), known.end(), &graph) != known.end()) continue;
     known.push_back(&graph);
     for (int g = 0; g < graph.groups(); ++g) {
-      KernelChoice choice = choice_of(graph, g, dtype, dim, wanted);
-      for (size_t other = layer; other < graphs.size(); ++other) {
-        if (graphs[other] == graphs[layer]) choice.layers.push_back(static_cast<int>(other));
+      for (KernelChoice& choice : choices_of(graph, g, dtype, dim, wanted)) {
+        for (size_t other = layer; other < graphs.size(); ++other) {
+          if (graphs[other] == graphs[layer]) choice.layers.push_back(static_cast<int>(other));
+        }
+        for (int head = 0; head < graph.heads(); ++head) {
+          if (graph.group_of_head(head) == g) choice.heads.push_back(head);
+        }
+        choices.push_back(std::move(choice));
       }
-      for (int head = 0; head < graph.heads(); ++head) {
-        if (graph.group_of_head(head) == g) choice.heads.push_back(head);
-      }
-      choices.push_back(std::move(choice));
     }
   }
   return choices;
 }
 
 std::string to_text(const std::vector<KernelChoice>& choices) {
-  std::string text =
-      fmt::format("{:<8} {:<8} {:<6} {:>10} {:>9} {:>8} {:>10} {:>8}  {}\n", "layers", "heads",
-                  "kernel", "edges", "tiles", "density", "memory", "ms/head", "why");
+  std::string text = fmt::format("{:<8} {:<8} {:<6} {:>9} {:>10} {:>9} {:>8} {:>10} {:>8}  {}\n",
+                                 "layers", "heads", "kernel", "sequences", "edges", "tiles",
+                                 "density", "memory", "ms/head", "why");
   for (const KernelChoice& c : choices) {
     double time = 0;
     for (size_t k = 0; k < kernels::kChoices.size(); ++k) {
       if (kernels::kChoices[k] == c.kernel) time = c.milliseconds[k];
     }
-    text += fmt::format("{:<8} {:<8} {:<6} {:>10} {:>9} {:>8.4f} {:>10} {:>8.3f}  {}\n",
-                        ranges(c.layers), ranges(c.heads), name_of(c.kernel), c.edges, c.tiles,
-                        c.density, human_bytes(c.bytes), time, c.why);
+    text += fmt::format("{:<8} {:<8} {:<6} {:>9} {:>10} {:>9} {:>8.4f} {:>10} {:>8.3f}  {}\n",
+                        ranges(c.layers), ranges(c.heads), name_of(c.kernel), c.sequences, c.edges,
+                        c.tiles, c.density, human_bytes(c.bytes), time, c.why);
   }
   return text;
 }

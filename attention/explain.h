@@ -9,10 +9,12 @@
 
 namespace filigree {
 
-/// What heads of some layers that share a graph are computed by.
+/// What heads of some layers that share a graph are computed by, in the sequences of a batch for
+/// which the same kernel is the fastest.
 struct KernelChoice {
   std::vector<int> layers, heads;
   AttentionKernel kernel = AttentionKernel::rows;  ///< never automatic
+  int64_t sequences = 0;                           ///< that it computes; edges, tiles .. are theirs
   int64_t edges = 0;                               ///< of one head
   int64_t tiles = 0;      ///< of 6 queries and 16 keys that tiles or mixed compute for one head
   double density = 0;     ///< edges / valid pairs

@@ -1,55 +1,38 @@
-// AttentionGraph: what attends to what, in memory that grows with edges and tokens, never with n^2.
+// AttentionGraph: what attends to what in a packed batch.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
 #include <vector>
 
-#include "attention/runs.h"
+#include "attention/sequence_graph.h"
 #include "core/tensor.h"
 
 namespace filigree {
 
-/// The edges of the heads that share a graph, over T packed tokens. Row i sees the columns
-/// [lo_i, hi_i), its extra columns, and the global columns of its sequence; each column counts
-/// once. A global row is simply a full interval. All columns are packed token indices of i's own
-/// sequence.
-struct HeadGraph {
-  Tensor lo, hi;          ///< (T) i32
-  Tensor row_offsets;     ///< (T+1) i64 into columns; undefined if no row has extra columns
-  Tensor columns;         ///< (E) i32, ascending in a row; none in [lo, hi), none global
-  Tensor global_offsets;  ///< (B+1) i64 into global_columns; undefined if there are none
-  Tensor global_columns;  ///< (G) i32, ascending
-
-  /// Intervals alone: no extra and no global columns.
-  bool intervals_only() const { return !columns.defined() && !global_columns.defined(); }
-  int64_t bytes() const;
-};
-
 namespace kernels {
-class ScheduleCache;
+class BatchSchedules;
 }
 
-/// Graphs of all heads of one layer over one packed batch. Immutable.
+/// Graphs of all heads of one layer over one packed batch: for every group of heads that share
+/// their edges, the graph of each sequence. Graphs of sequences may be shared within the batch, and
+/// with other batches and layers. Immutable.
 class AttentionGraph {
  public:
-  /// offsets i64 (B+1); group_of_head has an index into groups for every head. Checks everything a
-  /// kernel relies on (DataError naming the fault). Cost O(T + edges outside intervals).
-  AttentionGraph(Tensor offsets, std::vector<HeadGraph> groups, std::vector<int> group_of_head);
+  /// offsets i64 (B+1); groups[g][b] is over as many tokens as sequence b has; group_of_head has an
+  /// index into groups for every head. Throws DataError. Cost O(groups B).
+  AttentionGraph(Tensor offsets, std::vector<SequenceGraphs> groups,
+                 std::vector<int> group_of_head);
 
   /// Every token sees every token of its sequence.
   static AttentionGraph dense(const Tensor& offsets, int heads);
-  /// From any rows: row(group, i) gives the columns of packed row i. Chooses intervals, globals and
-  /// extra columns: columns that every row of a sequence sees become global, the run of a row with
-  /// the most other columns becomes its interval. `row` is called from several threads.
+  /// From any rows: row(group, b, i, out) gives the columns of packed row i of sequence b, as
+  /// packed indices of tokens of its sequence (DataError). Called from several threads.
   static AttentionGraph from_rows(
       const Tensor& offsets, int groups, std::vector<int> group_of_head,
       const std::function<void(int group, int64_t b, int64_t i, Runs& out)>& row);
-  /// A reach a group and token: row i sees from left(g, i) tokens before it to right(g, i) behind
-  /// it, cut off at the borders of its sequence. left, right (G, T) i32, >= 0 (DataError).
-  /// Intervals alone, 8 bytes a group and token. Cost O(G T).
+  /// A reach a group and token: see SequenceGraph. left, right (G, T) i32.
   static AttentionGraph from_reaches(const Tensor& offsets, const Tensor& left, const Tensor& right,
                                      std::vector<int> group_of_head);
   /// The same edges with every column stored as an extra column (no intervals, no globals).
@@ -60,11 +43,15 @@ class AttentionGraph {
   int64_t sequences() const { return offsets_.numel() - 1; }
   int heads() const { return static_cast<int>(group_of_head_.size()); }
   int groups() const { return static_cast<int>(groups_.size()); }
-  const HeadGraph& group(int g) const { return groups_[static_cast<size_t>(g)]; }
   int group_of_head(int head) const { return group_of_head_[static_cast<size_t>(head)]; }
+  /// The graph of sequence b in group g.
+  const SequenceGraph& sequence(int g, int64_t b) const { return *shared_sequence(g, b); }
+  const std::shared_ptr<const SequenceGraph>& shared_sequence(int g, int64_t b) const {
+    return groups_[static_cast<size_t>(g)][static_cast<size_t>(b)];
+  }
 
-  /// Ascending columns of row i (of sequence b) in group g, written to out (room for the sequence's
-  /// length); returns how many.
+  /// Ascending packed columns of packed row i (of sequence b) in group g, written to out (room for
+  /// the sequence's length); returns how many.
   int64_t row(int g, int64_t b, int64_t i, int32_t* out) const;
   /// The same for inspection; finds the sequence itself.
   std::vector<int32_t> row(int g, int64_t i) const;
@@ -79,20 +66,18 @@ class AttentionGraph {
   double density() const;
   /// Rows without any column, over all heads.
   int64_t empty_rows() const;
-  int64_t bytes() const;
-  /// What the kernels have worked out about the graph; shared by its copies.
-  kernels::ScheduleCache& schedules() const { return *schedules_; }
+  /// Memory of the graphs of group g, each that is shared counted once.
+  int64_t group_bytes(int g) const;
+  /// What the kernels have worked out about the batch; shared by copies of the graph.
+  kernels::BatchSchedules& schedules() const { return *schedules_; }
 
  private:
-  void check() const;
-  void count();
-
   Tensor offsets_;
   int64_t tokens_ = 0, valid_pairs_ = 0;
-  std::vector<HeadGraph> groups_;
+  std::vector<SequenceGraphs> groups_;
   std::vector<int> group_of_head_;
   std::vector<int64_t> edges_, empty_rows_;  // a group
-  std::shared_ptr<kernels::ScheduleCache> schedules_;
+  std::shared_ptr<kernels::BatchSchedules> schedules_;
 };
 
 }  // namespace filigree

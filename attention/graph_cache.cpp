@@ -1,30 +1,47 @@
 #include "attention/graph_cache.h"
 
-#include <algorithm>
-#include <set>
+#include "attention/kernels/schedule.h"
 
 namespace filigree {
 
-LayerGraphs GraphCache::find(const Tensor& offsets, uint64_t seed) {
-  const auto wanted = offsets.span<int64_t>();
-  const std::lock_guard lock(mutex_);
-  const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-    return entry.seed == seed && std::ranges::equal(entry.offsets, wanted);
-  });
-  if (found == entries_.end()) return {};
-  entries_.splice(entries_.begin(), entries_, found);
-  return entries_.front().graphs;
+namespace {
+
+/// What an object holds beside its arrays, about.
+constexpr int64_t kObjectBytes = 512;
+
+/// Graphs, and what the kernels have worked out about them by now.
+int64_t bytes_of(const SequenceGraphs& graphs) {
+  int64_t total = kObjectBytes;
+  for (const auto& graph : graphs) {
+    total += graph->bytes() + graph->schedules().bytes() + kObjectBytes;
+  }
+  return total;
 }
 
-void GraphCache::keep(const Tensor& offsets, uint64_t seed, const LayerGraphs& graphs) {
-  const auto lengths = offsets.span<int64_t>();
-  Entry entry{{lengths.begin(), lengths.end()}, seed, graphs, 0};
-  for (const auto& graph : std::set(graphs.begin(), graphs.end())) entry.bytes += graph->bytes();
+}  // namespace
+
+std::shared_ptr<const SequenceGraphs> GraphCache::find(const ContentHash& key) {
   const std::lock_guard lock(mutex_);
-  bytes_ += entry.bytes;
-  entries_.push_front(std::move(entry));
-  while (bytes_ > kBytes && entries_.size() > 1) {
+  const auto place = places_.find(key);
+  if (place == places_.end()) return nullptr;
+  entries_.splice(entries_.begin(), entries_, place->second);
+  Entry& entry = entries_.front();
+  const int64_t bytes = bytes_of(*entry.graphs);
+  bytes_ += bytes - entry.bytes;
+  entry.bytes = bytes;
+  return entry.graphs;
+}
+
+void GraphCache::keep(const ContentHash& key, std::shared_ptr<const SequenceGraphs> graphs) {
+  const int64_t bytes = bytes_of(*graphs);
+  const std::lock_guard lock(mutex_);
+  if (bytes > limit_ || places_.contains(key)) return;
+  bytes_ += bytes;
+  entries_.push_front({key, std::move(graphs), bytes});
+  places_[key] = entries_.begin();
+  while (bytes_ > limit_) {
     bytes_ -= entries_.back().bytes;
+    places_.erase(entries_.back().key);
     entries_.pop_back();
   }
 }

@@ -1,36 +1,38 @@
-// Graphs of earlier batches, for patterns that depend on lengths alone. Private to attention.
+// Graphs of sequences that were there before. Private to attention.
 #pragma once
 
-#include <cstdint>
 #include <list>
 #include <mutex>
-#include <vector>
+#include <unordered_map>
 
-#include "attention/placement.h"
+#include "attention/sequence_graph.h"
+#include "core/content_hash.h"
 
 namespace filigree {
 
-/// Keeps the graphs of the last batches, by (offsets, seed): as many as have kBytes together, and
-/// the newest always. What the kernels have worked out about a graph, up to twice as much again, is
-/// kept with it. Thread-safe.
+/// Keeps the graphs of sequences by what they depend on, those used last: as many as have kBytes
+/// together, with what the kernels have worked out about them. Thread-safe.
 class GraphCache {
  public:
-  static constexpr int64_t kBytes = int64_t{32} << 20;
+  static constexpr int64_t kBytes = int64_t{256} << 20;
 
-  /// Empty if they are not there.
-  LayerGraphs find(const Tensor& offsets, uint64_t seed);
-  void keep(const Tensor& offsets, uint64_t seed, const LayerGraphs& graphs);
+  explicit GraphCache(int64_t bytes = kBytes) : limit_(bytes) {}
+
+  /// Null if they are not there.
+  std::shared_ptr<const SequenceGraphs> find(const ContentHash& key);
+  void keep(const ContentHash& key, std::shared_ptr<const SequenceGraphs> graphs);
+  int64_t bytes() const { return bytes_; }
 
  private:
   struct Entry {
-    std::vector<int64_t> offsets;
-    uint64_t seed;
-    LayerGraphs graphs;
+    ContentHash key;
+    std::shared_ptr<const SequenceGraphs> graphs;
     int64_t bytes;
   };
+  int64_t limit_, bytes_ = 0;
   std::mutex mutex_;
   std::list<Entry> entries_;  // newest first
-  int64_t bytes_ = 0;
+  std::unordered_map<ContentHash, std::list<Entry>::iterator> places_;
 };
 
 }  // namespace filigree

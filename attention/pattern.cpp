@@ -74,8 +74,7 @@ class Operation final : public PatternNode {
     return std::make_shared<Operation>(symbol_, left ? std::move(left) : left_,
                                        right ? std::move(right) : right_);
   }
-  bool needs_vectors() const override { return left_->needs_vectors() || right_->needs_vectors(); }
-  bool by_length() const override { return left_->by_length() && right_->by_length(); }
+  unsigned reads() const override { return left_->reads() | right_->reads(); }
 
  private:
   char symbol_;

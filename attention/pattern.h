@@ -43,6 +43,20 @@ struct GraphKey {
   int head = 0;
 };
 
+/// What the rows of a pattern may depend on, beside the sequence's length, the seed, the layer and
+/// the head: bits, so that graphs are kept for sequences that are equal in what matters.
+enum Reads : unsigned {
+  kReadsNothing = 0,
+  kReadsIds = 1,
+  kReadsSpecial = 2,
+  kReadsSample = 4,
+  kReadsTrees = 8,  ///< words, heads, links
+  kReadsClasses = 16,
+  kReadsVectors = 32,
+  kReadsStep = 64,
+  kReadsAll = 127,
+};
+
 /// A node of a pattern expression.
 class PatternNode {
  public:
@@ -65,11 +79,8 @@ class PatternNode {
   virtual std::shared_ptr<const PatternNode> bind(const SequenceView& /*sequence*/) const {
     return nullptr;
   }
-  /// True if rows need SequenceView::vectors.
-  virtual bool needs_vectors() const { return false; }
-  /// True if rows depend on nothing but the sequence's length, the seed, layer and head: then the
-  /// graphs of a batch are kept for the next one of the same lengths.
-  virtual bool by_length() const { return false; }
+  /// What rows depend on: Reads.
+  virtual unsigned reads() const { return kReadsAll; }
 };
 
 /// A parsed pattern. Every query also sees itself, unless the text says `noself`.
@@ -84,8 +95,8 @@ class Pattern {
   /// are the same, but may cost O(n) and more each. Throws DataError.
   Pattern bind(const SequenceView& sequence) const;
   bool differs_by_head() const { return root_->differs_by_head(); }
-  bool needs_vectors() const { return root_->needs_vectors(); }
-  bool by_length() const { return root_->by_length(); }
+  unsigned reads() const { return root_->reads(); }
+  bool needs_vectors() const { return (reads() & kReadsVectors) != 0; }
   const PatternNode& root() const { return *root_; }
 
  private:

@@ -4,9 +4,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <map>
+#include <optional>
+#include <unordered_map>
 
 #include "attention/graph_cache.h"
 #include "attention/placement_rules.h"
+#include "attention/sequence_key.h"
 #include "core/error.h"
 #include "core/parallel.h"
 
@@ -23,6 +26,25 @@ std::string list_of(const std::vector<bool>& chosen) {
   return numbers.empty() ? "no" : fmt::format("{}", fmt::join(numbers, ","));
 }
 
+/// The graph of a layer: a group for every slot that its heads have.
+std::shared_ptr<const AttentionGraph> join(
+    const Tensor& offsets, const std::vector<std::shared_ptr<const SequenceGraphs>>& graphs,
+    const std::vector<int>& slot_of_head) {
+  std::vector<int> slots, group_of_head;
+  for (const int slot : slot_of_head) {
+    const auto same = std::find(slots.begin(), slots.end(), slot);
+    group_of_head.push_back(static_cast<int>(same - slots.begin()));
+    if (same == slots.end()) slots.push_back(slot);
+  }
+  std::vector<SequenceGraphs> groups;
+  for (const int slot : slots) {
+    SequenceGraphs& group = groups.emplace_back();
+    group.reserve(graphs.size());
+    for (const auto& stack : graphs) group.push_back((*stack)[static_cast<size_t>(slot)]);
+  }
+  return std::make_shared<AttentionGraph>(offsets, std::move(groups), std::move(group_of_head));
+}
+
 }  // namespace
 
 AttentionPlan::AttentionPlan(std::string_view pattern, std::string_view layers,
@@ -31,10 +53,30 @@ AttentionPlan::AttentionPlan(std::string_view pattern, std::string_view layers,
           parse_rules(pattern, layers, heads, layer_count, head_count))),
       layer_count_(layer_count),
       head_count_(head_count) {
-  const bool by_length = std::all_of(rules_->begin(), rules_->end(), [](const auto& rule) {
-    return !rule.anywhere() || rule.pattern.by_length();
-  });
-  if (by_length) cache_ = std::make_shared<GraphCache>();
+  make_slots();
+}
+
+void AttentionPlan::make_slots() {
+  for (const PlacementRule& rule : *rules_) {
+    if (rule.anywhere()) reads_ |= rule.pattern.reads();
+  }
+  cache_ = std::make_shared<GraphCache>();
+  for (int layer = 0; layer < layer_count_; ++layer) {
+    std::vector<int>& row = slot_at_.emplace_back();
+    for (int head = 0; head < head_count_; ++head) {
+      const int rule = rule_at(layer, head);
+      const bool own = rule >= 0 && (*rules_)[static_cast<size_t>(rule)].pattern.differs_by_head();
+      const auto same = std::find_if(slots_.begin(), slots_.end(),
+                                     [&](const Slot& slot) { return !own && slot.rule == rule; });
+      row.push_back(static_cast<int>(same - slots_.begin()));
+      if (same == slots_.end()) slots_.push_back({rule, layer, head});
+    }
+  }
+}
+
+void AttentionPlan::set_vectors(std::shared_ptr<const TokenVectors> vectors) {
+  vectors_ = std::move(vectors);
+  cache_ = std::make_shared<GraphCache>();  // copies of the plan keep theirs
 }
 
 int AttentionPlan::rule_at(int layer, int head) const {
@@ -108,91 +150,77 @@ void AttentionPlan::expect_data(const SequenceBatch& batch) const {
   }
 }
 
-/// What the layers of one build share.
-struct AttentionPlan::Build {
-  const SequenceBatch& batch;
-  uint64_t seed, step;
-  std::vector<SequenceView> views;          // (B)
-  std::vector<std::vector<Pattern>> bound;  // (rules, B)
-};
+void AttentionPlan::make_graphs(std::span<const SequenceView> views, std::span<const size_t> wanted,
+                                uint64_t seed, uint64_t step,
+                                std::vector<std::shared_ptr<const SequenceGraphs>>& graphs) const {
+  const size_t rules = rules_->size(), slots = slots_.size();
+  const auto count = [](size_t n) { return static_cast<int64_t>(n); };
+  std::vector<std::optional<Pattern>> bound(wanted.size() * rules);
+  parallel_for(count(bound.size()), 1, [&](int64_t task) {
+    const auto t = static_cast<size_t>(task);
+    const PlacementRule& rule = (*rules_)[t % rules];
+    if (rule.anywhere()) bound[t] = rule.pattern.bind(views[wanted[t / rules]]);
+  });
+  std::vector<SequenceGraphs> made(wanted.size(), SequenceGraphs(slots));
+  parallel_for(count(wanted.size() * slots), 1, [&](int64_t task) {
+    const size_t w = static_cast<size_t>(task) / slots, s = static_cast<size_t>(task) % slots;
+    const SequenceView& view = views[wanted[w]];
+    const Slot& slot = slots_[s];
+    if (slot.rule < 0) {
+      made[w][s] = SequenceGraph::dense(view.length);
+      return;
+    }
+    const Pattern& pattern = *bound[w * rules + static_cast<size_t>(slot.rule)];
+    const GraphKey key{seed, step, slot.layer, slot.head};
+    made[w][s] = SequenceGraph::from_rows(
+        view.length, [&](int64_t i, Runs& out) { pattern.row(view, i, key, out); });
+  });
+  for (size_t w = 0; w < wanted.size(); ++w) {
+    graphs[wanted[w]] = std::make_shared<const SequenceGraphs>(std::move(made[w]));
+  }
+}
 
 LayerGraphs AttentionPlan::build(const SequenceBatch& batch, uint64_t seed, uint64_t step) const {
   if (needs_match()) {
     throw ConfigError("attention plan", fmt::format("\"{}\" is not solved yet", pattern()),
                       "solve_match() finds its number on a split");
   }
-  if (cache_) {
-    LayerGraphs known = cache_->find(batch.offsets, seed);
-    if (!known.empty()) return known;
+  const auto sequences = static_cast<size_t>(batch.offsets.numel()) - 1;
+  std::vector<SequenceView> views;
+  for (size_t b = 0; b < sequences; ++b) {
+    views.push_back(view_of(batch, static_cast<int64_t>(b), vectors_.get()));
   }
-  Build shared{batch, seed, step, {}, {}};
-  for (int64_t b = 0; b + 1 < batch.offsets.numel(); ++b) {
-    shared.views.push_back(view_of(batch, b, vectors_.get()));
-  }
-  for (const PlacementRule& rule : *rules_) {
-    std::vector<Pattern>& bound = shared.bound.emplace_back();
-    if (!rule.anywhere()) continue;
-    bound.assign(shared.views.size(), rule.pattern);
-    parallel_for(static_cast<int64_t>(bound.size()), 1, [&](int64_t b) {
-      Pattern& pattern = bound[static_cast<size_t>(b)];
-      pattern = pattern.bind(shared.views[static_cast<size_t>(b)]);
-    });
-  }
-  LayerGraphs graphs;
-  std::map<std::vector<int>, std::shared_ptr<const AttentionGraph>> known;
-  for (int layer = 0; layer < layer_count_; ++layer) {
-    std::vector<int> rule_of_head;
-    bool own = false;
-    for (int head = 0; head < head_count_; ++head) {
-      rule_of_head.push_back(rule_at(layer, head));
-      own |= rule_of_head.back() >= 0 &&
-             (*rules_)[static_cast<size_t>(rule_of_head.back())].pattern.differs_by_head();
+  std::vector<std::shared_ptr<const SequenceGraphs>> graphs(sequences);  // a slot each
+  std::vector<size_t> wanted;
+  if (reads_ & kReadsStep) {
+    for (size_t b = 0; b < sequences; ++b) wanted.push_back(b);
+    make_graphs(views, wanted, seed, step, graphs);
+  } else {
+    std::unordered_map<ContentHash, size_t> making;  // by which sequence
+    std::vector<std::pair<size_t, size_t>> twins;    // that wait for another one's graphs
+    std::vector<ContentHash> keys;
+    for (size_t b = 0; b < sequences; ++b) {
+      keys.push_back(sequence_key(views[b], reads_, seed));
+      if ((graphs[b] = cache_->find(keys[b]))) continue;
+      const auto [place, fresh] = making.try_emplace(keys[b], b);
+      if (fresh) {
+        wanted.push_back(b);
+      } else {
+        twins.emplace_back(b, place->second);
+      }
     }
-    auto graph = own ? nullptr : known[rule_of_head];
-    if (!graph) graph = build_layer(shared, layer, rule_of_head);
-    if (!own) known[rule_of_head] = graph;
-    graphs.push_back(graph);
+    make_graphs(views, wanted, seed, step, graphs);
+    for (const auto& [b, other] : twins) graphs[b] = graphs[other];
+    for (const size_t b : wanted) cache_->keep(keys[b], graphs[b]);
   }
-  if (cache_) cache_->keep(batch.offsets, seed, graphs);
-  return graphs;
-}
-
-std::shared_ptr<const AttentionGraph> AttentionPlan::build_layer(
-    const Build& shared, int layer, const std::vector<int>& rule_of_head) const {
-  const Tensor& packed = shared.batch.offsets;
-  if (std::all_of(rule_of_head.begin(), rule_of_head.end(), [](int r) { return r < 0; })) {
-    return std::make_shared<AttentionGraph>(AttentionGraph::dense(packed, head_count_));
+  LayerGraphs layers;
+  std::map<std::vector<int>, std::shared_ptr<const AttentionGraph>> known;
+  for (const std::vector<int>& slot_of_head : slot_at_) {
+    std::shared_ptr<const AttentionGraph>& layer = known[slot_of_head];
+    if (!layer) layer = join(batch.offsets, graphs, slot_of_head);
+    layers.push_back(layer);
   }
-  // A group for every head whose edges are its own, else one for all heads of a rule (-1: dense).
-  std::vector<int> group_of_head, head_of_group;
-  for (int head = 0; head < head_count_; ++head) {
-    const int rule = rule_of_head[static_cast<size_t>(head)];
-    const bool own = rule >= 0 && (*rules_)[static_cast<size_t>(rule)].pattern.differs_by_head();
-    const auto same = std::find_if(head_of_group.begin(), head_of_group.end(), [&](int other) {
-      return !own && rule_of_head[static_cast<size_t>(other)] == rule;
-    });
-    group_of_head.push_back(static_cast<int>(same - head_of_group.begin()));
-    if (same == head_of_group.end()) head_of_group.push_back(head);
-  }
-  const int64_t* offsets = packed.data<int64_t>();
-  return std::make_shared<AttentionGraph>(AttentionGraph::from_rows(
-      packed, static_cast<int>(head_of_group.size()), std::move(group_of_head),
-      [&](int group, int64_t b, int64_t i, Runs& out) {
-        const int64_t first = offsets[b];
-        const int head = head_of_group[static_cast<size_t>(group)];
-        const int rule = rule_of_head[static_cast<size_t>(head)];
-        if (rule < 0) {
-          append_run(out, first, offsets[b + 1]);
-          return;
-        }
-        const auto sequence = static_cast<size_t>(b);
-        shared.bound[static_cast<size_t>(rule)][sequence].row(
-            shared.views[sequence], i - first, {shared.seed, shared.step, layer, head}, out);
-        for (Run& run : out) {
-          run.lo += static_cast<int32_t>(first);
-          run.hi += static_cast<int32_t>(first);
-        }
-      }));
+  return layers;
 }
 
 void DensityMeter::add(const LayerGraphs& graphs) {

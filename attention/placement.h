@@ -43,9 +43,11 @@ class AttentionPlan {
   AttentionPlan(std::string_view pattern, std::string_view layers, std::string_view heads,
                 int layer_count, int head_count);
 
-  /// The graphs of a batch; those of patterns by length may be an earlier batch's of the same
-  /// lengths. Random edges are keyed by (seed, layer, head), for per=step also by
-  /// step. Throws DataError if the batch lacks what a pattern needs, ConfigError if needs_match().
+  /// The graphs of a batch. Those of a sequence are made once and then found again wherever it has
+  /// what they depend on: the same length (windows, random), trees (syntax), ids (lexical) ..; see
+  /// GraphCache. Random edges are keyed by (seed, layer, head), for per=step also by step, and so
+  /// made anew. Throws DataError if the batch lacks what a pattern needs, ConfigError if
+  /// needs_match(). Cost of sequences that are found: O(what the patterns read + heads).
   LayerGraphs build(const SequenceBatch& batch, uint64_t seed, uint64_t step) const;
 
   /// Throws DataError unless the batch has what the patterns need. Cost: what
@@ -57,7 +59,7 @@ class AttentionPlan {
   bool needs_match() const;
   /// True if a pattern needs token vectors, which are to be set before build().
   bool needs_vectors() const;
-  void set_vectors(std::shared_ptr<const TokenVectors> vectors) { vectors_ = std::move(vectors); }
+  void set_vectors(std::shared_ptr<const TokenVectors> vectors);
   const std::shared_ptr<const TokenVectors>& vectors() const { return vectors_; }
   /// "neighbour:8 in layers 2-3 of 4, all heads", for logs.
   std::string describe() const;
@@ -66,15 +68,25 @@ class AttentionPlan {
   const std::vector<PlacementRule>& rules() const { return *rules_; }
 
  private:
-  struct Build;
+  /// Heads of some layers that have the same edges.
+  struct Slot {
+    int rule = -1;            ///< -1: dense
+    int layer = 0, head = 0;  ///< that random numbers are keyed by
+  };
   /// The rule of a layer and head, -1 where they are dense.
   int rule_at(int layer, int head) const;
-  std::shared_ptr<const AttentionGraph> build_layer(const Build& shared, int layer,
-                                                    const std::vector<int>& rule_of_head) const;
+  void make_slots();
+  /// The graphs of sequences, a slot each; the numbers of those to make in `wanted`.
+  void make_graphs(std::span<const SequenceView> views, std::span<const size_t> wanted,
+                   uint64_t seed, uint64_t step,
+                   std::vector<std::shared_ptr<const SequenceGraphs>>& graphs) const;
 
   std::shared_ptr<const std::vector<PlacementRule>> rules_;
   int layer_count_, head_count_;
-  std::shared_ptr<GraphCache> cache_;  // null if a pattern needs more than lengths
+  std::vector<Slot> slots_;
+  std::vector<std::vector<int>> slot_at_;  // (layers, heads)
+  unsigned reads_ = kReadsNothing;         // all rules together
+  std::shared_ptr<GraphCache> cache_;
   std::shared_ptr<const TokenVectors> vectors_;
 };
 

@@ -1,17 +1,6 @@
 #include "attention/runs.h"
 
-#include <algorithm>
-
 namespace filigree {
-
-void append_run(Runs& runs, int64_t lo, int64_t hi) {
-  if (lo >= hi) return;
-  if (!runs.empty() && lo <= runs.back().hi) {
-    runs.back().hi = std::max(runs.back().hi, static_cast<int32_t>(hi));
-  } else {
-    runs.push_back({static_cast<int32_t>(lo), static_cast<int32_t>(hi)});
-  }
-}
 
 void unite(const Runs& a, const Runs& b, Runs& out) {
   out.clear();

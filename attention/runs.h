@@ -1,6 +1,7 @@
 // Runs: a set of columns as ascending, disjoint, non-touching half-open ranges.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -14,7 +15,14 @@ using Runs = std::vector<Run>;
 
 /// Appends [lo, hi) to a set whose columns all lie below hi's start or touch it; empty ranges are
 /// dropped, touching ones merged.
-void append_run(Runs& runs, int64_t lo, int64_t hi);
+inline void append_run(Runs& runs, int64_t lo, int64_t hi) {
+  if (lo >= hi) return;
+  if (!runs.empty() && lo <= runs.back().hi) {
+    runs.back().hi = std::max(runs.back().hi, static_cast<int32_t>(hi));
+  } else {
+    runs.push_back({static_cast<int32_t>(lo), static_cast<int32_t>(hi)});
+  }
+}
 /// The union, intersection and difference of two sets. Cost O(runs of both).
 void unite(const Runs& a, const Runs& b, Runs& out);
 void intersect(const Runs& a, const Runs& b, Runs& out);

@@ -1,4 +1,4 @@
-// Which kernel computes a group of heads, by the work that each would do. Private to kernels.
+// Which kernel computes a sequence, by the work that each would do. Private to kernels.
 #pragma once
 
 #include <array>
@@ -13,6 +13,15 @@ namespace filigree::kernels {
 struct KernelWork {
   double pairs = 0, tile_rows = 0, edges = 0, columns = 0, edge_rows = 0;
 
+  KernelWork& operator+=(const KernelWork& other) {
+    pairs += other.pairs;
+    tile_rows += other.tile_rows;
+    edges += other.edges;
+    columns += other.columns;
+    edge_rows += other.edge_rows;
+    return *this;
+  }
+
   double nanoseconds(const KernelCosts& costs) const {
     return costs.pair * pairs + costs.tile_row * tile_rows + costs.edge * edges +
            costs.column * columns + costs.edge_row * edge_rows;
@@ -23,11 +32,13 @@ struct KernelWork {
 inline constexpr std::array kChoices{AttentionKernel::tiles, AttentionKernel::edges,
                                      AttentionKernel::mixed};
 
-/// The work of tiles, edges or mixed on group g. The columns of the edges kernel are estimated as
-/// if extra columns lay anywhere in their span. Cost O(T).
+/// The work of tiles, edges or mixed on a sequence. The columns of the edges kernel are estimated
+/// as if extra columns lay anywhere in their span. Cost O(n).
+KernelWork work_of(const SequenceGraph& graph, AttentionKernel kernel);
+/// The same for all sequences of group g.
 KernelWork work_of(const AttentionGraph& graph, int g, AttentionKernel kernel);
 
-/// The kernel of least time; of equals the first in kChoices. Cost O(T).
-AttentionKernel choose_kernel(const AttentionGraph& graph, int g, const KernelCosts& costs);
+/// The kernel of least time; of equals the first in kChoices. Cost O(n).
+AttentionKernel choose_kernel(const SequenceGraph& graph, const KernelCosts& costs);
 
 }  // namespace filigree::kernels

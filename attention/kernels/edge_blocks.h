@@ -18,7 +18,7 @@ inline constexpr int64_t kScorePad = 16;
 /// queries of the block that see it. Memory: 4 bytes an edge, 8 a column.
 struct EdgeBlock {
   int64_t first = 0, last = 0;
-  std::vector<int32_t> columns;   // ascending, packed token indices
+  std::vector<int32_t> columns;   // ascending
   std::vector<uint32_t> ends;     // where the edges of each column end in entries
   std::vector<uint32_t> entries;  // (score << kRowBits) | row - first
   std::vector<int32_t> starts;    // (rows + 1) where the scores of each row begin, padded

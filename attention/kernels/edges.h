@@ -80,7 +80,7 @@ void for_columns(const EdgeBlock& block, Body body) {
   }
 }
 
-/// Packed column of every score; of padding, that of the row itself.
+/// Column of every score; of padding, that of the row itself.
 inline void score_columns(const EdgeBlock& block, int32_t* columns) {
   for (int64_t r = 0; r < block.last - block.first; ++r) {
     std::fill(columns + block.starts[static_cast<size_t>(r)],
@@ -111,7 +111,7 @@ void add_bias(const HeadView<T>& head, const EdgeBlock& block, const int32_t* co
   }
 }
 
-/// Takes the block's edges into `state`, whose row 0 (and that of q) is packed row `first`.
+/// Takes the block's edges into `state`, whose row 0 (and that of q) is row `first`.
 template <int V, class T>
 void edges_forward(const HeadView<T>& head, const EdgeBlock& block, int64_t first, const T* q,
                    RowState<T>& state, T* s, int32_t* columns, T* buffer) {

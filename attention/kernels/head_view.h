@@ -8,7 +8,8 @@
 
 namespace filigree::kernels {
 
-/// One head of a packed batch. Row t of q stands at q + t * stride, of o at o + t * width.
+/// One head of one sequence. Row i of q, counted from the sequence's first token, stands at
+/// q + i * stride, of o at o + i * width.
 template <class T>
 struct HeadView {
   const T *q, *k, *v;
@@ -16,7 +17,7 @@ struct HeadView {
   const T *o, *grad;  // backward only
   T *dq, *dk, *dv;    // backward only
   T* out;             // forward only
-  T* lse;             // (T, H): lse[t * heads]
+  T* lse;             // (n, H): lse[i * heads]
   int64_t stride, width, heads, dim;
   T scale;
   int64_t reach;

@@ -1,5 +1,5 @@
-// Which attention weights dropout keeps: a pure function of (key, i, j), many at a time. Private to
-// kernels.
+// Which attention weights dropout keeps: a pure function of the key and the packed tokens i and j,
+// many at a time. Private to kernels.
 #pragma once
 
 #include <algorithm>
@@ -16,8 +16,10 @@ namespace filigree::kernels {
 class KeepBits {
  public:
   KeepBits() = default;  // keeps all
-  KeepBits(double p, uint64_t key)
-      : least_(static_cast<uint32_t>(std::ceil(std::ldexp(static_cast<float>(p), 24)))),
+  /// i and j below count from packed token `origin` on.
+  KeepBits(double p, uint64_t key, int64_t origin)
+      : origin_(origin),
+        least_(static_cast<uint32_t>(std::ceil(std::ldexp(static_cast<float>(p), 24)))),
         key_(key),
         kept_(1 / (1 - p)) {}
 
@@ -28,11 +30,10 @@ class KeepBits {
   void consecutive(int64_t i, int64_t first, int64_t count, T* factors) const {
     const T kept = static_cast<T>(kept_);
     for (int64_t c = 0; c < count;) {
-      const int64_t skipped = (first + c) % 4, columns = std::min(4 * kBlocks - skipped, count - c);
+      const int64_t at = origin_ + first + c, skipped = at % 4;
+      const int64_t columns = std::min(4 * kBlocks - skipped, count - c);
       Words blocks;
-      for (uint32_t l = 0; l < kBlocks; ++l) {
-        blocks[l] = static_cast<uint32_t>((first + c) / 4) + l;
-      }
+      for (uint32_t l = 0; l < kBlocks; ++l) blocks[l] = static_cast<uint32_t>(at / 4) + l;
       const auto bits = philox_of(i, blocks);
       alignas(64) T all[4 * kBlocks];
       for (size_t l = 0; l < kBlocks; ++l) {
@@ -51,8 +52,9 @@ class KeepBits {
       const auto here = static_cast<size_t>(std::min<int64_t>(kBlocks, count - c));
       Words blocks{}, places{};
       for (size_t l = 0; l < here; ++l) {
-        blocks[l] = static_cast<uint32_t>(columns[c + static_cast<int64_t>(l)]) / 4;
-        places[l] = static_cast<uint32_t>(columns[c + static_cast<int64_t>(l)]) % 4;
+        const auto at = static_cast<uint32_t>(origin_ + columns[c + static_cast<int64_t>(l)]);
+        blocks[l] = at / 4;
+        places[l] = at % 4;
       }
       const auto bits = philox_of(i, blocks);
       for (size_t l = 0; l < here; ++l) {
@@ -71,7 +73,7 @@ class KeepBits {
   // Not inlined: in larger surroundings GCC 12 unrolls the inner loop before it could vectorise it.
   [[gnu::noinline]] std::array<Words, 4> philox_of(int64_t i, const Words& blocks) const {
     alignas(64) Words a = blocks, b{}, c, d{};
-    c.fill(static_cast<uint32_t>(i));
+    c.fill(static_cast<uint32_t>(origin_ + i));
     auto k0 = static_cast<uint32_t>(key_), k1 = static_cast<uint32_t>(key_ >> 32);
     for (int round = 0; round < 10; ++round) {
       for (size_t l = 0; l < kBlocks; ++l) {
@@ -88,12 +90,13 @@ class KeepBits {
     return {a, b, c, d};
   }
 
+  int64_t origin_ = 0;
   uint32_t least_ = 0;
   uint64_t key_ = 0;
   double kept_ = 1;
 };
 
-/// Packed columns of a stretch of scores: one behind the other, or from a list.
+/// Columns of a stretch of scores: one behind the other, or from a list.
 struct Consecutive {
   int64_t first;
 

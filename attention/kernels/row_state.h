@@ -61,7 +61,7 @@ struct RowState {
     sum[r] += sum_lanes<T>(total);
   }
 
-  /// Writes o and lse of row r, which stands at packed row i.
+  /// Writes o and lse of row r, which is row i of the sequence.
   void finish(const HeadView<T>& head, int64_t r, int64_t i) const {
     T* to = head.out + i * head.width;
     T& lse = head.lse[i * head.heads];
@@ -98,7 +98,7 @@ struct RowGradients {
   const T *lse, *delta;      // lse +inf for empty rows; delta_i = <do_i, o_i>
   T *dq, *dk, *dv;           // dq without its factor scale
   T* dbias;                  // pointing at distance 0; null for none
-  int64_t first, key_first;  // packed indices of row 0 and of dk's and dv's row 0
+  int64_t first, key_first;  // row of the sequence that row 0 is, and that dk's and dv's row 0 is
   int64_t width;
 };
 

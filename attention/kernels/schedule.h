@@ -1,5 +1,5 @@
-// How the CPU kernels walk a graph: chosen once, shared by layers, forward and backward. Private to
-// kernels.
+// How the CPU kernels walk a sequence and a batch: chosen once, shared by layers, forward and
+// backward. Private to kernels.
 #pragma once
 
 #include <algorithm>
@@ -28,7 +28,7 @@ struct Span {
 /// Row i sees [lo_i, hi_i) but its holes.
 struct Intervals {
   const int32_t *lo = nullptr, *hi = nullptr;
-  std::vector<int64_t> hole_offsets;  // (T+1), or empty: no holes
+  std::vector<int64_t> hole_offsets;  // (n+1), or empty: no holes
   std::vector<int32_t> holes;         // ascending in a row
   bool masked = false;                // some row sees less than its sequence
 
@@ -46,68 +46,92 @@ struct Intervals {
 
 /// Rows of a sequence whose part of the backward pass is one task a head, and the keys they see.
 struct BackwardPart {
-  int64_t sequence = 0, first = 0, last = 0;
+  int64_t first = 0, last = 0;
   Span keys;
 };
 /// Sequences of at least so many tokens are divided into so many parts of about as many edges each:
 /// a number that does not depend on the threads, so that neither do sums; memory stays linear.
 inline constexpr int64_t kDividedLength = 2048, kParts = 4;
 
-/// One group of heads.
-struct GroupSchedule {
+/// One sequence under one kernel; rows and columns are counted from its first token. Points into
+/// its graph, and lives no longer than that.
+struct SequenceSchedule {
   AttentionKernel kernel = AttentionKernel::rows;  // what was chosen; never automatic
   Intervals intervals;                             // tiles and mixed
   std::vector<int32_t> lo, hi;                     // where intervals are not those of the graph
   std::vector<EdgeBlock> blocks;                   // edges and mixed, in order
-  std::vector<size_t> first_block;                 // (B+1)
-  std::vector<BackwardPart> parts;                 // in order
-  std::vector<size_t> first_part;                  // (B+1)
+  std::vector<BackwardPart> parts;                 // in order, at least one
+  int64_t size = 0;                                // bytes of all that, once it is made
 
-  int64_t bytes() const;
-  /// The blocks of rows [first, last) of sequence b, which begins at `begin`.
-  std::span<const EdgeBlock> blocks_of(int64_t b, int64_t begin, int64_t first,
-                                       int64_t last) const {
+  int64_t bytes() const { return size; }
+  /// The blocks of rows [first, last); first is a multiple of kEdgeRows.
+  std::span<const EdgeBlock> blocks_of(int64_t first, int64_t last) const {
     if (blocks.empty()) return {};
-    const EdgeBlock* at = blocks.data() + first_block[static_cast<size_t>(b)];
-    return {at + (first - begin) / kEdgeRows, at + (last - begin + kEdgeRows - 1) / kEdgeRows};
+    return {blocks.data() + first / kEdgeRows, blocks.data() + (last + kEdgeRows - 1) / kEdgeRows};
   }
   bool uses_tiles() const {
     return kernel == AttentionKernel::tiles || kernel == AttentionKernel::mixed;
   }
 };
 
-/// Rows [first, last) of a sequence.
+/// Schedules a sequence for the wanted kernel; an automatic choice goes by the costs for heads of
+/// `dim` elements. Cost O(n + edges).
+std::shared_ptr<const SequenceSchedule> make_schedule(const SequenceGraph& graph,
+                                                      AttentionKernel wanted, DType dtype,
+                                                      int64_t dim);
+
+/// Rows [first, last) of a sequence, counted from its first token.
 struct RowChunk {
   int64_t sequence, first, last;
 };
 
-struct Schedule {
-  std::vector<GroupSchedule> groups;
+/// A batch: the schedules of its sequences, and the tasks of the forward pass.
+struct BatchSchedule {
+  std::vector<std::shared_ptr<const SequenceSchedule>> sequences;  // (groups, B)
   std::vector<RowChunk> chunks;  // at most kChunkRows rows, in order
+  int64_t batch = 0;             // B
   int64_t longest = 0;           // sequence
+
+  int64_t bytes() const {
+    return static_cast<int64_t>(sequences.size() * sizeof(sequences[0]) +
+                                chunks.size() * sizeof(RowChunk));
+  }
+  const SequenceSchedule& at(int group, int64_t b) const {
+    return *sequences[static_cast<size_t>(group * batch + b)];
+  }
 };
 
-/// Schedules `graph` for the wanted kernel; an automatic choice goes by the costs for heads of
-/// `dim` elements. Cost O(T + edges).
-std::shared_ptr<const Schedule> make_schedule(const AttentionGraph& graph, AttentionKernel wanted,
-                                              DType dtype, int64_t dim);
+/// Schedules a batch: what its sequences do not have yet is made, on all threads.
+std::shared_ptr<const BatchSchedule> make_schedule(const AttentionGraph& graph,
+                                                   AttentionKernel wanted, DType dtype,
+                                                   int64_t dim);
 
-/// Schedules that were made of one graph. They point into it, and live no longer than it does.
+/// What make_schedule() made of one graph, by its arguments.
+template <class Graph, class Made>
 class ScheduleCache {
  public:
-  std::shared_ptr<const Schedule> get(const AttentionGraph& graph, AttentionKernel wanted,
-                                      DType dtype, int64_t dim) {
+  std::shared_ptr<const Made> get(const Graph& graph, AttentionKernel wanted, DType dtype,
+                                  int64_t dim) {
     const bool chosen = wanted == AttentionKernel::automatic;  // only then sizes matter
     const std::lock_guard lock(mutex_);
-    std::shared_ptr<const Schedule>& made =
+    std::shared_ptr<const Made>& made =
         made_[{wanted, chosen ? dtype : DType::f32, chosen ? dim : 0}];
     if (!made) made = make_schedule(graph, wanted, dtype, dim);
     return made;
   }
+  /// Memory of what was made.
+  int64_t bytes() const {
+    const std::lock_guard lock(mutex_);
+    int64_t total = 0;
+    for (const auto& [arguments, made] : made_) total += made->bytes();
+    return total;
+  }
 
  private:
-  std::mutex mutex_;
-  std::map<std::tuple<AttentionKernel, DType, int64_t>, std::shared_ptr<const Schedule>> made_;
+  mutable std::mutex mutex_;
+  std::map<std::tuple<AttentionKernel, DType, int64_t>, std::shared_ptr<const Made>> made_;
 };
+class SequenceSchedules final : public ScheduleCache<SequenceGraph, SequenceSchedule> {};
+class BatchSchedules final : public ScheduleCache<AttentionGraph, BatchSchedule> {};
 
 }  // namespace filigree::kernels

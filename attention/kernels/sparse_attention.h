@@ -6,8 +6,8 @@
 
 namespace filigree {
 
-/// Which CPU kernel computes a group of heads. All take any graph, and agree up to the order of
-/// summation.
+/// Which CPU kernel computes a sequence in the heads that share its graph. All take any graph, and
+/// agree up to the order of summation.
 ///   rows   one query at a time over its columns in ascending order, a reference that is simple.
 ///   The
 ///          same graph gives the same bits whether its columns are stored as intervals, globals or
@@ -20,13 +20,13 @@ namespace filigree {
 enum class AttentionKernel : uint8_t { automatic, rows, tiles, edges, mixed };
 
 namespace kernels {
-struct Schedule;
+struct BatchSchedule;
 }
 
 /// What a kernel needs beside its tensors. q, k and v may be columns of one (T, stride) tensor.
 struct AttentionArguments {
   std::shared_ptr<const AttentionGraph> graph;
-  std::shared_ptr<const kernels::Schedule> schedule;  ///< of the graph, for the CPU
+  std::shared_ptr<const kernels::BatchSchedule> schedule;  ///< of the graph, for the CPU
   int64_t head_dim = 0;
   int64_t stride = 0;                    ///< elements from one token to the next in q, k, v
   int64_t q_at = 0, k_at = 0, v_at = 0;  ///< first column of q, k, v

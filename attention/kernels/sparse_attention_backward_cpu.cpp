@@ -15,34 +15,33 @@ struct PartGradients {
   bool failed = false;  // a key that some row does not see is not finite: see tiles_backward()
 };
 
-/// Rows [first, last) of one sequence, all of it, by the rows kernel.
+/// A whole sequence by the rows kernel.
 template <class T>
-void backward_rows(const HeadView<T>& head, const AttentionGraph& graph, int g, int64_t b,
-                   int64_t first, int64_t last, T* dbias) {
+void backward_rows(const HeadView<T>& head, const SequenceGraph& graph, T* dbias) {
+  const int64_t length = graph.length();
   for (T* target : {head.dq, head.dk, head.dv}) {
-    for (int64_t i = first; i < last; ++i) {
+    for (int64_t i = 0; i < length; ++i) {
       std::fill(target + i * head.stride, target + i * head.stride + head.dim, T(0));
     }
   }
-  RowScratch<T>& scratch = rows_scratch<T>(last - first);
+  RowScratch<T>& scratch = rows_scratch<T>(length);
   with_head_dim(head.dim, [&]<int D>() {
-    for (int64_t i = first; i < last; ++i) {
-      const int64_t count = graph.row(g, b, i, scratch.columns.data());
+    for (int64_t i = 0; i < length; ++i) {
+      const int64_t count = graph.row(i, scratch.columns.data());
       backward_row<D>(head, i, count, scratch, dbias);
     }
   });
 }
 
-/// Tiles, edges or both for a part of a sequence that begins at `begin`: writes its rows of dq,
-/// adds to dbias, and leaves its dk and dv in `to` (rows of padded(dim), as many as it has keys),
-/// or, where that is null, in the head's. False as tiles_forward(), with nothing done but perhaps
-/// dq.
+/// Tiles, edges or both for a part of a sequence: writes its rows of dq, adds to dbias, and leaves
+/// its dk and dv in `to` (rows of padded(dim), as many as it has keys), or, where that is null, in
+/// the head's. False as tiles_forward(), with nothing done but perhaps dq.
 template <class T>
-bool backward_part(const HeadView<T>& head, const GroupSchedule& group, const BackwardPart& part,
-                   int64_t begin, T* dbias, T* to) {
+bool backward_part(const HeadView<T>& head, const SequenceSchedule& schedule,
+                   const BackwardPart& part, T* dbias, T* to) {
   const int64_t count = part.last - part.first, width = padded<T>(head.dim);
   const int64_t seen = part.keys.end - part.keys.begin;
-  const auto blocks = group.blocks_of(part.sequence, begin, part.first, part.last);
+  const auto blocks = schedule.blocks_of(part.first, part.last);
   const int64_t scores = most_scores(blocks);
   // Tiles of keys are computed in whole vectors, from the interval's first key on.
   const int64_t keys = padded<T>(seen) + kBackwardKeys;
@@ -76,8 +75,8 @@ bool backward_part(const HeadView<T>& head, const GroupSchedule& group, const Ba
   T* dp = scratch.take<T>(scores);
   int32_t* columns = scratch.take<int32_t>(scores);
   T* buffer = scratch.take<T>(2 * width);
-  if (group.uses_tiles() &&
-      !tiles_backward(head, group.intervals, part.first, part.last, gradients, scratch)) {
+  if (schedule.uses_tiles() &&
+      !tiles_backward(head, schedule.intervals, part.first, part.last, gradients, scratch)) {
     return false;
   }
   with_vectors<T>(head.dim, [&]<int V>() {
@@ -102,12 +101,12 @@ bool backward_part(const HeadView<T>& head, const GroupSchedule& group, const Ba
   return true;
 }
 
-/// dk and dv of a divided sequence [first, last): the sums of its parts, in order.
+/// dk and dv of a divided sequence: the sums of its parts, in order.
 template <class T>
 void join_parts(const HeadView<T>& head, std::span<const BackwardPart> parts,
-                std::span<const PartGradients> gradients, int64_t first, int64_t last) {
+                std::span<const PartGradients> gradients, int64_t length) {
   const int64_t width = padded<T>(head.dim);
-  for (int64_t j = first; j < last; ++j) {
+  for (int64_t j = 0; j < length; ++j) {
     T *dk = head.dk + j * head.stride, *dv = head.dv + j * head.stride;
     std::fill(dk, dk + head.dim, T(0));
     std::fill(dv, dv + head.dim, T(0));
@@ -122,23 +121,22 @@ void join_parts(const HeadView<T>& head, std::span<const BackwardPart> parts,
   }
 }
 
-/// One part of one head.
+/// One part of one head of one sequence.
 struct Task {
   int64_t sequence;
   int head;
-  size_t part;       // in its group's parts
-  size_t first = 0;  // task of the first part of this sequence and head
-  size_t count = 1;  // parts
+  size_t part;   // of the sequence's parts
+  size_t first;  // task of the first part of this sequence and head
+  size_t count;  // parts
 };
 
-std::vector<Task> tasks_of(const AttentionGraph& graph, const Schedule& schedule) {
+std::vector<Task> tasks_of(const AttentionGraph& graph, const BatchSchedule& schedule) {
   std::vector<Task> tasks;
   for (int64_t b = 0; b < graph.sequences(); ++b) {
     for (int h = 0; h < graph.heads(); ++h) {
-      const GroupSchedule& group = schedule.groups[static_cast<size_t>(graph.group_of_head(h))];
-      const size_t begin = group.first_part[static_cast<size_t>(b)];
-      const size_t end = group.first_part[static_cast<size_t>(b) + 1], first = tasks.size();
-      for (size_t p = begin; p < end; ++p) tasks.push_back({b, h, p, first, end - begin});
+      const size_t parts = schedule.at(graph.group_of_head(h), b).parts.size();
+      const size_t first = tasks.size();
+      for (size_t p = 0; p < parts; ++p) tasks.push_back({b, h, p, first, parts});
     }
   }
   return tasks;
@@ -151,7 +149,7 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
                         const AttentionArguments& arguments, Tensor& dq, Tensor& dk, Tensor& dv,
                         Tensor& dbias) {
   const AttentionGraph& graph = *arguments.graph;
-  const Schedule& schedule = *arguments.schedule;
+  const BatchSchedule& schedule = *arguments.schedule;
   const int64_t span = 2 * arguments.bias_reach + 1;
   const int64_t* offsets = graph.offsets().data<int64_t>();
   const std::vector<Task> tasks = tasks_of(graph, schedule);
@@ -164,36 +162,40 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
                  ? nullptr
                  : partial.data() + static_cast<int64_t>(task) * span + arguments.bias_reach;
     };
-    const auto head_of = [&](int h) {
-      HeadView<T> head = view_of<T>(q, k, v, bias, arguments, h);
-      head.o = o.data<T>() + h * head.dim;
-      head.grad = grad.data<T>() + h * head.dim;
-      head.lse = const_cast<T*>(lse.data<T>()) + h;
-      head.dq = dq.data<T>() + arguments.q_at + h * head.dim;
-      head.dk = dk.data<T>() + arguments.k_at + h * head.dim;
-      head.dv = dv.data<T>() + arguments.v_at + h * head.dim;
+    const auto head_of = [&](const Task& task) {
+      const int h = task.head;
+      const int64_t first = offsets[task.sequence];
+      HeadView<T> head = view_of<T>(q, k, v, bias, arguments, h, first);
+      const int64_t row = first * head.width + h * head.dim;
+      const int64_t column = first * head.stride + h * head.dim;
+      head.o = o.data<T>() + row;
+      head.grad = grad.data<T>() + row;
+      head.lse = const_cast<T*>(lse.data<T>()) + first * head.heads + h;
+      head.dq = dq.data<T>() + arguments.q_at + column;
+      head.dk = dk.data<T>() + arguments.k_at + column;
+      head.dv = dv.data<T>() + arguments.v_at + column;
       return head;
     };
     parallel_for(static_cast<int64_t>(tasks.size()), 1, [&](int64_t at) {
       const auto t = static_cast<size_t>(at);
       const Task& task = tasks[t];
       const int g = graph.group_of_head(task.head);
-      const GroupSchedule& group = schedule.groups[static_cast<size_t>(g)];
-      const BackwardPart& part = group.parts[task.part];
-      const HeadView<T> head = head_of(task.head);
+      const SequenceSchedule& sequence = schedule.at(g, task.sequence);
+      const BackwardPart& part = sequence.parts[task.part];
+      const HeadView<T> head = head_of(task);
       T* sums = nullptr;
       if (task.count > 1) {
         const int64_t seen = part.keys.end - part.keys.begin;
         parts[t].sums = Tensor({2 * seen * padded<T>(head.dim)}, q.dtype());
         sums = parts[t].sums.template data<T>();
       }
-      if (group.kernel != AttentionKernel::rows &&
-          backward_part(head, group, part, offsets[task.sequence], bias_sums(t), sums)) {
+      if (sequence.kernel != AttentionKernel::rows &&
+          backward_part(head, sequence, part, bias_sums(t), sums)) {
         return;
       }
       parts[t].failed = true;
       if (task.count > 1) return;  // below, for all parts
-      backward_rows(head, graph, g, part.sequence, part.first, part.last, bias_sums(t));
+      backward_rows(head, graph.sequence(g, task.sequence), bias_sums(t));
     });
     parallel_for(static_cast<int64_t>(tasks.size()), 1, [&](int64_t at) {
       const auto t = static_cast<size_t>(at);
@@ -201,18 +203,17 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
       if (task.count == 1 || task.first != t) return;
       const int g = graph.group_of_head(task.head);
       const auto mine = std::span(parts).subspan(t, task.count);
-      const int64_t first = offsets[task.sequence], last = offsets[task.sequence + 1];
-      const HeadView<T> head = head_of(task.head);
+      const SequenceGraph& sequence = graph.sequence(g, task.sequence);
+      const HeadView<T> head = head_of(task);
       if (std::any_of(mine.begin(), mine.end(), [](const auto& part) { return part.failed; })) {
         if (!partial.empty()) {
           std::fill(bias_sums(t) - arguments.bias_reach,
                     bias_sums(t) - arguments.bias_reach + static_cast<int64_t>(task.count) * span,
                     T(0));
         }
-        backward_rows(head, graph, g, task.sequence, first, last, bias_sums(t));
+        backward_rows(head, sequence, bias_sums(t));
       } else {
-        const auto& all = schedule.groups[static_cast<size_t>(g)].parts;
-        join_parts<T>(head, std::span(all).subspan(task.part, task.count), mine, first, last);
+        join_parts<T>(head, schedule.at(g, task.sequence).parts, mine, sequence.length());
       }
       for (PartGradients& part : mine) part.sums = Tensor();
     });

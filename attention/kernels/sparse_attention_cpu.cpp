@@ -10,12 +10,12 @@ namespace filigree::kernels::cpu {
 namespace {
 
 template <class T>
-void forward_rows(const HeadView<T>& head, const AttentionGraph& graph, int g, int64_t longest,
+void forward_rows(const HeadView<T>& head, const SequenceGraph& graph, int64_t longest,
                   const RowChunk& chunk) {
   RowScratch<T>& scratch = rows_scratch<T>(longest);
   with_head_dim(head.dim, [&]<int D>() {
     for (int64_t i = chunk.first; i < chunk.last; ++i) {
-      const int64_t count = graph.row(g, chunk.sequence, i, scratch.columns.data());
+      const int64_t count = graph.row(i, scratch.columns.data());
       forward_row<D>(head, i, count, scratch);
     }
   });
@@ -23,12 +23,13 @@ void forward_rows(const HeadView<T>& head, const AttentionGraph& graph, int g, i
 
 /// Tiles, edges or both for a chunk of rows; false as tiles_forward().
 template <class T>
-bool forward_chunk(const HeadView<T>& head, const GroupSchedule& group, const RowChunk& chunk,
-                   int64_t sequence_first) {
+bool forward_chunk(const HeadView<T>& head, const SequenceSchedule& schedule,
+                   const RowChunk& chunk) {
   const int64_t rows = chunk.last - chunk.first, width = padded<T>(head.dim);
-  const auto blocks = group.blocks_of(chunk.sequence, sequence_first, chunk.first, chunk.last);
+  const auto blocks = schedule.blocks_of(chunk.first, chunk.last);
   const int64_t scores = most_scores(blocks);
-  const Span keys = group.uses_tiles() ? group.intervals.keys_of(chunk.first, chunk.last) : Span{};
+  const Span keys =
+      schedule.uses_tiles() ? schedule.intervals.keys_of(chunk.first, chunk.last) : Span{};
   Scratch& scratch = Scratch::of_thread();
   scratch.reset(2 * Scratch::bytes_for<T>(rows * width) + 2 * Scratch::bytes_for<T>(rows) +
                 Scratch::bytes_for<T>(scores) + Scratch::bytes_for<int32_t>(scores) +
@@ -42,8 +43,8 @@ bool forward_chunk(const HeadView<T>& head, const GroupSchedule& group, const Ro
   T* s = scratch.take<T>(scores);
   int32_t* columns = scratch.take<int32_t>(scores);
   T* buffer = scratch.take<T>(width);
-  if (group.uses_tiles() &&
-      !tiles_forward(head, group.intervals, chunk.first, chunk.last, q, state, scratch)) {
+  if (schedule.uses_tiles() &&
+      !tiles_forward(head, schedule.intervals, chunk.first, chunk.last, q, state, scratch)) {
     return false;
   }
   with_vectors<T>(head.dim, [&]<int V>() {
@@ -60,20 +61,20 @@ bool forward_chunk(const HeadView<T>& head, const GroupSchedule& group, const Ro
 void attention_forward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
                        const AttentionArguments& arguments, Tensor& o, Tensor& lse) {
   const AttentionGraph& graph = *arguments.graph;
-  const Schedule& schedule = *arguments.schedule;
+  const BatchSchedule& schedule = *arguments.schedule;
   const int64_t heads = graph.heads();
   const int64_t* offsets = graph.offsets().data<int64_t>();
   dispatch_float("sparse_attention", q.dtype(), [&]<class T>() {
     parallel_for(static_cast<int64_t>(schedule.chunks.size()) * heads, 1, [&](int64_t task) {
       const RowChunk& chunk = schedule.chunks[static_cast<size_t>(task / heads)];
       const int h = static_cast<int>(task % heads), g = graph.group_of_head(h);
-      const GroupSchedule& group = schedule.groups[static_cast<size_t>(g)];
-      HeadView<T> head = view_of<T>(q, k, v, bias, arguments, h);
-      head.out = o.data<T>() + h * head.dim;
-      head.lse = lse.data<T>() + h;
-      if (group.kernel == AttentionKernel::rows ||
-          !forward_chunk(head, group, chunk, offsets[chunk.sequence])) {
-        forward_rows(head, graph, g, schedule.longest, chunk);
+      const SequenceSchedule& sequence = schedule.at(g, chunk.sequence);
+      const int64_t first = offsets[chunk.sequence];
+      HeadView<T> head = view_of<T>(q, k, v, bias, arguments, h, first);
+      head.out = o.data<T>() + first * head.width + h * head.dim;
+      head.lse = lse.data<T>() + first * heads + h;
+      if (sequence.kernel == AttentionKernel::rows || !forward_chunk(head, sequence, chunk)) {
+        forward_rows(head, graph.sequence(g, chunk.sequence), schedule.longest, chunk);
       }
     });
   });

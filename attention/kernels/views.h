@@ -9,11 +9,12 @@
 
 namespace filigree::kernels {
 
-/// The pointers of one head. Tensors that a pass does not have stay null.
+/// The pointers of head h of the sequence that begins at packed token `first`. Those that a pass
+/// does not have stay null.
 template <class T>
 HeadView<T> view_of(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
-                    const AttentionArguments& arguments, int h) {
-  const int64_t column = h * arguments.head_dim;
+                    const AttentionArguments& arguments, int h, int64_t first) {
+  const int64_t column = first * arguments.stride + h * arguments.head_dim;
   HeadView<T> head{};
   head.q = q.data<T>() + arguments.q_at + column;
   head.k = k.data<T>() + arguments.k_at + column;
@@ -28,8 +29,8 @@ HeadView<T> view_of(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
     head.bias = bias.data<T>() + h * (2 * head.reach + 1) + head.reach;
   }
   if (arguments.dropout > 0) {
-    head.keep =
-        KeepBits(arguments.dropout, mix_key({arguments.dropout_key, static_cast<uint64_t>(h)}));
+    head.keep = KeepBits(arguments.dropout,
+                         mix_key({arguments.dropout_key, static_cast<uint64_t>(h)}), first);
   }
   return head;
 }

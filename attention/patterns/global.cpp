@@ -40,7 +40,9 @@ class Global final : public PatternNode {
     }
   }
 
-  bool by_length() const override { return choice_ != Choice::special; }
+  unsigned reads() const override {
+    return choice_ == Choice::special ? kReadsSpecial : kReadsNothing;
+  }
   std::string text() const override {
     std::string text = "global:";
     switch (choice_) {

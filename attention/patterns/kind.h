@@ -78,7 +78,7 @@ std::shared_ptr<const PatternNode> simple_pattern(std::string text, RowOf row_of
       row_of_(sequence.length, i, out);
     }
     std::string text() const override { return text_; }
-    bool by_length() const override { return true; }
+    unsigned reads() const override { return kReadsNothing; }
 
    private:
     std::string text_;

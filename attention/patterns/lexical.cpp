@@ -96,7 +96,7 @@ NeighbourLists same_word(const SequenceView& sequence) {
 std::shared_ptr<const PatternNode> make_lexical(PatternArguments& arguments) {
   arguments.expect_count(1, 1);
   if (arguments.item(0, "number of tokens, or same").value == "same") {
-    return list_pattern("lexical:same", false, [](const SequenceView& sequence) {
+    return list_pattern("lexical:same", kReadsClasses, [](const SequenceView& sequence) {
       expect_data(sequence, sequence.classes.size(), "lexical:same", "word classes",
                   "prepare the dataset again with `filigree prepare`, which makes them");
       return same_word(sequence);
@@ -104,7 +104,7 @@ std::shared_ptr<const PatternNode> make_lexical(PatternArguments& arguments) {
   }
   const int64_t k = arguments.number(0, "number of tokens", 0);
   const std::string text = fmt::format("lexical:{}", k);
-  return list_pattern(text, true, [text, k](const SequenceView& sequence) {
+  return list_pattern(text, kReadsIds | kReadsVectors, [text, k](const SequenceView& sequence) {
     expect_data(sequence, sequence.ids.size(), text, "token ids", "give the ids of the tokens");
     if (sequence.vectors == nullptr) {
       throw DataError(fmt::format("pattern {}", text), "there are no token vectors",

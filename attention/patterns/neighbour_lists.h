@@ -41,46 +41,46 @@ struct NeighbourLists {
 };
 
 /// A kind of pattern whose rows are lists(sequence), a function that throws DataError for lack of
-/// data.
+/// data. reads: what it looks at.
 template <class ListsOf>
-std::shared_ptr<const PatternNode> list_pattern(std::string text, bool needs_vectors,
+std::shared_ptr<const PatternNode> list_pattern(std::string text, unsigned reads,
                                                 ListsOf lists_of) {
   class Bound final : public PatternNode {
    public:
-    Bound(std::string text, bool needs_vectors, NeighbourLists lists)
-        : text_(std::move(text)), needs_vectors_(needs_vectors), lists_(std::move(lists)) {}
+    Bound(std::string text, unsigned reads, NeighbourLists lists)
+        : text_(std::move(text)), reads_(reads), lists_(std::move(lists)) {}
     void row(const SequenceView&, int64_t i, const GraphKey&, const Runs&,
              Runs& out) const override {
       lists_.row(i, out);
     }
     std::string text() const override { return text_; }
-    bool needs_vectors() const override { return needs_vectors_; }
+    unsigned reads() const override { return reads_; }
 
    private:
     std::string text_;
-    bool needs_vectors_;
+    unsigned reads_;
     NeighbourLists lists_;
   };
   class Free final : public PatternNode {
    public:
-    Free(std::string text, bool needs_vectors, ListsOf lists_of)
-        : text_(std::move(text)), needs_vectors_(needs_vectors), lists_of_(std::move(lists_of)) {}
+    Free(std::string text, unsigned reads, ListsOf lists_of)
+        : text_(std::move(text)), reads_(reads), lists_of_(std::move(lists_of)) {}
     void row(const SequenceView& sequence, int64_t i, const GraphKey&, const Runs&,
              Runs& out) const override {
       lists_of_(sequence).row(i, out);
     }
     std::shared_ptr<const PatternNode> bind(const SequenceView& sequence) const override {
-      return std::make_shared<Bound>(text_, needs_vectors_, lists_of_(sequence));
+      return std::make_shared<Bound>(text_, reads_, lists_of_(sequence));
     }
     std::string text() const override { return text_; }
-    bool needs_vectors() const override { return needs_vectors_; }
+    unsigned reads() const override { return reads_; }
 
    private:
     std::string text_;
-    bool needs_vectors_;
+    unsigned reads_;
     ListsOf lists_of_;
   };
-  return std::make_shared<Free>(std::move(text), needs_vectors, std::move(lists_of));
+  return std::make_shared<Free>(std::move(text), reads, std::move(lists_of));
 }
 
 /// Throws DataError unless the span has an entry for every token.

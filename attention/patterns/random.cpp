@@ -2,6 +2,7 @@
 #include "core/random.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <fmt/format.h>
 
@@ -13,6 +14,36 @@ namespace {
 
 enum class Per { fixed, example, step };
 
+/// The random words of one row: philox(key, row)(0, 1, ..).
+class RowDraws {
+ public:
+  RowDraws(uint64_t key, int64_t row) : key_(key), row_(static_cast<uint64_t>(row)) {}
+
+  /// Uniform in [0, bound), without bias and mostly without a division (Lemire 2019, arXiv
+  /// 1805.10941).
+  int64_t below(uint32_t bound) {
+    uint64_t product = uint64_t{word()} * bound;
+    if (static_cast<uint32_t>(product) < bound) {
+      const uint32_t least = -bound % bound;
+      while (static_cast<uint32_t>(product) < least) product = uint64_t{word()} * bound;
+    }
+    return static_cast<int64_t>(product >> 32);
+  }
+
+ private:
+  uint32_t word() {
+    if (used_ == 4) {
+      block_ = philox(key_, row_, counter_++);
+      used_ = 0;
+    }
+    return block_[used_++];
+  }
+
+  uint64_t key_, row_, counter_ = 0;
+  RandomBlock block_{};
+  size_t used_ = 4;
+};
+
 class Random final : public PatternNode {
  public:
   Random(int64_t count, Per per) : count_(count), per_(per) {}
@@ -23,17 +54,14 @@ class Random final : public PatternNode {
            Runs& out) const override {
     const int64_t candidates = sequence.length - size_of(taken);
     const int64_t wanted = std::min(count_, candidates);
-    RandomStream random(key.seed, Purpose::pattern,
-                        {static_cast<uint64_t>(key.layer), static_cast<uint64_t>(key.head),
-                         static_cast<uint64_t>(i), per_ == Per::example ? sequence.sample + 1 : 0,
-                         per_ == Per::step ? key.step + 1 : 0});
+    RowDraws draws(key_of_rows(sequence, key), i);
     thread_local std::vector<uint64_t> drawn;  // a bit for every candidate
     drawn.assign(static_cast<size_t>((candidates + 63) / 64), 0);
     const auto word = [](int64_t rank) -> uint64_t& {
       return drawn[static_cast<size_t>(rank / 64)];
     };
     for (int64_t top = candidates - wanted; top < candidates; ++top) {
-      int64_t rank = below(random, static_cast<uint32_t>(top) + 1);
+      int64_t rank = draws.below(static_cast<uint32_t>(top) + 1);
       if (word(rank) >> (rank % 64) & 1) rank = top;
       word(rank) |= uint64_t{1} << (rank % 64);
     }
@@ -58,19 +86,28 @@ class Random final : public PatternNode {
   }
   bool differs_by_head() const override { return true; }
   bool avoids_taken() const override { return true; }
-  bool by_length() const override { return per_ == Per::fixed; }
+  unsigned reads() const override {
+    return per_ == Per::step ? kReadsStep : per_ == Per::example ? kReadsSample : kReadsNothing;
+  }
 
  private:
-  /// Uniform in [0, bound), without bias and mostly without a division (Lemire 2019, arXiv
-  /// 1805.10941).
-  static int64_t below(RandomStream& random, uint32_t bound) {
-    uint64_t product = uint64_t{random.bits32()} * bound;
-    if (static_cast<uint32_t>(product) < bound) {
-      const uint32_t least = -bound % bound;
-      while (static_cast<uint32_t>(product) < least) product = uint64_t{random.bits32()} * bound;
+  /// One key for all rows; mixed once for those that come one behind the other.
+  uint64_t key_of_rows(const SequenceView& sequence, const GraphKey& key) const {
+    const Words words{key.seed,
+                      static_cast<uint64_t>(Purpose::pattern),
+                      static_cast<uint64_t>(key.layer),
+                      static_cast<uint64_t>(key.head),
+                      per_ == Per::example ? sequence.sample + 1 : 0,
+                      per_ == Per::step ? key.step + 1 : 0};
+    thread_local Words last{};
+    thread_local uint64_t mixed = mix_key({0, 0, 0, 0, 0, 0});
+    if (words != last) {
+      last = words;
+      mixed = mix_key({words[0], words[1], words[2], words[3], words[4], words[5]});
     }
-    return static_cast<int64_t>(product >> 32);
+    return mixed;
   }
+  using Words = std::array<uint64_t, 6>;
 
   int64_t count_;
   Per per_;

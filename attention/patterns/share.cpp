@@ -58,7 +58,7 @@ class Share final : public PatternNode {
   }
   bool differs_by_head() const override { return whole_->differs_by_head(); }
   bool avoids_taken() const override { return whole_->avoids_taken(); }
-  bool needs_vectors() const override { return whole_->needs_vectors(); }
+  unsigned reads() const override { return whole_->reads() | kReadsIds; }
   std::shared_ptr<const PatternNode> bind(const SequenceView& sequence) const override {
     std::shared_ptr<const PatternNode> whole = whole_->bind(sequence);
     return std::make_shared<Share>(whole ? std::move(whole) : whole_, share_, content_of(sequence));

@@ -126,7 +126,7 @@ PatternKind syntax_pattern() {
         arguments.expect_count(1, 1);
         const int64_t reach = arguments.number(0, "number of tree edges", 0);
         const std::string text = fmt::format("syntax:{}", reach);
-        return list_pattern(text, false, [text, reach](const SequenceView& sequence) {
+        return list_pattern(text, kReadsTrees, [text, reach](const SequenceView& sequence) {
           expect_data(sequence, sequence.words.size(), text, "word index",
                       "prepare the dataset with `filigree prepare`, which keeps it");
           expect_data(sequence, sequence.heads.size(), text, "dependency heads",

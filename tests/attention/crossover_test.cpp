@@ -106,7 +106,7 @@ TEST(Choice, WorkCountsWhatTheKernelsDo) {
     const KernelWork both = work_of(*graph, 0, AttentionKernel::mixed);
     EXPECT_LE(both.edges, edges);
     EXPECT_GE(both.edges + both.pairs, edges);
-    if (graph->group(0).intervals_only()) {
+    if (graph->sequence(0, 0).intervals_only()) {
       EXPECT_EQ(both.pairs, tiles.pairs);
     }
   }
@@ -116,12 +116,15 @@ TEST(Choice, IsTheLeastByTheCosts) {
   const KernelCosts dear_edges{1, 0, 1e6, 0, 0}, dear_pairs{1e6, 0, 1, 0, 0};
   for (const std::string& pattern : kPatterns) {
     const auto graph = graph_of(pattern, {0, 200, 201, 330});
-    EXPECT_EQ(choose_kernel(*graph, 0, dear_edges), AttentionKernel::tiles) << pattern;
-    EXPECT_EQ(choose_kernel(*graph, 0, dear_pairs), AttentionKernel::edges) << pattern;
+    for (int64_t b = 0; b < graph->sequences(); ++b) {
+      const SequenceGraph& sequence = graph->sequence(0, b);
+      EXPECT_EQ(choose_kernel(sequence, dear_edges), AttentionKernel::tiles) << pattern;
+      EXPECT_EQ(choose_kernel(sequence, dear_pairs), AttentionKernel::edges) << pattern;
+    }
   }
   // A band with scattered edges: pairs of the band are cheap, edges less so, full rows dear.
   const auto graph = graph_of("neighbour:32 | random:2", {0, 400});
-  EXPECT_EQ(choose_kernel(*graph, 0, {1, 0, 4, 0, 0}), AttentionKernel::mixed);
+  EXPECT_EQ(choose_kernel(graph->sequence(0, 0), {1, 0, 4, 0, 0}), AttentionKernel::mixed);
 }
 
 TEST(Explain, SaysWhatIsComputedByWhat) {
@@ -139,9 +142,17 @@ TEST(Explain, SaysWhatIsComputedByWhat) {
       covered[static_cast<size_t>(layer)] += static_cast<int>(choice.heads.size());
       for (const int head : choice.heads) {
         const AttentionGraph& graph = *graphs[static_cast<size_t>(layer)];
-        EXPECT_EQ(choice.edges, graph.edges(head));
-        EXPECT_EQ(choice.kernel, choose_kernel(graph, graph.group_of_head(head),
-                                               crossover_table().at(DType::f32, 64)));
+        int64_t sequences = 0, edges = 0;
+        for (int64_t b = 0; b < graph.sequences(); ++b) {
+          const SequenceGraph& sequence = graph.sequence(graph.group_of_head(head), b);
+          if (choose_kernel(sequence, crossover_table().at(DType::f32, 64)) != choice.kernel) {
+            continue;
+          }
+          ++sequences;
+          edges += sequence.edges();
+        }
+        EXPECT_EQ(choice.sequences, sequences);
+        EXPECT_EQ(choice.edges, edges);
       }
     }
   }

@@ -17,7 +17,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-Tensor i32(const std::vector<int32_t>& values) { return Tensor::from(values); }
 Tensor i64(const std::vector<int64_t>& values) { return Tensor::from(values); }
 
 /// Edges as they are meant: edges[group][row] = columns.
@@ -69,8 +68,8 @@ TEST(Graph, FromReaches) {
   }
   const AttentionGraph graph = AttentionGraph::from_reaches(i64(offsets), left, right, {0, 1, 0});
   expect_edges(graph, want);
-  EXPECT_TRUE(graph.group(1).intervals_only());
-  EXPECT_EQ(graph.group(0).bytes(), 8 * tokens);
+  EXPECT_TRUE(graph.sequence(1, 3).intervals_only());
+  EXPECT_EQ(graph.group_bytes(0), 8 * tokens);
   EXPECT_EQ(graph.heads(), 3);
   left.data<int32_t>()[7] = -1;
   EXPECT_THROW(AttentionGraph::from_reaches(i64(offsets), left, right, {0, 1}), DataError);
@@ -83,7 +82,7 @@ TEST(Graph, DenseIsOneIntervalARow) {
   EXPECT_EQ(graph.sequences(), 3);
   EXPECT_EQ(graph.heads(), 5);
   EXPECT_EQ(graph.groups(), 1);
-  EXPECT_TRUE(graph.group(0).intervals_only());
+  EXPECT_TRUE(graph.sequence(0, 0).intervals_only());
   EXPECT_THAT(graph.row(0, 0), ElementsAre(0, 1, 2));
   EXPECT_THAT(graph.row(0, 2), ElementsAre(0, 1, 2));
   EXPECT_THAT(graph.row(0, 3), ElementsAre(3));
@@ -109,11 +108,9 @@ TEST(Graph, FromRowsChoosesGlobalsIntervalsAndExtras) {
   const EdgeSets edges{{{0, 1, 2, 3}, {0, 1}, {0, 2, 3}, {0, 3}, {5}, {}}};
   const AttentionGraph graph = graph_of(i64({0, 4, 6}), edges, {0});
   expect_edges(graph, edges);
-  const HeadGraph& group = graph.group(0);
-  ASSERT_TRUE(group.global_columns.defined());
-  EXPECT_THAT(group.global_columns.span<int32_t>(), ElementsAre(0));
-  EXPECT_THAT(group.global_offsets.span<int64_t>(), ElementsAre(0, 1, 1));
-  EXPECT_FALSE(group.columns.defined());
+  EXPECT_THAT(graph.sequence(0, 0).parts().globals, ElementsAre(0));
+  EXPECT_THAT(graph.sequence(0, 1).parts().globals, IsEmpty());
+  EXPECT_THAT(graph.sequence(0, 0).parts().columns, IsEmpty());
   EXPECT_EQ(graph.edges(0), 4 + 2 + 3 + 2 + 1);
   EXPECT_EQ(graph.empty_rows(), 1);
   EXPECT_EQ(graph.valid_pairs(), 16 + 4);
@@ -125,13 +122,13 @@ TEST(Graph, ScatteredColumnsAreExtras) {
   const EdgeSets edges{{{0, 2, 4}, {1, 3, 4}, {}, {1}, {0, 1, 3, 4}}};
   const AttentionGraph graph = graph_of(i64({0, 5}), edges, {0});
   expect_edges(graph, edges);
-  const HeadGraph& group = graph.group(0);
-  EXPECT_FALSE(group.global_columns.defined());
+  const SequenceGraph::Parts& parts = graph.sequence(0, 0).parts();
+  EXPECT_THAT(parts.globals, IsEmpty());
   // The longest run, the first of equals, is the interval.
-  EXPECT_THAT(group.lo.span<int32_t>(), ElementsAre(0, 3, 0, 1, 0));
-  EXPECT_THAT(group.hi.span<int32_t>(), ElementsAre(1, 5, 0, 2, 2));
-  EXPECT_THAT(group.columns.span<int32_t>(), ElementsAre(2, 4, 1, 3, 4));
-  EXPECT_THAT(group.row_offsets.span<int64_t>(), ElementsAre(0, 2, 3, 3, 3, 5));
+  EXPECT_THAT(parts.lo, ElementsAre(0, 3, 0, 1, 0));
+  EXPECT_THAT(parts.hi, ElementsAre(1, 5, 0, 2, 2));
+  EXPECT_THAT(parts.columns, ElementsAre(2, 4, 1, 3, 4));
+  EXPECT_THAT(parts.row_offsets, ElementsAre(0, 2, 3, 3, 3, 5));
 }
 
 TEST(Graph, HeadsShareGroups) {
@@ -191,8 +188,12 @@ TEST(Graph, AnyEdgesComeBack) {
       EXPECT_EQ(each->valid_pairs(), valid);
     }
     for (int g = 0; g < csr.groups(); ++g) {
-      EXPECT_FALSE(csr.group(g).global_columns.defined());
-      EXPECT_EQ(csr.group(g).columns.numel(), csr.edges(g));
+      int64_t columns = 0;
+      for (int64_t b = 0; b < csr.sequences(); ++b) {
+        EXPECT_THAT(csr.sequence(g, b).parts().globals, IsEmpty());
+        columns += static_cast<int64_t>(csr.sequence(g, b).parts().columns.size());
+      }
+      EXPECT_EQ(columns, csr.edges(g));
     }
   }
 }
@@ -203,130 +204,81 @@ TEST(Graph, MemoryGrowsWithTokensAndEdgesNotWithPairs) {
       append_run(out, std::max<int64_t>(0, i - 2), std::min(n, i + 3));
     });
   };
-  EXPECT_EQ(band(1000).group(0).bytes(), 8 * 1000);  // one interval a token
-  EXPECT_EQ(AttentionGraph::dense(i64({0, 1000}), 1).group(0).bytes(), 8 * 1000);
+  EXPECT_EQ(band(1000).group_bytes(0), 8 * 1000);  // one interval a token
+  EXPECT_EQ(AttentionGraph::dense(i64({0, 1000}), 1).group_bytes(0), 8 * 1000);
 }
 
-/// Valid parts over sequences of 3 and 2 tokens: intervals, extras and a global column each.
-struct Parts {
-  Tensor offsets = i64({0, 3, 5});
-  HeadGraph group{i32({0, 0, 2, 3, 4}), i32({1, 2, 3, 4, 5}), i64({0, 0, 0, 1, 2, 2}),
-                  i32({1, 4}),          i64({0, 1, 2}),       i32({0, 3})};
-  std::vector<int> group_of_head{0};
-};
+// A graph that several sequences share has its memory once.
+TEST(Graph, SharedSequencesCountOnce) {
+  const auto one = SequenceGraph::dense(100), other = SequenceGraph::dense(50);
+  const AttentionGraph graph(i64({0, 100, 200, 250}), {{one, one, other}}, {0, 0});
+  EXPECT_EQ(graph.group_bytes(0), 8 * 150);
+  EXPECT_EQ(graph.edges(0), 2 * 10000 + 2500);
+  EXPECT_EQ(graph.row(0, 220).front(), 200);
+}
+
+/// Valid parts over 3 tokens: intervals, an extra and a global column.
+SequenceGraph::Parts sound_parts() { return {{0, 0, 2}, {1, 2, 3}, {0, 0, 0, 1}, {1}, {0}}; }
 
 struct Fault {
   const char* name;
-  std::function<void(Parts&)> make;
+  std::function<void(SequenceGraph::Parts&)> make;
 };
 
 std::vector<Fault> faults() {
+  using Parts = SequenceGraph::Parts;
   return {
-      {"offsets_empty", [](Parts& p) { p.offsets = i64({}); }},
-      {"offsets_not_from_zero",
+      {"interval_beyond_the_end",
        [](Parts& p) {
-         p.offsets = i64({1, 3, 5});
-       }},
-      {"offsets_descend",
-       [](Parts& p) {
-         p.offsets = i64({0, 6, 5});
-       }},
-      {"offsets_beyond_32_bits",
-       [](Parts& p) {
-         p.offsets = i64({0, int64_t{1} << 31});
-       }},
-      {"group_too_large", [](Parts& p) { p.group_of_head = {1}; }},
-      {"group_negative", [](Parts& p) { p.group_of_head = {-1}; }},
-      {"interval_starts_in_another_sequence",
-       [](Parts& p) {
-         p.group.lo = i32({0, 0, 2, 2, 4});
-       }},
-      {"interval_ends_in_another_sequence",
-       [](Parts& p) {
-         p.group.hi = i32({1, 2, 4, 4, 5});
+         p.hi = {1, 2, 4};
        }},
       {"interval_negative",
        [](Parts& p) {
-         p.group.lo = i32({-1, 0, 2, 3, 4});
+         p.lo = {-1, 0, 2};
        }},
-      {"column_in_another_sequence",
-       [](Parts& p) {
-         p.group.columns = i32({3, 4});
-       }},
-      {"column_beyond_the_end",
-       [](Parts& p) {
-         p.group.columns = i32({1, 5});
-       }},
-      {"column_negative",
-       [](Parts& p) {
-         p.group.columns = i32({-1, 4});
-       }},
-      {"column_in_the_interval",
-       [](Parts& p) {
-         p.group.columns = i32({2, 4});
-       }},
-      {"column_is_global",
-       [](Parts& p) {
-         p.group.columns = i32({0, 4});
-       }},
+      {"column_beyond_the_end", [](Parts& p) { p.columns = {3}; }},
+      {"column_negative", [](Parts& p) { p.columns = {-1}; }},
+      {"column_in_the_interval", [](Parts& p) { p.columns = {2}; }},
+      {"column_is_global", [](Parts& p) { p.columns = {0}; }},
       {"columns_descend",
        [](Parts& p) {
-         p.group.row_offsets = i64({0, 2, 2, 2, 2, 2});
-         p.group.columns = i32({2, 1});
+         p.row_offsets = {0, 2, 2, 2};
+         p.columns = {2, 1};
        }},
       {"columns_twice",
        [](Parts& p) {
-         p.group.row_offsets = i64({0, 2, 2, 2, 2, 2});
-         p.group.columns = i32({1, 1});
+         p.row_offsets = {0, 2, 2, 2};
+         p.columns = {1, 1};
        }},
       {"row_offsets_not_from_zero",
        [](Parts& p) {
-         p.group.row_offsets = i64({1, 1, 1, 1, 2, 2});
+         p.row_offsets = {1, 1, 1, 1};
        }},
       {"row_offsets_descend",
        [](Parts& p) {
-         p.group.row_offsets = i64({0, 0, 2, 1, 2, 2});
+         p.row_offsets = {0, 1, 0, 1};
        }},
-      {"row_offsets_short",
+      {"row_offsets_end_early",
        [](Parts& p) {
-         p.group.row_offsets = i64({0, 0, 0, 1, 1, 1});
+         p.row_offsets = {0, 0, 0, 0};
        }},
-      {"row_offsets_absent", [](Parts& p) { p.group.row_offsets = {}; }},
-      {"global_in_another_sequence",
+      {"row_offsets_end_late",
        [](Parts& p) {
-         p.group.global_columns = i32({3, 3});
+         p.row_offsets = {0, 0, 0, 2};
        }},
-      {"global_negative",
-       [](Parts& p) {
-         p.group.global_columns = i32({-1, 3});
-       }},
+      {"global_negative", [](Parts& p) { p.globals = {-1}; }},
       {"global_beyond_the_end",
        [](Parts& p) {
-         p.group.global_columns = i32({0, 5});
+         p.globals = {0, 3};
        }},
       {"globals_descend",
        [](Parts& p) {
-         p.group.global_offsets = i64({0, 2, 2});
-         p.group.global_columns = i32({2, 0});
+         p.globals = {2, 0};
        }},
       {"globals_twice",
        [](Parts& p) {
-         p.group.global_offsets = i64({0, 2, 2});
-         p.group.global_columns = i32({0, 0});
+         p.globals = {0, 0};
        }},
-      {"global_offsets_not_from_zero",
-       [](Parts& p) {
-         p.group.global_offsets = i64({1, 1, 2});
-       }},
-      {"global_offsets_descend",
-       [](Parts& p) {
-         p.group.global_offsets = i64({0, 3, 2});
-       }},
-      {"global_offsets_short",
-       [](Parts& p) {
-         p.group.global_offsets = i64({0, 1, 1});
-       }},
-      {"global_offsets_absent", [](Parts& p) { p.group.global_offsets = {}; }},
   };
 }
 
@@ -335,42 +287,60 @@ INSTANTIATE_TEST_SUITE_P(Graph, GraphFault, testing::ValuesIn(faults()),
                          [](const auto& info) { return info.param.name; });
 
 TEST_P(GraphFault, IsADataErrorBeforeAKernelReliesOnIt) {
-  Parts parts;
+  SequenceGraph::Parts parts = sound_parts();
   GetParam().make(parts);
-  EXPECT_THROW(AttentionGraph(parts.offsets, {parts.group}, parts.group_of_head), DataError);
+  EXPECT_THROW(SequenceGraph{parts}, DataError);
 }
 
 TEST(Graph, WithoutAFaultTheSamePartsAreFine) {
-  const Parts parts;
-  const AttentionGraph graph(parts.offsets, {parts.group}, parts.group_of_head);
+  const auto sequence = std::make_shared<const SequenceGraph>(sound_parts());
+  EXPECT_EQ(sequence->edges(), 6);
+  const AttentionGraph graph(i64({0, 3, 6}), {{sequence, sequence}}, {0});
   EXPECT_THAT(graph.row(0, 0), ElementsAre(0));
   EXPECT_THAT(graph.row(0, 1), ElementsAre(0, 1));
   EXPECT_THAT(graph.row(0, 2), ElementsAre(0, 1, 2));
-  EXPECT_THAT(graph.row(0, 3), ElementsAre(3, 4));
   EXPECT_THAT(graph.row(0, 4), ElementsAre(3, 4));
-  EXPECT_EQ(graph.edges(0), 10);
+  EXPECT_EQ(graph.edges(0), 12);
 }
 
 TEST(Graph, WrongSizesAreShapeErrors) {
-  Parts parts;
-  parts.group.lo = i32({0, 0, 2, 3});
-  EXPECT_THROW(AttentionGraph(parts.offsets, {parts.group}, {0}), ShapeError);
-  parts = {};
-  parts.group.hi = i32({1, 2, 3, 4, 5, 5});
-  EXPECT_THROW(AttentionGraph(parts.offsets, {parts.group}, {0}), ShapeError);
-  parts = {};
-  parts.group.row_offsets = i64({0, 2});
-  EXPECT_THROW(AttentionGraph(parts.offsets, {parts.group}, {0}), ShapeError);
-  parts = {};
-  parts.group.lo = i64({0, 0, 2, 3, 4});
-  EXPECT_THROW(AttentionGraph(parts.offsets, {parts.group}, {0}), DTypeError);
+  const auto with = [](auto change) {
+    SequenceGraph::Parts parts = sound_parts();
+    change(parts);
+    return parts;
+  };
+  EXPECT_THROW(SequenceGraph{with([](auto& p) { p.hi.push_back(3); })}, ShapeError);
+  EXPECT_THROW(SequenceGraph{with([](auto& p) { p.row_offsets = {0, 1}; })}, ShapeError);
+  EXPECT_THROW(SequenceGraph{with([](auto& p) { p.row_offsets = {}; })}, ShapeError);
+}
+
+TEST(Graph, BatchesThatDoNotFitTheirGraphsAreDataErrors) {
+  const auto three = SequenceGraph::dense(3), two = SequenceGraph::dense(2);
+  const auto make = [&](const std::vector<int64_t>& offsets, const SequenceGraphs& group,
+                        const std::vector<int>& group_of_head) {
+    return AttentionGraph(i64(offsets), {group}, group_of_head);
+  };
+  EXPECT_NO_THROW(make({0, 3, 5}, {three, two}, {0}));
+  EXPECT_THROW(make({}, {}, {0}), DataError);
+  EXPECT_THROW(make({1, 4, 6}, {three, two}, {0}), DataError);
+  EXPECT_THROW(make({0, 3, 1}, {three, two}, {0}), DataError);
+  EXPECT_THROW(make({0, int64_t{1} << 31}, {three}, {0}), DataError);
+  EXPECT_THROW(make({0, 3, 5}, {two, three}, {0}), DataError);
+  EXPECT_THROW(make({0, 3, 5}, {three}, {0}), DataError);
+  EXPECT_THROW(make({0, 3, 5}, {three, nullptr}, {0}), DataError);
+  EXPECT_THROW(make({0, 3, 5}, {three, two}, {1}), DataError);
+  EXPECT_THROW(make({0, 3, 5}, {three, two}, {-1}), DataError);
+  EXPECT_THROW(
+      AttentionGraph::from_rows(i64({0, 2, 4}), 1, {0},
+                                [](int, int64_t, int64_t, Runs& out) { append_run(out, 1, 3); }),
+      DataError);
 }
 
 TEST(Graph, ErrorsNameTheRow) {
-  Parts parts;
-  parts.group.hi = i32({1, 2, 4, 4, 5});
+  SequenceGraph::Parts parts = sound_parts();
+  parts.hi = {1, 2, 4};
   try {
-    AttentionGraph(parts.offsets, {parts.group}, {0});
+    SequenceGraph{parts};
     FAIL() << "no error";
   } catch (const DataError& error) {
     EXPECT_THAT(error.what(), HasSubstr("row 2"));

@@ -261,31 +261,5 @@ TEST(ReferenceTable, LargestReachThatIsSeventyEightPercentSparse) {
 }
 
 }  // namespace
-TEST(AttentionPlan, RemembersTheGraphsOfEqualLengthsAlone) {
-  const auto batch_of = [](const std::vector<int64_t>& offsets,
-                           const std::vector<int64_t>& samples) {
-    SequenceBatch batch;
-    batch.offsets = Tensor::from(offsets);
-    batch.samples = samples;
-    return batch;
-  };
-  const std::vector<int64_t> one{0, 5, 9}, other{0, 4, 9}, first{1, 2}, second{3, 4};
-  const auto same = [&](const std::string& pattern, const std::vector<int64_t>& offsets,
-                        const std::vector<int64_t>& samples, uint64_t seed, uint64_t step) {
-    const AttentionPlan plan(pattern, "all", "0", 2, 2);
-    const LayerGraphs before = plan.build(batch_of(one, first), 1, 0);
-    return plan.build(batch_of(offsets, samples), seed, step)[1] == before[1];
-  };
-  for (const char* pattern :
-       {"neighbour:1", "random:2", "global:cls | random:1", "bigbird:1,1,1"}) {
-    EXPECT_TRUE(same(pattern, one, second, 1, 7)) << pattern;
-    EXPECT_FALSE(same(pattern, other, second, 1, 7)) << pattern;
-    EXPECT_FALSE(same(pattern, one, first, 2, 0)) << pattern;
-  }
-  for (const char* pattern : {"random:2,per=step", "random:2,per=example", "global:special",
-                              "neighbour:1 | random:1,per=step", "neighbour:3*0.5"}) {
-    EXPECT_FALSE(same(pattern, one, second, 1, 7)) << pattern;
-  }
-}
 
 }  // namespace filigree

@@ -4,15 +4,19 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "attention/explain.h"
+#include "attention/kernels/schedule.h"
 #include "attention/placement.h"
 #include "attention/sparse_attention.h"
+#include "attention/token_vectors.h"
 #include "autograd/backward.h"
 #include "core/allocator.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/random.h"
+#include "tasks/dataset/batch.h"
 #include "tools/filigree/command.h"
 #include "tools/filigree/options.h"
 #include "tools/filigree/timing.h"
@@ -24,6 +28,7 @@ namespace {
 struct Settings {
   std::vector<std::string> patterns;
   std::vector<AttentionKernel> kernels;
+  std::string data;
   int64_t length = 512, sequences = 1, heads = 12, dim = 64, rounds = 7;
   DType dtype = DType::f32;
   double dropout = 0;
@@ -34,19 +39,30 @@ struct Contender {
   std::string pattern;
   AttentionKernel kernel;
   std::shared_ptr<const AttentionGraph> graph;
-  std::vector<double> build, forward, both;  // milliseconds
+  std::vector<double> build, again, forward, both;  // milliseconds
+
+  void clear() {
+    for (auto* times : {&build, &again, &forward, &both}) times->clear();
+  }
 };
 
-/// One measurement: build the graph, forward, forward and backward.
+/// One measurement: make the graph and its schedule, find them again, forward, forward and
+/// backward.
 void measure(Contender& contender, const Settings& settings, const SequenceBatch& batch,
-             const Tensor& qkv) {
+             const std::shared_ptr<const TokenVectors>& vectors, const Tensor& qkv) {
   AttentionOptions options;
   options.kernel = contender.kernel;
   options.dropout = settings.dropout;
-  // A new plan each time: one remembers the graphs of equal lengths.
-  const AttentionPlan plan(contender.pattern, "all", "all", 1, static_cast<int>(settings.heads));
-  contender.build.push_back(
-      milliseconds([&] { contender.graph = plan.build(batch, 1, 0).front(); }));
+  // A new plan each time: one remembers the graphs of sequences.
+  AttentionPlan plan(contender.pattern, "all", "all", 1, static_cast<int>(settings.heads));
+  plan.set_vectors(vectors);
+  const auto build = [&] {
+    contender.graph = plan.build(batch, 1, 0).front();
+    contender.graph->schedules().get(*contender.graph, contender.kernel, settings.dtype,
+                                     settings.dim);
+  };
+  contender.build.push_back(milliseconds(build));
+  contender.again.push_back(milliseconds(build));
   contender.forward.push_back(milliseconds([&] {
     const NoGrad no_grad;
     sparse_attention_qkv(Variable(qkv), contender.graph, options);
@@ -57,26 +73,30 @@ void measure(Contender& contender, const Settings& settings, const SequenceBatch
       milliseconds([&] { backward(sparse_attention_qkv(input, contender.graph, options), ones); }));
 }
 
-void print(const std::vector<Contender>& contenders, const Settings& settings) {
+double milliseconds_of(const std::vector<double>& times) { return quantile(times, 0.5); }
+
+void print(const std::vector<Contender>& contenders, const Settings& settings,
+           const Tensor& offsets) {
   fmt::print(
-      "{} threads, {} sequence(s) of {} tokens, {} heads of {}; milliseconds, median of {} "
-      "rounds [quartiles]\n\n",
-      thread_count(), settings.sequences, settings.length, settings.heads, settings.dim,
-      settings.rounds);
-  fmt::print("{:<28} {:<10} {:>8} {:>9} {:>9} {:>22} {:>8} {:>8}\n", "pattern", "kernel", "density",
-             "graph", "forward", "forward + backward", "ns/edge", "x first");
-  const double first = quantile(contenders.front().both, 0.5);
+      "{} threads, {} sequence(s), {} tokens, {} heads of {}; milliseconds, median of {} rounds "
+      "[quartiles]\n\"graph\": made and scheduled for the first time; \"again\": found\n\n",
+      thread_count(), offsets.numel() - 1, offsets.span<int64_t>().back(), settings.heads,
+      settings.dim, settings.rounds);
+  fmt::print("{:<28} {:<10} {:>8} {:>9} {:>9} {:>9} {:>22} {:>8} {:>8}\n", "pattern", "kernel",
+             "density", "graph", "again", "forward", "forward + backward", "ns/edge", "x first");
+  const double first = milliseconds_of(contenders.front().both);
   for (const Contender& c : contenders) {
     double edges = 0;
     for (int h = 0; h < static_cast<int>(settings.heads); ++h) {
       edges += static_cast<double>(c.graph->edges(h));
     }
-    const double both = quantile(c.both, 0.5);
+    const double both = milliseconds_of(c.both);
     fmt::print(
-        "{:<28} {:<10} {:>8.4f} {:>9.3f} {:>9.3f} {:>9.3f} [{:.2f}, {:.2f}] {:>8.2f} {:>8.2f}\n",
-        c.pattern, name_of(c.kernel), c.graph->density(), quantile(c.build, 0.5),
-        quantile(c.forward, 0.5), both, quantile(c.both, 0.25), quantile(c.both, 0.75),
-        both * 1e6 / std::max(1.0, edges), first / both);
+        "{:<28} {:<10} {:>8.4f} {:>9.3f} {:>9.3f} {:>9.3f} {:>9.3f} [{:.2f}, {:.2f}] {:>8.2f} "
+        "{:>8.2f}\n",
+        c.pattern, name_of(c.kernel), c.graph->density(), milliseconds_of(c.build),
+        milliseconds_of(c.again), milliseconds_of(c.forward), both, quantile(c.both, 0.25),
+        quantile(c.both, 0.75), both * 1e6 / std::max(1.0, edges), first / both);
   }
 }
 
@@ -87,11 +107,70 @@ void print_json(const std::vector<Contender>& contenders) {
                     {"kernel", name_of(c.kernel)},
                     {"density", c.graph->density()},
                     {"graph_ms", c.build},
+                    {"graph_again_ms", c.again},
                     {"forward_ms", c.forward},
-                    {"forward_backward_ms", c.both},
-                    {"peak_bytes", memory_stats().peak}});
+                    {"forward_backward_ms", c.both}});
   }
-  fmt::print("{}\n", rows.dump());
+  fmt::print("{}\n",
+             nlohmann::json{{"rows", rows}, {"peak_bytes_of_all", memory_stats().peak}}.dump());
+}
+
+void expect_in(std::string_view name, int64_t value, int64_t least, int64_t most) {
+  if (value >= least && value <= most) return;
+  throw ConfigError(fmt::format("--{}", name),
+                    fmt::format("expected {} to {}, got {}", least, most, value));
+}
+
+/// What is measured on: sequences of one length, or the first samples of a dataset.
+struct Input {
+  Batch batch;
+  std::shared_ptr<const TokenVectors>
+      vectors;  // by chance: what `lexical` costs, not what it finds
+};
+
+Input make_input(const Settings& settings) {
+  RandomStream random(1, Purpose::test);
+  Input input;
+  if (settings.data.empty()) {
+    std::vector<int64_t> bounds{0};
+    for (int64_t b = 0; b < settings.sequences; ++b) {
+      bounds.push_back(bounds.back() + settings.length);
+    }
+    input.batch.offsets = Tensor::from(bounds);
+    return input;
+  }
+  const TokenDataset data = TokenDataset::open(settings.data);
+  std::vector<int64_t> samples(static_cast<size_t>(std::min(settings.sequences, data.size())));
+  std::iota(samples.begin(), samples.end(), 0);
+  input.batch = make_batch(data, samples);
+  Tensor table({data.info().vocabulary, settings.dim}, DType::f32);
+  for (float& value : table.span<float>()) value = static_cast<float>(random.normal());
+  input.vectors = std::make_shared<const TokenVectors>(table);
+  return input;
+}
+
+/// Rounds over all patterns under all kernels, after one round that does not count.
+std::vector<Contender> measure_all(const Settings& settings, const Input& input) {
+  SequenceBatch batch;
+  batch.offsets = input.batch.offsets;
+  if (!settings.data.empty()) batch = sequence_view(input.batch);
+  RandomStream random(2, Purpose::test);
+  Tensor qkv({batch.offsets.span<int64_t>().back(), 3 * settings.heads * settings.dim}, DType::f64);
+  for (double& value : qkv.span<double>()) value = random.normal();
+  qkv = qkv.to(settings.dtype);
+  std::vector<Contender> contenders;
+  for (const std::string& pattern : settings.patterns) {
+    for (const AttentionKernel kernel : settings.kernels) {
+      contenders.push_back({pattern, kernel, nullptr, {}, {}, {}, {}});
+    }
+  }
+  for (int64_t round = -1; round < settings.rounds; ++round) {
+    for (Contender& contender : contenders) {
+      measure(contender, settings, batch, input.vectors, qkv);
+      if (round < 0) contender.clear();
+    }
+  }
+  return contenders;
 }
 
 int bench_attention(std::span<const std::string> words) {
@@ -104,7 +183,9 @@ int bench_attention(std::span<const std::string> words) {
               "round after round. `bench crossover --help`: which kernel when.");
   cli.add("patterns", patterns, "patterns, separated by ; [dense;neighbour:16;random:16]");
   cli.add("kernels", kernels, "automatic, rows, tiles, edges, mixed [automatic]");
-  cli.add("length", settings.length, "tokens a sequence [512]");
+  cli.add("data", settings.data,
+          "dataset whose first samples are the sequences: for syntax and lexical []");
+  cli.add("length", settings.length, "tokens a sequence, without --data [512]");
   cli.add("sequences", settings.sequences, "sequences [1]");
   cli.add("heads", settings.heads, "heads [12]");
   cli.add("dim", settings.dim, "size of a head [64]");
@@ -115,12 +196,13 @@ int bench_attention(std::span<const std::string> words) {
   cli.flag("json", json, "all times as JSON");
   cli.flag("explain", explained, "which kernel computes what, and why");
   if (!cli.parse(words)) return 0;
-  for (const int64_t value :
-       {settings.length, settings.sequences, settings.heads, settings.dim, settings.rounds}) {
-    if (value < 1 || value > 1 << 24) {
-      throw ConfigError("bench", fmt::format("expected sizes and rounds from 1, got {}", value));
-    }
-  }
+  constexpr int64_t kMost = int64_t{1} << 24;
+  expect_in("length", settings.length, 1, kMost);
+  expect_in("sequences", settings.sequences, 1, kMost);
+  expect_in("heads", settings.heads, 1, 4096);
+  expect_in("dim", settings.dim, 1, 4096);
+  expect_in("rounds", settings.rounds, 1, kMost);
+  if (cli.given("threads")) expect_in("threads", threads, 1, 4096);
   if (precision != "f32" && precision != "f64") {
     throw ConfigError("--precision", fmt::format("expected f32 or f64, got \"{}\"", precision));
   }
@@ -131,33 +213,9 @@ int bench_attention(std::span<const std::string> words) {
     throw ConfigError("bench", "nothing to measure", "give --patterns and --kernels");
   }
   if (threads > 0) set_thread_count(threads);
-
-  std::vector<int64_t> bounds{0};
-  for (int64_t b = 0; b < settings.sequences; ++b)
-    bounds.push_back(bounds.back() + settings.length);
-  SequenceBatch batch;
-  batch.offsets = Tensor::from(bounds);
-  RandomStream random(1, Purpose::test);
-  Tensor qkv({bounds.back(), 3 * settings.heads * settings.dim}, DType::f64);
-  for (double& value : qkv.span<double>()) value = random.normal();
-  qkv = qkv.to(settings.dtype);
-
-  std::vector<Contender> contenders;
-  for (const std::string& pattern : settings.patterns) {
-    for (const AttentionKernel kernel : settings.kernels) {
-      contenders.push_back({pattern, kernel, nullptr, {}, {}, {}});
-    }
-  }
-  for (Contender& contender : contenders) {
-    measure(contender, settings, batch, qkv);
-    contender.build.clear();
-    contender.forward.clear();
-    contender.both.clear();
-  }
-  for (int64_t round = 0; round < settings.rounds; ++round) {
-    for (Contender& contender : contenders) measure(contender, settings, batch, qkv);
-  }
-  json ? print_json(contenders) : print(contenders, settings);
+  const Input input = make_input(settings);
+  const std::vector<Contender> contenders = measure_all(settings, input);
+  json ? print_json(contenders) : print(contenders, settings, input.batch.offsets);
   for (const Contender& c : contenders) {
     if (!explained) break;
     fmt::print("\n{}, {}:\n{}", c.pattern, name_of(c.kernel),

@@ -166,12 +166,12 @@ double show(const std::vector<Case>& cases, const KernelCosts& costs) {
     double best = INFINITY;
     for (const AttentionKernel kernel : kernels::kChoices) {
       // Without scattered edges mixed is tiles, measured twice.
-      const bool same = kernel == AttentionKernel::mixed && c.graph->group(0).intervals_only();
+      const bool same = kernel == AttentionKernel::mixed && c.graph->sequence(0, 0).intervals_only();
       if (!same) best = std::min(best, c.time(kernel));
       fmt::print(" {:>7.0f} ({:>6.0f})", c.time(kernel) / 1e3,
                  c.work(kernel).nanoseconds(costs) / 1e3);
     }
-    const AttentionKernel chosen = kernels::choose_kernel(*c.graph, 0, costs);
+    const AttentionKernel chosen = kernels::choose_kernel(c.graph->sequence(0, 0), costs);
     const double ratio = c.time(chosen) / best;
     worst = std::max(worst, ratio);
     fmt::print("  {:<7} {:>6.2f}\n", name_of(chosen), ratio);
