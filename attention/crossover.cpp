@@ -62,16 +62,20 @@ CrossoverTable::CrossoverTable(std::string source, std::vector<Row> rows)
       throw ConfigError("crossover table", fmt::format("no costs for {}", name_of(dtype)));
     }
   }
+  constexpr double kMostNanoseconds = 1e6;  // for one edge, pair, column or row
   for (const Row& row : rows_) {
-    bool sound = row.dim > 0;
+    const bool twice = std::count_if(rows_.begin(), rows_.end(), [&](const Row& other) {
+                         return other.dtype == row.dtype && other.dim == row.dim;
+                       }) > 1;
+    bool sound = row.dim > 0 && !twice;
     for (const auto& [name, cost] : kCostNames) {
-      sound &= std::isfinite(row.costs.*cost) && row.costs.*cost >= 0;
+      sound &= row.costs.*cost >= 0 && row.costs.*cost <= kMostNanoseconds;
     }
     if (!sound || row.costs.pair == 0 || row.costs.edge == 0) {
-      throw ConfigError(
-          "crossover table",
-          fmt::format("the costs of {} heads of {} make no sense", name_of(row.dtype), row.dim),
-          "measure again: filigree bench crossover --save");
+      throw ConfigError("crossover table",
+                        fmt::format("the costs of {} heads of {} {}", name_of(row.dtype), row.dim,
+                                    twice ? "stand there twice" : "make no sense"),
+                        "measure again: filigree bench crossover --save");
     }
   }
 }

@@ -103,11 +103,11 @@ std::string to_text(const std::vector<KernelChoice>& choices) {
                                  "layers", "heads", "kernel", "sequences", "edges", "tiles",
                                  "density", "memory", "ms/head", "why");
   for (const KernelChoice& c : choices) {
-    double time = 0;
+    std::string time = "-";  // of the rows kernel nothing is forecast
     for (size_t k = 0; k < kernels::kChoices.size(); ++k) {
-      if (kernels::kChoices[k] == c.kernel) time = c.milliseconds[k];
+      if (kernels::kChoices[k] == c.kernel) time = fmt::format("{:.3f}", c.milliseconds[k]);
     }
-    text += fmt::format("{:<8} {:<8} {:<6} {:>9} {:>10} {:>9} {:>8.4f} {:>10} {:>8.3f}  {}\n",
+    text += fmt::format("{:<8} {:<8} {:<6} {:>9} {:>10} {:>9} {:>8.4f} {:>10} {:>8}  {}\n",
                         ranges(c.layers), ranges(c.heads), name_of(c.kernel), c.sequences, c.edges,
                         c.tiles, c.density, human_bytes(c.bytes), time, c.why);
   }

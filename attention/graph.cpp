@@ -16,15 +16,9 @@ std::span<const int64_t> i64(const Tensor& tensor) { return tensor.span<int64_t>
 
 [[noreturn]] void throw_graph(std::string_view fault) { throw DataError("attention graph", fault); }
 
-/// The bounds of the sequences, once they are sound.
 std::span<const int64_t> checked(const Tensor& offsets) {
-  expect_rank("attention graph", "offsets", offsets, 1);
-  const auto bounds = i64(offsets);
-  if (bounds.empty() || bounds[0] != 0 || !std::is_sorted(bounds.begin(), bounds.end())) {
-    throw_graph("offsets do not ascend from 0");
-  }
-  if (bounds.back() > INT32_MAX) throw_graph("more than 2^31 tokens in one batch");
-  return bounds;
+  expect_offsets(offsets);
+  return i64(offsets);
 }
 
 /// Graphs of sequences made one by one: make(group, b), called from several threads.
@@ -40,6 +34,15 @@ std::vector<SequenceGraphs> make_groups(int64_t groups, int64_t sequences, Make 
 }
 
 }  // namespace
+
+void expect_offsets(const Tensor& offsets) {
+  expect_rank("attention graph", "offsets", offsets, 1);
+  const auto bounds = i64(offsets);
+  if (bounds.empty() || bounds[0] != 0 || !std::is_sorted(bounds.begin(), bounds.end())) {
+    throw_graph("offsets do not ascend from 0");
+  }
+  if (bounds.back() > INT32_MAX) throw_graph("more than 2^31 tokens in one batch");
+}
 
 AttentionGraph::AttentionGraph(Tensor offsets, std::vector<SequenceGraphs> groups,
                                std::vector<int> group_of_head)

@@ -15,6 +15,9 @@ namespace kernels {
 class BatchSchedules;
 }
 
+/// Throws DataError unless the bounds of a packed batch's sequences, i64 (B+1), ascend from 0.
+void expect_offsets(const Tensor& offsets);
+
 /// Graphs of all heads of one layer over one packed batch: for every group of heads that share
 /// their edges, the graph of each sequence. Graphs of sequences may be shared within the batch, and
 /// with other batches and layers. Immutable.

@@ -207,7 +207,7 @@ MatchResult solve_match(const AttentionPlan& plan, const MatchData& data, uint64
   MatchResult result;
   std::vector<PlacementRule> rules = plan.rules();
   for (PlacementRule& rule : rules) {
-    if (!rule.match) continue;
+    if (!rule.match || !rule.anywhere()) continue;
     result.rules.push_back(Solver(rule, data, seed, plan.vectors().get()).solve());
     rule.pattern = parse_pattern(result.rules.back().pattern);
     rule.match.reset();

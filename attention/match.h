@@ -34,7 +34,8 @@ struct MatchResult {
 /// in an order keyed by (seed, sequence, query, key) is added, so that the target is met to 0.01
 /// points, or to one edge where the split is smaller. Where layers and heads have edges of their
 /// own the density is the mean of up to four of them; the others may differ by chance (random &
-/// causal).
+/// causal), and so may the later steps of per=step: step 0 counts. Rules without a layer or head
+/// stay as they are.
 ///
 /// Throws ConfigError if the densities of all numbers lie on one side of the target, by more than
 /// 0.1 points; DataError for an empty split and if it lacks what a pattern needs. The plan must

@@ -60,7 +60,9 @@ class Operation final : public PatternNode {
     const auto wrapped = [](const Node& node) {
       return is_operation(*node) ? "(" + node->text() + ")" : node->text();
     };
-    const std::string left = symbol_ == '&' ? wrapped(left_) : left_->text();
+    const auto* operation = dynamic_cast<const Operation*>(left_.get());
+    const bool plain = symbol_ != '&' || !operation || operation->symbol_ == '&';
+    const std::string left = plain ? left_->text() : wrapped(left_);
     return left + symbol_ + wrapped(right_);
   }
   bool differs_by_head() const override {

@@ -11,9 +11,29 @@
 
 namespace filigree {
 
+namespace {
+
+constexpr size_t kShown = 60;  // bytes of a long text on either side of an error
+
+/// True for the second and later bytes of a character in UTF-8.
+bool continues(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
+}  // namespace
+
 void throw_at(std::string_view text, size_t position, std::string_view what,
               std::string_view hint) {
-  throw ConfigError("pattern", fmt::format("{}\n  {}\n  {:>{}}", what, text, "^", position + 1),
+  size_t first = position > kShown ? position - kShown : 0;
+  size_t last = std::min(text.size(), position + kShown);
+  while (first > 0 && continues(text[first])) --first;
+  while (last < text.size() && continues(text[last])) ++last;
+  const std::string before = first > 0 ? ".." : "", behind = last < text.size() ? ".." : "";
+  const std::string_view until = text.substr(first, position - first);
+  const auto column = static_cast<size_t>(std::ranges::count_if(
+                          until, [](char byte) { return !continues(byte); })) +
+                      before.size();
+  throw ConfigError("pattern",
+                    fmt::format("{}\n  {}{}{}\n  {:>{}}", what, before,
+                                text.substr(first, last - first), behind, "^", column + 1),
                     hint);
 }
 
@@ -38,14 +58,14 @@ class Parser {
   }
 
  private:
-  static constexpr int kMaxDepth = 200;
+  static constexpr int kMaxDepth = 200, kMaxParts = 1000;
 
   [[noreturn]] void fail(size_t position, std::string_view what, std::string_view hint = {}) const {
     throw_at(shown_, position, what, hint);
   }
 
   void skip_blanks() {
-    while (at_ < text_.size() && text_[at_] == ' ') ++at_;
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t')) ++at_;
   }
   bool take(char symbol) {
     skip_blanks();
@@ -61,8 +81,9 @@ class Parser {
       if (!united && !take('-')) return left;
       const size_t position = at_;
       Node right = intersection(depth);
+      if ((!left || !right) && !united)
+        fail(position, "noself is not a set; write it as \"| noself\"");
       if (!right) continue;  // noself
-      if (!left && !united) fail(position, "nothing to take this from");
       left = left ? combine(united ? '|' : '-', left, right) : right;
     }
   }
@@ -115,6 +136,7 @@ class Parser {
     }
     const std::string name(text_.substr(start, at_ - start));
     if (name.empty()) fail(start, "expected the name of a pattern");
+    if (++parts_ > kMaxParts) fail(start, fmt::format("more than {} parts", kMaxParts));
     if (name == "noself") {
       add_self_ = false;
       return nullptr;
@@ -141,12 +163,12 @@ class Parser {
       skip_blanks();
       const size_t start = at_;
       while (at_ < text_.size() &&
-             std::string_view(",|&-()* ").find(text_[at_]) == std::string_view::npos) {
+             std::string_view(",|&-()* \t").find(text_[at_]) == std::string_view::npos) {
         ++at_;
       }
       const std::string item(text_.substr(start, at_ - start));
-      if (item.empty()) fail(start, "expected an argument");
       const size_t equals = item.find('=');
+      if (item.empty() || equals == 0) fail(start, "expected an argument");
       if (equals == std::string::npos) {
         items.push_back({"", item, start});
       } else {
@@ -169,7 +191,8 @@ class Parser {
            "write it with its density: \"neighbour:? match:density=0.2\"");
     }
     if (*open_) fail(mark, "a second open number");
-    const std::string name = item.key.empty() ? std::to_string(items.size() - 1) : item.key;
+    const auto plain = std::ranges::count_if(items, [](const auto& i) { return i.key.empty(); });
+    const std::string name = item.key.empty() ? std::to_string(plain - 1) : item.key;
     if (std::find(kind.open.begin(), kind.open.end(), name) == kind.open.end()) {
       fail(mark, fmt::format("this number of {} cannot be left open", kind.help.name),
            "a number can be open that gives more edges the larger it is; write shorthands out");
@@ -182,6 +205,7 @@ class Parser {
   size_t at_;
   std::optional<OpenNumber>* open_;
   bool add_self_ = true;
+  int parts_ = 0;
 };
 
 }  // namespace

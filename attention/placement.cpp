@@ -26,6 +26,24 @@ std::string list_of(const std::vector<bool>& chosen) {
   return numbers.empty() ? "no" : fmt::format("{}", fmt::join(numbers, ","));
 }
 
+/// The bounds ascend, and what there is of a batch is as long as they say.
+void expect_entries(const SequenceBatch& batch) {
+  expect_offsets(batch.offsets);
+  const auto tokens = static_cast<size_t>(batch.offsets.span<int64_t>().back());
+  const auto sequences = static_cast<size_t>(batch.offsets.numel()) - 1;
+  const auto expect = [](std::string_view name, size_t expected, size_t got) {
+    if (got == 0 || got == expected) return;
+    throw ShapeError("attention plan", fmt::format("expected {} {}, got {}", expected, name, got));
+  };
+  expect("ids", tokens, batch.ids.size());
+  expect("special flags", tokens, batch.special.size());
+  expect("samples", sequences, batch.samples.size());
+  expect("words", tokens, batch.words.size());
+  expect("heads", tokens, batch.heads.size());
+  expect("classes", tokens, batch.classes.size());
+  expect("link offsets", sequences + 1, batch.link_offsets.size());
+}
+
 /// The graph of a layer: a group for every slot that its heads have.
 std::shared_ptr<const AttentionGraph> join(
     const Tensor& offsets, const std::vector<std::shared_ptr<const SequenceGraphs>>& graphs,
@@ -103,7 +121,7 @@ std::string AttentionPlan::pattern() const { return rules_text(*rules_); }
 
 bool AttentionPlan::needs_match() const {
   return std::any_of(rules_->begin(), rules_->end(),
-                     [](const auto& rule) { return rule.match.has_value(); });
+                     [](const auto& rule) { return rule.anywhere() && rule.match.has_value(); });
 }
 
 bool AttentionPlan::needs_vectors() const {
@@ -185,6 +203,7 @@ LayerGraphs AttentionPlan::build(const SequenceBatch& batch, uint64_t seed, uint
     throw ConfigError("attention plan", fmt::format("\"{}\" is not solved yet", pattern()),
                       "solve_match() finds its number on a split");
   }
+  expect_entries(batch);
   const auto sequences = static_cast<size_t>(batch.offsets.numel()) - 1;
   std::vector<SequenceView> views;
   for (size_t b = 0; b < sequences; ++b) {

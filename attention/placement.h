@@ -50,8 +50,8 @@ class AttentionPlan {
   /// needs_match(). Cost of sequences that are found: O(what the patterns read + heads).
   LayerGraphs build(const SequenceBatch& batch, uint64_t seed, uint64_t step) const;
 
-  /// Throws DataError unless the batch has what the patterns need. Cost: what
-  /// patterns do once a sequence.
+  /// Throws DataError unless the batch has what the patterns need. Cost: what patterns do once a
+  /// sequence.
   void expect_data(const SequenceBatch& batch) const;
 
   bool sparse(int layer, int head) const { return rule_at(layer, head) >= 0; }

@@ -38,7 +38,7 @@ class RuleReader {
   static constexpr std::string_view kMatch = "match:", kDensity = "density=";
 
   size_t skip_blanks(size_t at) const {
-    while (at < last_ && text_[at] == ' ') ++at;
+    while (at < last_ && (text_[at] == ' ' || text_[at] == '\t')) ++at;
     return at;
   }
 

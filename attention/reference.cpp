@@ -1,11 +1,12 @@
 // attention_reference(): attention as a composite of simple ops on n x n matrices.
-#include <cmath>
+#include <fmt/format.h>
 
 #include "attention/sparse_attention.h"
 #include "autograd/ops/arithmetic.h"
 #include "autograd/ops/matmul.h"
 #include "autograd/ops/shape.h"
 #include "autograd/ops/softmax.h"
+#include "core/error.h"
 #include "core/random.h"
 
 namespace filigree {
@@ -46,8 +47,19 @@ Variable bias_matrix(const Variable& bias, int64_t h, int64_t n) {
 Variable attention_reference(const Variable& q, const Variable& k, const Variable& v,
                              std::shared_ptr<const AttentionGraph> graph,
                              const AttentionOptions& options, const Variable& bias) {
-  const int64_t heads = graph->heads(), dim = q.shape()[1] / heads;
-  const double factor = options.scale > 0 ? options.scale : 1 / std::sqrt(static_cast<double>(dim));
+  constexpr std::string_view kWhere = "attention_reference";
+  const int64_t heads = graph ? graph->heads() : 0;
+  expect_rank(kWhere, "q", q.value(), 2);
+  expect_shape(kWhere, "k", q.shape(), k.shape());
+  expect_shape(kWhere, "v", q.shape(), v.shape());
+  if (heads == 0 || q.shape()[0] != graph->tokens() || q.shape()[1] % heads != 0) {
+    throw ShapeError(kWhere,
+                     fmt::format("q of shape {} does not fit the graph: {} tokens, {} heads",
+                                 to_string(q.shape()), graph ? graph->tokens() : 0, heads));
+  }
+  if (bias.defined()) expect_attention_bias(kWhere, bias.value(), q.value(), heads);
+  const int64_t dim = q.shape()[1] / heads;
+  const double factor = attention_scale(kWhere, options.scale, dim);
   const int64_t* offsets = graph->offsets().data<int64_t>();
   Variables sequences;
   for (int64_t b = 0; b < graph->sequences(); ++b) {

@@ -31,18 +31,11 @@ AttentionArguments make_arguments(std::shared_ptr<const AttentionGraph> graph, c
   }
   AttentionArguments arguments;
   arguments.head_dim = width / heads;
-  arguments.scale = options.scale > 0
-                        ? options.scale
-                        : 1 / std::sqrt(static_cast<double>(std::max<int64_t>(1, width / heads)));
+  arguments.scale = attention_scale(kWhere, options.scale, arguments.head_dim);
   arguments.dropout = options.dropout;
   arguments.dropout_key = attention_dropout_key(options);
   if (bias.defined()) {
-    expect_rank(kWhere, "bias", bias, 2);
-    expect_same_kind(kWhere, q, bias);
-    if (bias.size(0) != heads || bias.size(1) % 2 == 0) {
-      throw ShapeError(kWhere, fmt::format("expected bias of shape ({}, 2R+1), got {}", heads,
-                                           to_string(bias.shape())));
-    }
+    expect_attention_bias(kWhere, bias, q, heads);
     arguments.bias_reach = bias.size(1) / 2;
   }
   if (q.device().is_cpu()) {
@@ -121,6 +114,22 @@ Variables with_bias(Variables inputs, const Variable& bias) {
 }
 
 }  // namespace
+
+double attention_scale(std::string_view where, double wanted, int64_t dim) {
+  if (wanted == 0) return 1 / std::sqrt(static_cast<double>(std::max<int64_t>(1, dim)));
+  if (std::isfinite(wanted) && wanted > 0) return wanted;
+  throw ConfigError(where,
+                    fmt::format("expected a scale above 0, or 0 for 1 / sqrt(D), got {}", wanted));
+}
+
+void expect_attention_bias(std::string_view where, const Tensor& bias, const Tensor& like,
+                           int64_t heads) {
+  expect_rank(where, "bias", bias, 2);
+  expect_same_kind(where, like, bias);
+  if (bias.size(0) == heads && bias.size(1) % 2 == 1) return;
+  throw ShapeError(where, fmt::format("expected bias of shape ({}, 2R+1), got {}", heads,
+                                      to_string(bias.shape())));
+}
 
 Variable sparse_attention(const Variable& q, const Variable& k, const Variable& v,
                           std::shared_ptr<const AttentionGraph> graph,

@@ -15,7 +15,7 @@ std::string_view name_of(AttentionKernel kernel);
 AttentionKernel parse_kernel(std::string_view name);
 
 struct AttentionOptions {
-  double scale = 0;    ///< 0: 1 / sqrt(D)
+  double scale = 0;    ///< of scores; 0: 1 / sqrt(D)
   double dropout = 0;  ///< probability that a weight a_ij is dropped, in [0, 1)
   uint64_t seed = 0;   ///< keep bits are keyed (seed, step, layer, head, i, j)
   uint64_t step = 0;
@@ -23,9 +23,17 @@ struct AttentionOptions {
   AttentionKernel kernel = AttentionKernel::automatic;
 };
 
+/// The scale of heads of `dim` elements: 1 / sqrt(dim) for 0. Throws ConfigError unless it is 0, or
+/// finite and positive.
+double attention_scale(std::string_view where, double wanted, int64_t dim);
+/// Throws unless the bias is (heads, 2R+1), of the kind of `like`.
+void expect_attention_bias(std::string_view where, const Tensor& bias, const Tensor& like,
+                           int64_t heads);
+
 /// o_i = sum_{j in N(i)} a_ij v_j with a_ij = softmax_j(<q_i, k_j> scale + bias_h(j - i)), per
 /// head. q, k, v (T, H D), H the graph's heads; bias (H, 2R+1), entry R + (j - i), or undefined;
-/// result (T, H D). An empty row gives 0 with zero gradients; what nobody sees reaches nothing.
+/// result (T, H D). An empty row, and one whose scores are all -inf, gives 0 with zero gradients;
+/// what nobody sees reaches nothing.
 /// Keeps o and the log-sum-exp (T, H) only; the backward pass recomputes a. Deterministic on any
 /// number of threads. Throws ShapeError, ConfigError. Cost: 4 D flops an edge forward, 10 D
 /// backward. Double backward: use attention_reference().

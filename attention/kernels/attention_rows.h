@@ -69,7 +69,12 @@ void forward_row(const HeadView<T>& head, int64_t i, int64_t count, RowScratch<T
   row_scores<D>(head, i, count, scratch);
   T* weight = scratch.weights.data();
   T top = weight[0];
-  for (int64_t e = 1; e < count; ++e) top = weight[e] > top ? weight[e] : top;
+  for (int64_t e = 1; e < count; ++e)
+    if (!(weight[e] <= top) && top == top) top = weight[e];  // a NaN stays
+  if (top == -std::numeric_limits<T>::infinity()) {          // nothing that counts is seen
+    head.lse[i * head.heads] = top;
+    return;
+  }
   for (int64_t e = 0; e < count; ++e) weight[e] = exp_of(weight[e] - top);
   const T sum = sum_of<T>(count, [&](int64_t e) { return weight[e]; });
   head.lse[i * head.heads] = top + std::log(sum);
@@ -85,13 +90,13 @@ void forward_row(const HeadView<T>& head, int64_t i, int64_t count, RowScratch<T
 template <int D, class T>
 void backward_row(const HeadView<T>& head, int64_t i, int64_t count, RowScratch<T>& scratch,
                   T* dbias) {
-  if (count == 0) return;
+  const T lse = head.lse[i * head.heads];
+  if (lse == -std::numeric_limits<T>::infinity()) return;
   row_scores<D>(head, i, count, scratch);
   const T* grad = head.grad + i * head.width;
   const T* query = head.q + i * head.stride;
   T* dquery = head.dq + i * head.stride;
   const T delta = dot<D>(grad, head.o + i * head.width, head.dim);
-  const T lse = head.lse[i * head.heads];
   T* weight = scratch.weights.data();
   for (int64_t e = 0; e < count; ++e) weight[e] = exp_of(weight[e] - lse);
   row_factors(head, i, count, scratch);

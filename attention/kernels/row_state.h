@@ -102,6 +102,12 @@ struct RowGradients {
   int64_t width;
 };
 
+/// w (f dp - delta), 0 where the weight is: <do_i, v_j> of what i does not see may overflow.
+template <class V>
+V slope(V weight, V difference) {
+  return weight == V{} ? V{} : weight * difference;
+}
+
 /// Scores and <do_i, v_j> of row i to weights f a_ij (in s) and slopes dS_ij (in dp); adds to
 /// dbias. columns is Consecutive or Listed; an entry is visible where its score is not -inf.
 template <class T, class Columns>
@@ -116,12 +122,12 @@ void weights_and_slopes(const HeadView<T>& head, const RowGradients<T>& rows, in
       const int64_t here = std::min(kFactorsAtOnce, count - c);
       columns.factors(head.keep, i, c, here, factors);
       for (int64_t k = 0; k < here; ++k) {
-        dp[c + k] = s[c + k] * (factors[k] * dp[c + k] - delta);
+        dp[c + k] = slope(s[c + k], factors[k] * dp[c + k] - delta);
         s[c + k] *= factors[k];
       }
     }
   } else {
-    for (int64_t c = 0; c < count; c += W) store(dp + c, load(s + c) * (load(dp + c) - delta));
+    for (int64_t c = 0; c < count; c += W) store(dp + c, slope(load(s + c), load(dp + c) - delta));
   }
   if (!rows.dbias) return;
   for (int64_t c = 0; c < count; ++c) {

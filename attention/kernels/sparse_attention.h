@@ -8,10 +8,8 @@ namespace filigree {
 
 /// Which CPU kernel computes a sequence in the heads that share its graph. All take any graph, and
 /// agree up to the order of summation.
-///   rows   one query at a time over its columns in ascending order, a reference that is simple.
-///   The
-///          same graph gives the same bits whether its columns are stored as intervals, globals or
-///          CSR.
+///   rows   one query at a time over its columns in ascending order: a simple reference. The same
+///          graph gives the same bits whether its columns are intervals, globals or extra ones.
 ///   tiles  the rows' intervals by products of small matrices; where there are further columns, the
 ///          rows from their first to their last column, with what is no edge masked.
 ///   edges  all edges, column by column of 64 queries.

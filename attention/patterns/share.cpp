@@ -54,7 +54,8 @@ class Share final : public PatternNode {
     std::string digits = fmt::format("{:.9f}", share_);
     digits.erase(digits.find_last_not_of('0') + 1);
     if (digits.back() == '.') digits.pop_back();
-    return (is_operation(*whole_) ? "(" + whole_->text() + ")" : whole_->text()) + "*" + digits;
+    const bool wrapped = is_operation(*whole_) || dynamic_cast<const Share*>(whole_.get());
+    return (wrapped ? "(" + whole_->text() + ")" : whole_->text()) + "*" + digits;
   }
   bool differs_by_head() const override { return whole_->differs_by_head(); }
   bool avoids_taken() const override { return whole_->avoids_taken(); }

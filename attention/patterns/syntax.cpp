@@ -34,7 +34,11 @@ class WordGraph {
       ++link_offsets_[static_cast<size_t>(token_head_[i]) + 1];
     }
     std::vector<int32_t> further;  // pairs
-    for (const int32_t word : sequence.links) further.push_back(number(word));
+    for (size_t k = 0; k + 1 < sequence.links.size(); k += 2) {
+      if (sequence.links[k] < 0 || sequence.links[k + 1] < 0) continue;  // no words
+      further.push_back(number(sequence.links[k]));
+      further.push_back(number(sequence.links[k + 1]));
+    }
     for (const int32_t word : further) ++link_offsets_[static_cast<size_t>(word) + 1];
     for (size_t w = 0; w < words_.size(); ++w) {
       token_offsets_[w + 1] += token_offsets_[w];
@@ -115,9 +119,8 @@ class WordGraph {
 }  // namespace
 
 // i sees j if the path between their words in the tree, or in the links of a link grammar, taken as
-// undirected, has at most t edges;
-// the pieces of one word are 0 edges apart. Special tokens have no word and see nothing here. Cost
-// O(n log n + edges log edges a row).
+// undirected, has at most t edges; the pieces of one word are 0 edges apart. Special tokens have no
+// word and see nothing here. Cost O(n log n + edges log edges a row).
 PatternKind syntax_pattern() {
   return {
       {"syntax", "syntax:t",

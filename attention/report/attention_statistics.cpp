@@ -3,6 +3,7 @@
 #include <cmath>
 #include <fmt/format.h>
 
+#include "attention/sparse_attention.h"
 #include "core/error.h"
 #include "core/parallel.h"
 
@@ -39,16 +40,8 @@ class Weights {
                                    to_string(in_.qkv.shape()), in_.graph->tokens(), heads_));
     }
     dim_ = in_.qkv.size(1) / 3 / heads_;
-    if (in_.bias.defined()) {
-      expect_rank(kWhere, "bias", in_.bias, 2);
-      expect_same_kind(kWhere, in_.qkv, in_.bias);
-      if (in_.bias.size(0) != heads_ || in_.bias.size(1) % 2 == 0) {
-        throw ShapeError(kWhere, fmt::format("expected bias of shape ({}, 2R+1), got {}", heads_,
-                                             to_string(in_.bias.shape())));
-      }
-    }
-    scale_ =
-        in_.scale > 0 ? in_.scale : 1 / std::sqrt(static_cast<double>(std::max<int64_t>(1, dim_)));
+    if (in_.bias.defined()) expect_attention_bias(kWhere, in_.bias, in_.qkv, heads_);
+    scale_ = attention_scale(kWhere, in_.scale, dim_);
   }
 
   const AttentionGraph& graph() const { return *in_.graph; }
@@ -186,8 +179,9 @@ std::vector<HeadStatistics> attention_statistics(
   const Weights weights(inputs);
   const AttentionGraph& graph = weights.graph();
   for (const auto& candidate : candidates) {
-    if (!candidate || candidate->tokens() != graph.tokens() ||
-        candidate->heads() != graph.heads() || candidate->sequences() != graph.sequences()) {
+    if (!candidate || candidate->heads() != graph.heads() ||
+        !std::ranges::equal(candidate->offsets().span<int64_t>(),
+                            graph.offsets().span<int64_t>())) {
       throw ShapeError(kWhere, "a candidate graph is over other tokens or heads");
     }
   }

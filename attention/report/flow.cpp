@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "attention/report/rows.h"
+#include "core/error.h"
 
 namespace filigree {
 
@@ -60,6 +61,12 @@ Components components_of(const AttentionGraph& graph) {
 Reach reach_of(const LayerGraphs& graphs, int64_t position) {
   Reach reach;
   if (graphs.empty()) return reach;
+  for (const auto& graph : graphs) {
+    if (!std::ranges::equal(graph->offsets().span<int64_t>(),
+                            graphs.front()->offsets().span<int64_t>())) {
+      throw ShapeError("reach", "the graphs of the layers are over different sequences");
+    }
+  }
   const Tensor packed = graphs.front()->offsets();
   const int64_t* offsets = packed.data<int64_t>();
   const int64_t sequences = graphs.front()->sequences();
@@ -102,6 +109,20 @@ Reach reach_of(const LayerGraphs& graphs, int64_t position) {
     }
   }
   return reach;
+}
+
+std::string empty_rows_warning(const LayerGraphs& graphs, const std::string& pattern) {
+  int64_t empty = 0, rows = 0;
+  for (const auto& graph : graphs) {
+    empty += graph->empty_rows();
+    rows += graph->tokens() * graph->heads();
+  }
+  if (empty == 0) return "";
+  return fmt::format(
+      "warning: {} of {} rows of attention (tokens x heads x layers of the batch) see no "
+      "token "
+      "under \"{}\": they give 0. Leave out \"noself\", or add \"| global:cls\"",
+      empty, rows, pattern);
 }
 
 std::string flow_warning(const LayerGraphs& graphs, const std::string& pattern) {

@@ -34,8 +34,13 @@ Reach reach_of(const LayerGraphs& graphs, int64_t position = 0);
 /// layer, of all heads together, made symmetric, with self-edges; lambda_2 its second largest
 /// eigenvalue. 0 for a graph in several components, 1 for the complete one; the larger, the faster
 /// a random walk mixes (Chung, Spectral Graph Theory, ch. 1). Lanczos from a fixed start, to about
-/// 1e-6. Memory O(edges of the sequence). 1 for a single token, 0 for none.
+/// 1e-6. Cost O(edges), and O(runs of neighbouring columns) a step and in memory: O(n) for the
+/// complete graph. 1 for a single token, 0 for none.
 double spectral_gap(const AttentionGraph& graph, int64_t b);
+
+/// A warning if rows of the batch see no key at all, whose attention gives 0: how many, in all heads
+/// and layers. "" if there are none.
+std::string empty_rows_warning(const LayerGraphs& graphs, const std::string& pattern);
 
 /// A warning if the first token of a sequence, which is pooled, cannot depend on all others: how
 /// many cannot reach it, and what to do. "" if all can. `pattern`: as the user wrote it.

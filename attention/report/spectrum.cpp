@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "attention/report/flow.h"
-#include "attention/report/rows.h"
+#include "attention/runs.h"
 
 namespace filigree {
 
@@ -12,49 +12,65 @@ namespace {
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
-/// D^-1/2 A D^-1/2 of one sequence, A in rows without repetitions.
+/// Columns of a row of group g, as runs that count from the sequence's first token.
+void runs_of(const SequenceGraph& graph, int64_t i, std::vector<int32_t>& columns, Runs& runs) {
+  runs.clear();
+  const int64_t count = graph.row(i, columns.data());
+  for (int64_t e = 0; e < count; ++e) {
+    const int64_t j = columns[static_cast<size_t>(e)];
+    append_run(runs, j, j + 1);
+  }
+}
+
+/// D^-1/2 A D^-1/2 of one sequence; rows of A as runs, products by prefix sums.
 class NormalisedAdjacency {
  public:
   NormalisedAdjacency(const AttentionGraph& graph, int64_t b) {
-    const int64_t* offsets = graph.offsets().data<int64_t>();
-    const int64_t first = offsets[b], n = offsets[b + 1] - first;
-    rows_.resize(static_cast<size_t>(n));
-    std::vector<int32_t> row(static_cast<size_t>(n));
-    for (int64_t i = 0; i < n; ++i) {
-      rows_[static_cast<size_t>(i)].push_back(static_cast<int32_t>(i));
+    const auto n = static_cast<size_t>(graph.groups() > 0 ? graph.sequence(0, b).length() : 0);
+    rows_.resize(n);
+    std::vector<Runs> transposed(n);
+    std::vector<int32_t> columns(n);
+    Runs one, both;
+    for (size_t i = 0; i < n; ++i) {
+      const auto row = static_cast<int64_t>(i);
+      append_run(rows_[i], row, row + 1);
       for (int g = 0; g < graph.groups(); ++g) {
-        const int64_t count = graph.row(g, b, first + i, row.data());
-        for (int64_t e = 0; e < count; ++e) {
-          const auto j = static_cast<int32_t>(row[static_cast<size_t>(e)] - first);
-          rows_[static_cast<size_t>(i)].push_back(j);
-          rows_[static_cast<size_t>(j)].push_back(static_cast<int32_t>(i));
+        runs_of(graph.sequence(g, b), row, columns, one);
+        unite(rows_[i], one, both);
+        rows_[i].swap(both);
+      }
+      for (const Run& run : rows_[i]) {
+        for (int32_t j = run.lo; j < run.hi; ++j) {
+          append_run(transposed[static_cast<size_t>(j)], row, row + 1);
         }
       }
     }
-    root_degree_.resize(n);
-    for (int64_t i = 0; i < n; ++i) {
-      auto& list = rows_[static_cast<size_t>(i)];
-      std::sort(list.begin(), list.end());
-      list.erase(std::unique(list.begin(), list.end()), list.end());
-      root_degree_[i] = std::sqrt(static_cast<double>(list.size()));
+    root_degree_.resize(static_cast<Eigen::Index>(n));
+    for (size_t i = 0; i < n; ++i) {
+      unite(rows_[i], transposed[i], both);
+      rows_[i].swap(both);
+      root_degree_[static_cast<Eigen::Index>(i)] =
+          std::sqrt(static_cast<double>(size_of(rows_[i])));
     }
   }
   int64_t size() const { return root_degree_.size(); }
   /// The eigenvector of the largest eigenvalue, 1.
   VectorXd top() const { return root_degree_.normalized(); }
   VectorXd times(const VectorXd& x) const {
-    const VectorXd scaled = x.cwiseQuotient(root_degree_);
+    VectorXd below(size() + 1);  // sums of the first entries of D^-1/2 x
+    below[0] = 0;
+    for (int64_t i = 0; i < size(); ++i) below[i + 1] = below[i] + x[i] / root_degree_[i];
     VectorXd y(size());
     for (int64_t i = 0; i < size(); ++i) {
       double sum = 0;
-      for (const int32_t j : rows_[static_cast<size_t>(i)]) sum += scaled[j];
+      for (const Run& run : rows_[static_cast<size_t>(i)]) sum += below[run.hi] - below[run.lo];
       y[i] = sum / root_degree_[i];
     }
     return y;
   }
 
  private:
-  std::vector<std::vector<int32_t>> rows_;
+  std::vector<Runs> rows_;
   VectorXd root_degree_;
 };
 

@@ -87,14 +87,17 @@ void masked_softmax_forward(const Tensor& x, const Tensor& mask, Tensor& y) {
       const uint8_t* open = seen + (from - start);
       T top = -std::numeric_limits<T>::infinity();
       for (int64_t j = 0; j < width; ++j) {
-        if (open[j] && !(from[j] <= top)) top = from[j];  // a NaN that is seen stays
+        if (open[j] && !(from[j] <= top) && top == top) top = from[j];  // a NaN that is seen stays
+      }
+      if (top == -std::numeric_limits<T>::infinity()) {  // nothing that counts is seen
+        std::fill(to, to + width, T(0));
+        return;
       }
       T sum = 0;
       for (int64_t j = 0; j < width; ++j) {
         to[j] = open[j] ? exp_of(from[j] - top) : T(0);
         sum += to[j];
       }
-      if (sum == T(0)) return;
       for (int64_t j = 0; j < width; ++j) {
         if (open[j]) to[j] /= sum;
       }

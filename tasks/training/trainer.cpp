@@ -218,6 +218,8 @@ class Trainer {
 
   /// Before the first batch of a run: where information cannot flow, and what observers want.
   void look_at(const LayerGraphs& graphs) {
+    const std::string empty = empty_rows_warning(graphs, plan_.pattern());
+    if (!empty.empty()) note(empty);
     if (info_.pool == Pool::first) {
       const std::string warning = flow_warning(graphs, plan_.pattern());
       if (!warning.empty()) note(warning);

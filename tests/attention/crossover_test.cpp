@@ -60,6 +60,12 @@ TEST(Crossover, CostsBetweenAndBeyondTheMeasuredSizes) {
   EXPECT_EQ(table.at(DType::f32, 128).column, 32);
   EXPECT_EQ(table.at(DType::f64, 32).edge, 8);
   EXPECT_THROW(CrossoverTable("", {{DType::f32, 64, {4, 40, 8, 16, 80}}}), ConfigError);
+  const CrossoverTable::Row f64{DType::f64, 64, {8, 80, 16, 32, 160}};
+  EXPECT_THROW(
+      CrossoverTable(
+          "", {{DType::f32, 64, {4, 40, 8, 16, 80}}, {DType::f32, 64, {4, 40, 8, 16, 80}}, f64}),
+      ConfigError);
+  EXPECT_THROW(CrossoverTable("", {{DType::f32, 64, {4, 40, 1e308, 16, 80}}, f64}), ConfigError);
   EXPECT_THROW(CrossoverTable("", {{DType::f32, 64, {4, 40, 8, 16, 80}},
                                    {DType::f64, 64, {4, -1, 8, 16, 80}}}),
                ConfigError);

@@ -8,6 +8,7 @@
 
 #include "attention/kernels/schedule.h"
 #include "attention/placement.h"
+#include "core/error.h"
 
 namespace filigree {
 
@@ -90,6 +91,21 @@ TEST(AttentionPlan, SequencesOfABatchShareTheirGraphs) {
   EXPECT_NE(&graph.sequence(0, 0), &graph.sequence(0, 1));
   EXPECT_NE(&graph.sequence(0, 0), &graph.sequence(1, 0));
   EXPECT_EQ(graph.group_bytes(0), graph.sequence(0, 0).bytes() + graph.sequence(0, 1).bytes());
+}
+
+TEST(AttentionPlan, RefusesABatchWhosePartsDoNotFit) {
+  const AttentionPlan plan("neighbour:2", "all", "all", 1, 1);
+  const std::vector<int32_t> three{1, 2, 3};
+  const std::vector<int64_t> one{1};
+  for (const std::vector<int64_t>& offsets :
+       std::vector<std::vector<int64_t>>{{}, {1, 4}, {0, 60, 5}}) {
+    EXPECT_THROW(plan.build({Tensor::from(offsets), {}, {}, {}}, 1, 0), DataError);
+  }
+  EXPECT_NO_THROW(plan.build({Tensor::from(std::vector<int64_t>{0, 3}), three, {}, one}, 1, 0));
+  EXPECT_THROW(plan.build({Tensor::from(std::vector<int64_t>{0, 4}), three, {}, one}, 1, 0),
+               ShapeError);
+  EXPECT_THROW(plan.build({Tensor::from(std::vector<int64_t>{0, 1, 3}), three, {}, one}, 1, 0),
+               ShapeError);
 }
 
 TEST(GraphCacheTest, KeepsThoseUsedLastWithinItsLimit) {

@@ -122,6 +122,27 @@ TEST(Match, EveryRuleByItself) {
   EXPECT_NEAR(meter.layer(2), (1 + 0.35) / 2, 0.001);  // head 0 is dense
 }
 
+// A rule without a layer asks nothing of the data, as a dense baseline should.
+TEST(Match, RulesThatAreNowhereAreLeftAlone) {
+  const AttentionPlan plan("lexical:? match:density=0.3", "none", "all", 2, 1);
+  EXPECT_FALSE(plan.needs_match());
+  const Split split(3, 3);
+  const MatchResult solved = solve_match(plan, split.data(), 5);
+  EXPECT_TRUE(solved.rules.empty());
+  const AttentionPlan again(solved.pattern, "none", "all", 2, 1);
+  EXPECT_EQ(again.build(split.batch(0), 5, 0)[1]->density(), 1);
+}
+
+TEST(Match, SolvesNumbersBehindNamedArguments) {
+  const Split split(10, 10);
+  EXPECT_THAT(solve_match(plan_of("random:per=step,? match:density=0.3"), split.data(), 5).pattern,
+              HasSubstr("per=step"));
+  EXPECT_THAT(
+      solve_match(plan_of("((neighbour:?*0.5)*0.7)|noself match:density=0.2"), split.data(), 5)
+          .pattern,
+      HasSubstr("noself"));
+}
+
 TEST(Match, IsTheSameOnAnyNumberOfThreads) {
   const Split split(30, 30);
   const AttentionPlan plan = plan_of("lexical:?|random:2 match:density=0.3");

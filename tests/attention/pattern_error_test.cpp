@@ -82,7 +82,9 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"|dense", 0, "expected the name of a pattern"},
         Mistake{"dense&noself", 6, "noself is not a set"},
         Mistake{"noself&dense", 7, "noself is not a set"},
-        Mistake{"noself-dense", 7, "nothing to take this from"},
+        Mistake{"noself-dense", 7, "noself is not a set"},
+        Mistake{"dense - noself", 7, "noself is not a set"},
+        Mistake{"neighbour:=3", 10, "expected an argument"},
         Mistake{"()", 1, "expected the name of a pattern"}));
 
 TEST_P(PatternMistake, IsShownAndPointedAt) {
@@ -98,6 +100,47 @@ TEST_P(PatternMistake, IsShownAndPointedAt) {
     const std::string pointer =
         "\n  " + std::string(mistake.text) + "\n  " + std::string(mistake.caret, ' ') + "^";
     EXPECT_THAT(error.what(), HasSubstr(pointer));
+  }
+}
+
+TEST(PatternText, BlanksMayBeTabs) {
+  EXPECT_EQ(parse_pattern("\tneighbour:3 |\tglobal:cls\t").text(), "neighbour:3|global:cls");
+}
+
+// The caret counts characters, not bytes; of a long text only the surroundings are shown.
+TEST(PatternText, IsShownAroundTheMistake) {
+  const auto error_of = [](const std::string& text) -> std::string {
+    try {
+      parse_pattern(text);
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(error_of("global:\u00e9\u00e9,first=x"),
+              HasSubstr("\n  global:\u00e9\u00e9,first=x\n                  ^"));
+  const std::string text = error_of(std::string(5000, ' ') + "dense/" + std::string(5000, ' '));
+  EXPECT_LT(text.size(), 400U);
+  EXPECT_THAT(text, HasSubstr("dense/"));
+  EXPECT_THAT(text, HasSubstr("\n  .." + std::string(55, ' ') + "dense/"));
+  EXPECT_THAT(text, HasSubstr("\n    " + std::string(60, ' ') + "^"));
+}
+
+TEST(PatternText, PartsAreLimitedAndThoseWithinComeBack) {
+  const auto chain = [](const std::string& part, size_t parts, char symbol) {
+    std::string text = part;
+    for (size_t k = 1; k < parts; ++k) text += symbol + part;
+    return text;
+  };
+  for (const char symbol : {'&', '|', '-'}) {
+    const std::string text = chain("neighbour:3", 1000, symbol);
+    EXPECT_EQ(parse_pattern(text).text(), text);
+    try {
+      parse_pattern(chain("neighbour:3", 120000, symbol));
+      FAIL() << "no error";
+    } catch (const ConfigError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("more than 1000 parts"));
+    }
   }
 }
 

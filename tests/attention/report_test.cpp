@@ -163,6 +163,26 @@ TEST(Flow, SpectralGapIsThatOfADenseSolver) {
   }
 }
 
+// Of a complete graph no edge is held by itself.
+TEST(Flow, SpectralGapOfManyTokens) {
+  EXPECT_NEAR(spectral_gap(*graphs_of("block:4000", {0, 4000}).front(), 0), 1, 1e-6);
+}
+
+TEST(Flow, RowsThatSeeNothingAreCounted) {
+  EXPECT_EQ(empty_rows_warning(graphs_of("neighbour:1", {0, 5}, 2), "neighbour:1"), "");
+  EXPECT_THAT(
+      empty_rows_warning(graphs_of("causal-self|noself", {0, 5, 9}, 2, 3), "the pattern"),
+      testing::AllOf(testing::HasSubstr("12 of 54 rows"), testing::HasSubstr("the pattern")));
+}
+
+TEST(Flow, GraphsOverOtherSequencesAreRefused) {
+  LayerGraphs graphs = graphs_of("dense", {0, 5, 9});
+  graphs.push_back(graphs_of("dense", {0, 4, 9}).front());
+  EXPECT_THROW(reach_of(graphs), ShapeError);
+  const AttentionInputs in{Tensor::full({9, 3}, 0, DType::f32), graphs[0], {}, 0};
+  EXPECT_THROW(attention_statistics(in, 1, {graphs[1]}), ShapeError);
+}
+
 class Statistics : public ::testing::TestWithParam<DType> {};
 
 TEST_P(Statistics, AreThoseOfTheWholeMatrix) {

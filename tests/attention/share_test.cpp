@@ -74,6 +74,9 @@ TEST(Share, Text) {
   EXPECT_EQ(parse_pattern(" dense * 0.250 ").text(), "dense*0.25");
   EXPECT_EQ(parse_pattern("(neighbour:3-self)*1").text(), "(neighbour:3-self)*1");
   EXPECT_EQ(parse_pattern("(neighbour:3)*0").text(), "neighbour:3*0");
+  EXPECT_EQ(parse_pattern("(dense*0.5)*0.25").text(), "(dense*0.5)*0.25");
+  EXPECT_EQ(parse_pattern(parse_pattern("((dense*0.5)*0.25)*1").text()).text(),
+            "((dense*0.5)*0.25)*1");
   EXPECT_EQ(parse_pattern("self|(dense-self)*0.123456789|noself").text(),
             "self|(dense-self)*0.123456789|noself");
   EXPECT_EQ(parse_pattern("random:2,per=step*.5&causal").text(), "random:2,per=step*0.5&causal");

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Attention, forward and backward: `filigree bench` against PyTorch on the CPU.
 
-Rounds alternate between the two, so that both meet the same machine. Prints medians, quartiles and
-the ratio of every PyTorch form to Filigree. Needs PyTorch (pip install torch); the build's command
+Rounds alternate between the two, so that both meet the same machine. Prints medians
+[quartiles] of the times, and of the ratio of every PyTorch form to Filigree in the same round. Needs PyTorch (pip install torch); the build's command
 is found in build/release/bin/filigree, or give it with --filigree.
 
 PyTorch forms:
@@ -88,7 +88,8 @@ def filigree_time(command, pattern, args, length):
     words = [command, "bench", "--patterns", pattern, "--length", str(length), "--heads",
              str(args.heads), "--dim", str(args.dim), "--threads", str(args.threads), "--rounds",
              "1", "--json"]
-    row = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)[0]
+    out = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    row = json.loads(out)["rows"][0]
     return row["forward_backward_ms"][0], row["density"]
 
 
@@ -116,9 +117,9 @@ def compare(args, length, pattern, forms):
     print(f"    filigree   {median:9.2f} ms [{low:.2f}, {high:.2f}]")
     for name, values in times.items():
         low, other, high = quartiles(values)
-        ratios = sorted(b / a for a, b in zip(ours, values))
+        ratios = quartiles(b / a for a, b in zip(ours, values))
         print(f"    {name:<10} {other:9.2f} ms [{low:.2f}, {high:.2f}]  "
-              f"{other / median:6.2f} x  [{ratios[0]:.2f}, {ratios[-1]:.2f}]")
+              f"{ratios[1]:6.2f} x  [{ratios[0]:.2f}, {ratios[2]:.2f}]")
     sys.stdout.flush()
 
 

@@ -106,10 +106,13 @@ Json report_graphs(const Subject& subject) {
     layers.push_back({{"density", graph.density()},
                       {"rows", degrees_json(rows)},
                       {"columns", degrees_json(columns)},
+                      {"empty_rows", graph.empty_rows()},
                       {"components", components.count},
                       {"largest_component", components.largest},
                       {"spectral_gap", gaps}});
   }
+  const std::string warning = empty_rows_warning(subject.graphs, subject.plan.pattern());
+  if (!warning.empty()) fmt::print("{}\n", warning);
   return layers;
 }
 
