@@ -48,7 +48,11 @@ std::unique_ptr<RecordReader> open_text(const std::filesystem::path& path,
                                         const std::vector<std::string>& wanted,
                                         const ReaderOptions& options) {
   for (const std::string& name : wanted) {
-    if (name != "text" && name != "sentence") throw_absent_column(path.string(), name, {"text"});
+    if (name == "text" || name == "sentence") continue;
+    throw DataError(
+        path.string(),
+        fmt::format("expected a column {}, but the file is read as plain text", excerpt(name)),
+        "if it has columns give --format tsv, jsonl or conllu");
   }
   return std::make_unique<TextReader>(path, wanted.size(), options.max_line_bytes);
 }
@@ -150,6 +154,10 @@ std::unique_ptr<RecordReader> RecordReader::open(const std::filesystem::path& pa
   if (!options.columns.empty() && format != RecordFormat::tsv) {
     throw ConfigError("columns", "expected a TSV file: only there columns can be named",
                       "leave the option out, or give --format tsv");
+  }
+  if (!options.word_field.empty() && format != RecordFormat::conllu) {
+    throw ConfigError("label", "labels of words are read from CoNLL-U files only",
+                      "give such a file, or --format conllu if its name ends otherwise");
   }
   switch (format) {
     case RecordFormat::jsonl:
