@@ -138,10 +138,13 @@ TEST_P(ImportedTokenizer, EmptyMalformedAndEnormousTexts) {
     EXPECT_THROW(tokenizer.encode(text), DataError);
   }
   EXPECT_THAT(error_of([&] { tokenizer.encode("ab\xff"); }), HasSubstr("byte 0xff at byte 3"));
-  constexpr int64_t kSize = 1 << 20;
+  // SentencePiece takes half a minute for a megabyte that it knows no piece of.
+  const bool fast =
+      tokenizer.kind() == TokenizerKind::wordpiece || tokenizer.kind() == TokenizerKind::bytebpe;
+  const int64_t size = fast ? 1 << 20 : 1 << 15;
   for (const std::string part : {"e", "\xc3\xa9", "\xcc\x81", "\xe4\xb8\xad", "."}) {
     std::string text = "a";
-    while (static_cast<int64_t>(text.size()) < kSize) text += part;
+    while (static_cast<int64_t>(text.size()) < size) text += part;
     const std::vector<Piece> pieces = tokenizer.encode(text);
     ASSERT_FALSE(pieces.empty());
     EXPECT_EQ(pieces.front().begin, 0);

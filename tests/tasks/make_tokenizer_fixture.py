@@ -10,7 +10,8 @@ MB/s of the `tokenizers` library's WordPiece.
 
 Small vocabularies are trained on lines of the shared data. Stored are the lines made here, for the
 first of them all ids and spans (bytes), for the others a hash a line, and for 10,000 lines of the
-shared data, half of them with a nasty fragment put in, a hash for 100 lines. The data themselves
+shared data, half of them with a nasty fragment put in, a hash for 100 lines (of SentencePiece without
+ties). The data themselves
 are not stored. Special pieces are not registered as such: Filigree never reads them from text.
 """
 
@@ -177,7 +178,7 @@ def train(folder):
         encoding="utf-8")
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=(line for line in training_lines(folder) if line.strip()),
-        model_prefix=str(OUT / "unigram"), vocab_size=800, character_coverage=0.9995,
+        model_prefix=str(OUT / "unigram"), vocab_size=800, character_coverage=0.9995, split_digits=True,
         minloglevel=2)
     (OUT / "unigram.vocab").unlink()
 
@@ -198,6 +199,18 @@ def references():
         slow = kind(model)
         found[name] = ids_only(
             lambda text, slow=slow: slow.convert_tokens_to_ids(slow._tokenize(text)))
+    return found
+
+
+def ties(lines):
+    """Numbers of the lines whose two best divisions into pieces score the same up to rounding: which
+    of them SentencePiece takes depends on its version."""
+    plain = sentencepiece.SentencePieceProcessor(model_file=str(OUT / "unigram.model"))
+    found = []
+    for number, line in enumerate(lines):
+        scores = [p.score for p in plain.nbest_encode(line, nbest_size=2, return_type="proto").nbests]
+        if len(scores) > 1 and scores[0] - scores[1] < 2e-3:
+            found.append(number)
     return found
 
 
@@ -224,12 +237,15 @@ def cleaned():
 def expected(folder):
     lines, shared = nasty_lines(), shared_lines(folder)
     result = {"lines": lines, "fragments": FRAGMENTS, "files": FILES, "block": BLOCK,
-              "cleaned": cleaned(), "kinds": {}}
+              "cleaned": cleaned(), "ties": ties(shared), "kinds": {}}
+    print(f"{len(result['ties'])} of {LINES} lines have ties, the others: {ties(lines)}")
     for name, encode in references().items():
         pieces = [encode(line) for line in lines]
         blocks = []
         for first in range(0, len(shared), BLOCK):
-            block = itertools.chain.from_iterable(encode(l) for l in shared[first:first + BLOCK])
+            taken = [i for i in range(first, first + BLOCK)
+                     if isinstance(encode, Fast) or i not in result["ties"]]
+            block = itertools.chain.from_iterable(encode(shared[i]) for i in taken)
             blocks.append(hashed(block).hexdigest())
         whole = WHOLE if isinstance(encode, Fast) else 12
         result["kinds"][name] = {"whole": [sum(map(list, p), []) for p in pieces[:whole]],

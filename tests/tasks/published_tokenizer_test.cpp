@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <sentencepiece_processor.h>
+#include <set>
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
@@ -81,11 +83,11 @@ std::vector<std::string> shared_lines() {
   return lines;
 }
 
-class PublishedTokenizer : public ::testing::TestWithParam<const char*> {};
+class PublishedTokenizers : public ::testing::TestWithParam<const char*> {};
 
 }  // namespace
 
-TEST_P(PublishedTokenizer, GivesTheSameForNastyLines) {
+TEST_P(PublishedTokenizers, GivesTheSameForNastyLines) {
   const Tokenizer tokenizer = import_kind(GetParam());
   const auto lines = fixture().at("lines").get<std::vector<std::string>>();
   const json& expected = fixture().at("kinds").at(std::string(GetParam()));
@@ -105,7 +107,7 @@ TEST_P(PublishedTokenizer, GivesTheSameForNastyLines) {
   }
 }
 
-TEST_P(PublishedTokenizer, GivesTheSameForTenThousandSharedLines) {
+TEST_P(PublishedTokenizers, GivesTheSameForTenThousandSharedLines) {
   if (!std::filesystem::exists(kShared)) {
     GTEST_SKIP() << "the shared datasets are not beside the source tree (../shared/data): 10,000 "
                     "lines of them were not compared";
@@ -120,9 +122,13 @@ TEST_P(PublishedTokenizer, GivesTheSameForTenThousandSharedLines) {
                           .at("blocks")
                           .get<std::vector<std::string>>();
   ASSERT_EQ(hashes.size() * block, lines.size());
+  // Lines that SentencePiece's versions divide differently; the linked one is asked below.
+  const auto ties = fixture().at("ties").get<std::set<size_t>>();
+  EXPECT_LT(ties.size(), 500U);
   for (size_t b = 0; b < hashes.size(); ++b) {
     std::vector<int32_t> numbers;
     for (size_t i = b * block; i < (b + 1) * block; ++i) {
+      if (!has_spans(GetParam()) && ties.contains(i)) continue;
       const auto more = numbers_of(tokenizer, lines[i], has_spans(GetParam()));
       numbers.insert(numbers.end(), more.begin(), more.end());
     }
@@ -130,8 +136,29 @@ TEST_P(PublishedTokenizer, GivesTheSameForTenThousandSharedLines) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, PublishedTokenizer, ::testing::ValuesIn(testing::kImportedKinds),
+INSTANTIATE_TEST_SUITE_P(Kinds, PublishedTokenizers, ::testing::ValuesIn(testing::kImportedKinds),
                          [](const auto& info) { return testing::test_name(info.param); });
+
+/// The linked library itself, without exception.
+TEST(PublishedTokenizer, LayoutsRenumberTheLibrarysIds) {
+  sentencepiece::SentencePieceProcessor library;
+  ASSERT_TRUE(library.Load((testing::vocabulary_folder() / "unigram.model").string()).ok());
+  const Tokenizer plain = import_kind("plain"), camembert = import_kind("camembert"),
+                  xlm_roberta = import_kind("xlm-roberta");
+  auto lines = fixture().at("lines").get<std::vector<std::string>>();
+  const std::vector<std::string> shared = shared_lines();  // none where the data are not
+  lines.insert(lines.end(), shared.begin(), shared.end());
+  for (const std::string& line : lines) {
+    std::vector<int> ids;
+    ASSERT_TRUE(library.Encode(line, &ids).ok());
+    ASSERT_EQ(numbers_of(plain, line, false), ids) << excerpt(line);
+    std::vector<int32_t> four(ids), one(ids);
+    for (int32_t& id : four) id = id == 0 ? 3 : id + 4;
+    for (int32_t& id : one) id = id == 0 ? 3 : id + 1;
+    ASSERT_EQ(numbers_of(camembert, line, false), four) << excerpt(line);
+    ASSERT_EQ(numbers_of(xlm_roberta, line, false), one) << excerpt(line);
+  }
+}
 
 /// Every character that Unicode 14 knows, between letters and alone.
 TEST(BertText, CleansEveryCharacterAsThePublishedTokenizer) {
