@@ -76,7 +76,9 @@ def nasty_lines():
     lines = list(FRAGMENTS)
     lines += ["", " ", "\n", "\u3000", "\x00", "a", "\u00e9", "e\u0301", "\u0301", "\u4e2d", ".", "'", "##", "##a",
               "A" * 1000, "\u0301" * 300 + "a", "a" + "\u0323\u0301" * 150, "." * 200, " " * 50 + "x",
-              "\U0001f600" * 120, "x \n y\n\n z\n", "a  b   c \t d ", "\u1e9b\u0323", "end ", "end  "]
+              "\U0001f600" * 120, "x \n y\n\n z\n", "a  b   c \t d ", "\u1e9b\u0323", "end ", "end  ",
+              "\U0001d15e", "\U0001d15e\u0323", "a\U0001d15e\u0301", "\u302e\u0323", "\u0323\u302e\u0301", "\u302f\u0301\u0345 \u302e",
+              "\U0001d1c0\u0334\u302e\u0323", "\U0001d15e\u0323x", "x\u302e\u0301\u0323\U0001d165\u1b44"]
     draw = random.Random(4)
     while len(lines) < 300:
         pools = draw.sample(POOLS, draw.randint(1, 4))
