@@ -16,8 +16,8 @@ struct ByteSpan {
   bool operator==(const ByteSpan&) const = default;
 };
 
-/// Decodes the character that begins at byte `at` < size and moves `at` behind it. Negative if it is
-/// malformed. (ICU's macros know 32-bit offsets only.)
+/// Decodes the character that begins at byte `at` < size and moves `at` behind it. Negative if it
+/// is malformed. (ICU's macros know 32-bit offsets only.)
 int32_t next_character(std::string_view text, int64_t& at);
 
 /// Offset of the first byte that is not part of well-formed UTF-8 (RFC 3629: no overlong form, no
