@@ -10,29 +10,28 @@ namespace filigree {
 
 SequenceClassifier::SequenceClassifier(const EncoderConfig& config, int64_t classes, Pool pool,
                                        DType dtype)
-    : classes_(classes),
+    : Model(config, dtype),
+      classes_(classes),
       pool_(pool),
-      encoder_(config, dtype),
       pooler_(config.width, config.width, dtype),
       classifier_(config.width, classes, dtype) {
   if (classes < 2) {
     throw ConfigError("classifier", fmt::format("expected at least 2 classes, got {}", classes));
   }
-  add_child("encoder", encoder_);
   add_child("pooler", pooler_);
   add_child("classifier", classifier_);
 }
 
 Variable SequenceClassifier::forward(const TokenBatch& batch, const LayerGraphs& graphs,
                                      const ForwardContext& context) const {
-  const Variable hidden = encoder_.forward(batch, graphs, context);
+  const Variable hidden = encoder().forward(batch, graphs, context);
   Variable pooled;
   {
     const ModuleScope scope("pooler");
     pooled = tanh(pooler_.forward(segment_pool(hidden, batch.offsets, pool_)));
   }
   const ModuleScope scope("classifier");
-  return classifier_.forward(apply_dropout(pooled, encoder_.config().dropout, context, "head"));
+  return classifier_.forward(apply_dropout(pooled, encoder().config().dropout, context, "head"));
 }
 
 }  // namespace filigree

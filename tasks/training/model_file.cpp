@@ -33,7 +33,9 @@ ModelInfo read_info(const SafetensorsFile& file) {
   try {
     const auto json = nlohmann::json::parse(description->second);
     ModelInfo info;
+    info.task = json.value("task", info.task);  // absent in files of early versions
     info.encoder = EncoderConfig::from_json(json.at("encoder").dump());
+    info.pairs = json.value("pairs", info.encoder.segments > 0);
     info.pool = json.at("pool") == "mean" ? Pool::mean : Pool::first;
     info.dtype = dtype_named(json.at("dtype"));
     info.label_names = json.at("label_names").get<std::vector<std::string>>();
@@ -65,11 +67,13 @@ AttentionPlan ModelInfo::plan() const {
 void save_model(const std::filesystem::path& path, const ModelInfo& info,
                 const StateDict& weights) {
   const nlohmann::json json = {
+      {"task", info.task},
       {"encoder", nlohmann::json::parse(info.encoder.to_json())},
       {"pool", info.pool == Pool::mean ? "mean" : "first"},
       {"dtype", std::string(name_of(info.dtype))},
       {"label_names", info.label_names},
       {"tokenizer_hash", info.tokenizer_hash},
+      {"pairs", info.pairs},
       {"attention", {{"pattern", info.pattern}, {"layers", info.layers}, {"heads", info.heads}}},
       {"seed", info.seed}};
   SafetensorsWriter writer;
@@ -103,6 +107,10 @@ LoadedModel load_model(const std::filesystem::path& path) {
   loaded.model = loaded.info.make();
   loaded.model->load_state_dict(tensors.weights);
   return loaded;
+}
+
+ModelInfo read_model_info(const std::filesystem::path& path) {
+  return read_info(SafetensorsFile(path));
 }
 
 std::filesystem::path find_model(const std::filesystem::path& path) {

@@ -14,11 +14,13 @@ namespace filigree {
 
 /// What a model file says beside its weights.
 struct ModelInfo {
+  std::string task = "classification";  ///< name in the table of tasks
   EncoderConfig encoder;
   Pool pool = Pool::first;
   DType dtype = DType::f32;
   std::vector<std::string> label_names;
   std::string tokenizer_hash;
+  bool pairs = false;  ///< takes pairs of texts
   std::string pattern = "dense", layers = "all", heads = "all";
   uint64_t seed = 1;
   /// What `lexical` compares tokens by: the input embeddings at the start of the run. Null: not
@@ -48,6 +50,8 @@ ModelTensors read_model_tensors(const std::filesystem::path& path);
 void save_model(const std::filesystem::path& path, const ModelInfo& info, const StateDict& weights);
 /// Throws FileError, or CheckpointError for a damaged or foreign file.
 LoadedModel load_model(const std::filesystem::path& path);
+/// What a model file says, without its weights. Throws FileError, CheckpointError.
+ModelInfo read_model_info(const std::filesystem::path& path);
 /// The model file that a user means: the file itself, or of a run's folder its best model.
 std::filesystem::path find_model(const std::filesystem::path& path);
 
