@@ -8,15 +8,14 @@
 
 namespace filigree {
 
-SequenceClassifier::SequenceClassifier(const EncoderConfig& config, int64_t classes, Pool pool,
+SequenceClassifier::SequenceClassifier(const EncoderConfig& config, int64_t outputs, Pool pool,
                                        DType dtype)
     : Model(config, dtype),
-      classes_(classes),
       pool_(pool),
       pooler_(config.width, config.width, dtype),
-      classifier_(config.width, classes, dtype) {
-  if (classes < 2) {
-    throw ConfigError("classifier", fmt::format("expected at least 2 classes, got {}", classes));
+      classifier_(config.width, outputs, dtype) {
+  if (outputs < 1) {
+    throw ConfigError("classifier", fmt::format("expected at least 1 output, got {}", outputs));
   }
   add_child("pooler", pooler_);
   add_child("classifier", classifier_);

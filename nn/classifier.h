@@ -1,4 +1,4 @@
-// Sequence classification: encoder, pooling, head.
+// Head for one answer a sequence: classes, or with a single output a number.
 #pragma once
 
 #include "autograd/ops/segment_pool.h"
@@ -9,16 +9,16 @@ namespace filigree {
 /// logits = W dropout(tanh(P pool(h)) ) + b, as BERT's pooler and classifier.
 class SequenceClassifier final : public Model {
  public:
-  SequenceClassifier(const EncoderConfig& config, int64_t classes, Pool pool,
+  /// `outputs` C: the classes, or 1 for regression. Throws ConfigError below 1.
+  SequenceClassifier(const EncoderConfig& config, int64_t outputs, Pool pool,
                      DType dtype = DType::f32);
   /// Logits (B, C).
   Variable forward(const TokenBatch& batch, const LayerGraphs& graphs,
                    const ForwardContext& context) const override;
-  int64_t classes() const { return classes_; }
-  Pool pool() const { return pool_; }
+  /// b (C): the answer to a sequence of which nothing is known.
+  Tensor& bias() { return classifier_.bias(); }
 
  private:
-  int64_t classes_;
   Pool pool_;
   Linear pooler_, classifier_;
 };

@@ -129,8 +129,8 @@ Variable Encoder::embed(const TokenBatch& batch, const ForwardContext& context) 
     x = add(x, embeddings_.position->forward(positions));
   }
   if (embeddings_.segment) {
-    const Tensor segments =
-        batch.segments.defined() ? batch.segments : Tensor::zeros(batch.ids.shape(), DType::i32);
+    const bool several = config_.segments > 1 && batch.segments.defined();
+    const Tensor segments = several ? batch.segments : Tensor::zeros(batch.ids.shape(), DType::i32);
     x = add(x, embeddings_.segment->forward(segments));
   }
   if (embeddings_.norm) x = embeddings_.norm->forward(x);
@@ -164,9 +164,14 @@ Variable Encoder::forward(const TokenBatch& batch, const LayerGraphs& graphs,
 }
 
 void initialise(Module& module, double std, uint64_t seed) {
+  initialise(module, std, [seed](const std::string&) { return seed; });
+}
+
+void initialise(Module& module, double std,
+                const std::function<uint64_t(const std::string&)>& seed_of) {
   for (NamedParameter& parameter : module.named_parameters()) {
     if (parameter.kind != ParameterKind::weight) continue;
-    RandomStream random(seed, Purpose::init, {hash_name(parameter.name)});
+    RandomStream random(seed_of(parameter.name), Purpose::init, {hash_name(parameter.name)});
     dispatch_float("initialise", parameter.value.dtype(), [&]<class T>() {
       for (T& value : parameter.value.value().template span<T>()) {
         double drawn = 0;

@@ -1,7 +1,9 @@
 // The transformer encoder (Vaswani et al. 2017; BERT, Devlin et al. 2019) on packed tokens.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "attention/placement.h"
@@ -14,7 +16,7 @@ namespace filigree {
 struct TokenBatch {
   Tensor ids;        ///< (T) i32
   Tensor positions;  ///< (T) i32, from 0 in every sequence
-  Tensor segments;   ///< (T) i32; undefined if the model has none
+  Tensor segments;   ///< (T) i32; undefined: all 0. Not looked at by a model with fewer than 2
   Tensor offsets;    ///< (B+1) i64
 };
 
@@ -92,7 +94,10 @@ class Encoder final : public Module {
 };
 
 /// Truncated normal (standard deviation config.init_std, cut at two of them) for every matrix;
-/// biases 0, norms 1. A value depends on (seed, parameter path, index) alone.
+/// biases 0, norms 1. A value depends on (seed, parameter path, index) alone. `seed_of` gives the
+/// seed of every path, so that parts of a model can have seeds of their own.
+void initialise(Module& module, double std,
+                const std::function<uint64_t(const std::string& path)>& seed_of);
 void initialise(Module& module, double std, uint64_t seed);
 
 }  // namespace filigree

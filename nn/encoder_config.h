@@ -32,6 +32,11 @@ struct EncoderConfig {
   static EncoderConfig bert(int64_t vocabulary);
   static EncoderConfig roberta(int64_t vocabulary);
 
+  /// Tokens of the longest sequence that has a position for each; 0: no limit.
+  int64_t longest_sequence() const {
+    return max_positions > 0 ? max_positions - position_offset : 0;
+  }
+
   /// Throws ConfigError naming the first setting that makes no sense.
   void validate() const;
   /// JSON object; from_json throws CheckpointError.

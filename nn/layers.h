@@ -12,6 +12,7 @@ class Linear final : public Module {
  public:
   Linear(int64_t inputs, int64_t outputs, DType dtype);
   Variable forward(const Variable& x) const;
+  Tensor& bias() { return bias_.value(); }
 
  private:
   Variable weight_, bias_;

@@ -9,7 +9,8 @@
 
 namespace filigree {
 
-Optimizer::Optimizer(NamedParameters parameters) : parameters_(std::move(parameters)) {
+Optimizer::Optimizer(NamedParameters parameters)
+    : parameters_(std::move(parameters)), rate_factors_(parameters_.size(), 1.0) {
   for (size_t k = 0; k < parameters_.size(); ++k) {
     for (size_t other = 0; other < k; ++other) {
       const bool one = parameters_[k].name == parameters_[other].name ||
@@ -20,6 +21,18 @@ Optimizer::Optimizer(NamedParameters parameters) : parameters_(std::move(paramet
                                     parameters_[k].name),
                         "give it each parameter once, under a name of its own");
     }
+  }
+}
+
+void Optimizer::set_rate_factors(const std::function<double(const std::string& name)>& factor_of) {
+  for (size_t k = 0; k < parameters_.size(); ++k) {
+    const double factor = factor_of(parameters_[k].name);
+    if (!(factor >= 0)) {
+      throw ConfigError("optimizer", fmt::format("expected a rate factor of 0 or more for {}, got "
+                                                 "{}",
+                                                 parameters_[k].name, factor));
+    }
+    rate_factors_[k] = factor;
   }
 }
 
@@ -92,7 +105,7 @@ class AdamW final : public Optimizer {
     for (size_t k = 0; k < parameters_.size(); ++k) {
       Variable& parameter = parameters_[k].value;
       if (!parameter.grad().defined()) continue;
-      const AdamWStep step{learning_rate,
+      const AdamWStep step{rate_of(k, learning_rate),
                            options_.beta1,
                            options_.beta2,
                            options_.eps,
@@ -132,8 +145,8 @@ class Sgd final : public Optimizer {
     for (size_t k = 0; k < parameters_.size(); ++k) {
       Variable& parameter = parameters_[k].value;
       if (!parameter.grad().defined()) continue;
-      const SgdStep step{learning_rate, options_.momentum, decay_of(k, options_.weight_decay),
-                         gradient_scale};
+      const SgdStep step{rate_of(k, learning_rate), options_.momentum,
+                         decay_of(k, options_.weight_decay), gradient_scale};
       kernels::sgd(parameter.grad(), step, parameter.value(), velocity_[k]);
     }
   }

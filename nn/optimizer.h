@@ -1,6 +1,7 @@
 // Optimizers: state is allocated from the parameter list at once, saved and loaded by name.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -19,6 +20,9 @@ class Optimizer {
 
   /// One step with a learning rate; every gradient is multiplied by gradient_scale first.
   virtual void step(double learning_rate, double gradient_scale = 1) = 0;
+  /// The learning rate of every parameter is multiplied by its factor from now on (>= 0). AdamW's
+  /// decay, which is a share of the rate, too.
+  void set_rate_factors(const std::function<double(const std::string& name)>& factor_of);
   /// Euclidean norm of all gradients together, summed in double in a fixed order.
   double gradient_norm() const;
   void zero_grad();
@@ -32,7 +36,12 @@ class Optimizer {
   static void load_strict(const StateDict& state, StateDict& wanted);
   /// `decay` for what decays, else 0.
   double decay_of(size_t k, double decay) const;
+  /// The parameter's learning rate, where `rate` is the common one.
+  double rate_of(size_t k, double rate) const { return rate_factors_[k] * rate; }
   NamedParameters parameters_;
+
+ private:
+  std::vector<double> rate_factors_;  // (parameters)
 };
 
 struct AdamWOptions {

@@ -17,7 +17,7 @@ namespace filigree {
 namespace {
 
 constexpr const char* kName = "chunked_cross_entropy";
-constexpr int64_t kChunkElements = int64_t{1} << 22;
+constexpr int64_t kChunkElements = int64_t{1} << 24;
 
 class ChunkedCrossEntropy final : public Function {
  public:

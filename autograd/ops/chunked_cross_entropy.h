@@ -8,7 +8,7 @@ namespace filigree {
 struct ChunkedCrossEntropyOptions {
   int32_t ignore = -1;  ///< rows with this label count for nothing, and cost nothing
   bool mean = false;    ///< divide by the number of rows that count
-  int64_t chunk = 0;    ///< classes at a time; 0: as many as 16 MiB of f32 logits take
+  int64_t chunk = 0;    ///< classes at a time; 0: as many as 64 MiB of f32 logits take
 };
 
 /// Sum (or mean) over rows of -log softmax(h W^T + b)_label: a scalar. h (T, E), weight (V, E),

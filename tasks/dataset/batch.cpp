@@ -38,11 +38,17 @@ Batch make_batch(const TokenDataset& dataset, std::span<const int64_t> samples, 
   batch.positions = Tensor(tokens, DType::i32);
   batch.segments = Tensor::zeros(tokens, DType::i32);
   batch.words = Tensor(tokens, DType::i32);
+  if (dataset.has_scores()) batch.scores = Tensor({count}, DType::f32);
+  if (dataset.has_token_labels()) batch.token_labels = Tensor(tokens, DType::i32);
   if (dataset.has_heads()) batch.heads = Tensor(tokens, DType::i32);
   if (dataset.has_classes()) batch.classes = Tensor(tokens, DType::i32);
   for (int64_t b = 0; b < count; ++b) {
     const int64_t sample = samples[static_cast<size_t>(b)], first = offsets[b];
     batch.labels.data<int32_t>()[b] = dataset.label(sample);
+    if (dataset.has_scores()) batch.scores.data<float>()[b] = dataset.score(sample);
+    if (dataset.has_token_labels()) {
+      std::ranges::copy(dataset.token_labels(sample), batch.token_labels.data<int32_t>() + first);
+    }
     dataset.copy_ids(sample, batch.ids.data<int32_t>() + first);
     std::iota(batch.positions.data<int32_t>() + first,
               batch.positions.data<int32_t>() + offsets[b + 1], 0);

@@ -24,6 +24,8 @@ struct Batch {
   Tensor segments;               // (T) i32, 0 or 1; all 0 without pairs
   Tensor offsets;                // (B+1) i64
   Tensor labels;                 // (B) i32, -1 without labels
+  Tensor scores;                 // (B) f32; undefined if the dataset has none
+  Tensor token_labels;           // (T) i32, -1: not counted; undefined if the dataset has none
   Tensor special;                // (T) u8, 1 for [CLS], [SEP] and other special tokens
   Tensor words;                  // (T) i32, word of the token in its sample, -1 for special tokens
   Tensor classes;                // (T) i32, class of the word; undefined if the dataset has none

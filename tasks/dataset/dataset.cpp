@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -21,7 +22,8 @@ struct TokenDataset::Impl {
   std::span<const uint16_t> narrow;  // ids of a small vocabulary
   std::span<const uint32_t> wide;    // ids of a large one
   std::span<const int64_t> offsets;
-  std::span<const int32_t> words, labels, heads, classes, links;
+  std::span<const int32_t> words, labels, token_labels, heads, classes, links;
+  std::span<const float> scores;
   std::span<const int64_t> link_offsets;
   std::span<const uint8_t> segments;
 
@@ -51,8 +53,10 @@ struct TokenDataset::Impl {
       throw DataError(where(), "a safetensors file, but no tokenized dataset",
                       "give a file written by `filigree prepare`");
     }
-    if (const std::string& version = text("format_version"); version != kDatasetVersion) {
-      fail(fmt::format("expected format version {}, got {}", kDatasetVersion, excerpt(version)));
+    if (const std::string& version = text("format_version");
+        version != kDatasetVersion && version != kFirstVersion) {
+      fail(fmt::format("expected format version {} or {}, got {}", kFirstVersion, kDatasetVersion,
+                       excerpt(version)));
     }
     info.task = text("task");
     info.tokenizer_hash = text("tokenizer_hash");
@@ -61,6 +65,7 @@ struct TokenDataset::Impl {
     info.max_length = number("max_length");
     info.truncated = number("truncated");
     info.skipped = number("skipped");
+    if (file.metadata().contains("unlabelled")) info.unlabelled = number("unlabelled");
     if (const auto found = file.metadata().find("syntax"); found != file.metadata().end()) {
       info.syntax = found->second;
     }
@@ -108,10 +113,7 @@ struct TokenDataset::Impl {
     }
     constexpr int64_t kNoBound = INT32_MAX;  // words are only ever compared with each other
     check_range("words", words = array<int32_t>("words", tokens), -1, kNoBound);
-    if (file.contains("labels")) {
-      check_range("labels", labels = array<int32_t>("labels", samples), 0,
-                  static_cast<int64_t>(info.label_names.size()));
-    }
+    read_targets(samples, tokens);
     if (file.contains("segments")) {
       check_range("segments", segments = array<uint8_t>("segments", tokens), 0, 2);
     }
@@ -122,6 +124,22 @@ struct TokenDataset::Impl {
       check_range("classes", classes = array<int32_t>("classes", tokens), -1, kNoBound);
     }
     if (file.contains("links")) read_links(samples);
+  }
+
+  void read_targets(int64_t samples, int64_t tokens) {
+    const auto names = static_cast<int64_t>(info.label_names.size());
+    if (file.contains("labels")) {
+      check_range("labels", labels = array<int32_t>("labels", samples), 0, names);
+    }
+    if (file.contains("token_labels")) {
+      token_labels = array<int32_t>("token_labels", tokens);
+      check_range("token_labels", token_labels, -1, names);
+    }
+    if (!file.contains("scores")) return;
+    scores = array<float>("scores", samples);
+    for (size_t i = 0; i < scores.size(); ++i) {
+      if (!std::isfinite(scores[i])) fail(fmt::format("the score of sample {} is not finite", i));
+    }
   }
 
   void read_links(int64_t samples) {
@@ -206,6 +224,8 @@ int64_t TokenDataset::length(int64_t sample) const { return impl_->length(sample
 int64_t TokenDataset::longest() const { return impl_->longest; }
 std::span<const int64_t> TokenDataset::offsets() const { return impl_->offsets; }
 bool TokenDataset::has_labels() const { return !impl_->labels.empty(); }
+bool TokenDataset::has_scores() const { return !impl_->scores.empty(); }
+bool TokenDataset::has_token_labels() const { return !impl_->token_labels.empty(); }
 bool TokenDataset::has_segments() const { return !impl_->segments.empty(); }
 bool TokenDataset::has_heads() const { return !impl_->heads.empty(); }
 bool TokenDataset::has_classes() const { return !impl_->classes.empty(); }
@@ -221,6 +241,15 @@ void TokenDataset::copy_ids(int64_t sample, int32_t* out) const {
 int32_t TokenDataset::label(int64_t sample) const {
   impl_->begin(sample);  // checks the number
   return has_labels() ? impl_->labels[static_cast<size_t>(sample)] : -1;
+}
+
+float TokenDataset::score(int64_t sample) const {
+  impl_->begin(sample);
+  return has_scores() ? impl_->scores[static_cast<size_t>(sample)] : 0;
+}
+
+std::span<const int32_t> TokenDataset::token_labels(int64_t sample) const {
+  return impl_->of(impl_->token_labels, sample);
 }
 
 std::span<const int32_t> TokenDataset::words(int64_t sample) const {
@@ -262,11 +291,6 @@ void TokenDataset::expect_like(const TokenDataset& other) const {
                     fmt::format("holds {}, but {} does not",
                                 has_segments() ? "pairs" : "single texts", other.path().string()),
                     "prepare both with --pair, or both without");
-  }
-  if (info().label_names != other.info().label_names) {
-    throw DataError(path().string(),
-                    fmt::format("its labels differ from those of {}", other.path().string()),
-                    "prepare both with the same --labels");
   }
 }
 

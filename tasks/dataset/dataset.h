@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,14 +13,25 @@ namespace filigree {
 
 class Tokenizer;
 
+/// What is to be predicted of a sample. All samples of a dataset have the same fields.
+struct Target {
+  Target() = default;
+  Target(int32_t label_of_sample) : label(label_of_sample) {}  // NOLINT: a class is a target
+
+  int32_t label = -1;                 ///< class; -1: none
+  std::optional<float> score;         ///< number to be predicted, finite
+  std::vector<int32_t> token_labels;  ///< (n) class of every token, -1: not counted; or empty
+};
+
 /// What a dataset file says about itself.
 struct DatasetInfo {
-  std::string task = "classification";
+  std::string task = "classification";   ///< name in the table of tasks; "text": no target
   std::string tokenizer_hash;            ///< Tokenizer::hash() of the tokenizer that made the ids
   int64_t vocabulary = 0;                ///< ids are below
   std::vector<std::string> label_names;  ///< class c is called label_names[c]; empty: no labels
   int64_t max_length = 0;                ///< truncation limit in tokens, special ones included
   int64_t truncated = 0;                 ///< samples cut to it
+  int64_t unlabelled = 0;                ///< words with a label but no token to carry it
   int64_t skipped = 0;                   ///< bad lines left out (--skip-bad-lines)
   std::string syntax;                    ///< where heads and links come from; empty: there are none
   std::string source;                    ///< name of the file that it was made from
@@ -29,16 +41,18 @@ struct DatasetInfo {
 ///
 /// File: arrays `ids` (T) u16 if vocabulary <= 65536 else u32, `offsets` (N+1) i64, `words` (T) i32
 /// (index of the token's word in its sample, -1 for special tokens; the words of a second sentence
-/// go on counting), and where there are any: `labels` (N) i32, `segments` (T) u8 (1 from the second
-/// sentence on), `heads` (T) i32 (index of the word that is the head of the token's word in the
-/// dependency tree, -1 for the root, special tokens and heads that were cut off), `classes` (T) i32
-/// (equal for words of the same lemma, or form up to case, in a sample; -1 for special tokens; all
-/// but files of early versions have them). Where syntax is
-/// no tree (the linkages of a link grammar, or a contraction of two words with different heads),
-/// `heads` is a spanning forest of it, and `links` (K, 2) i32 holds the links beyond: pairs of
-/// words a < b of the sample, ascending, `link_offsets` (N+1) i64 says which are whose. All links
-/// of a sample, undirected and each once, are those between its words and their heads, and `links`.
-/// Metadata: DatasetInfo and "format": "filigree-dataset", "format_version": "1".
+/// go on counting), and where there are any: `labels` (N) i32, `scores` (N) f32, `token_labels` (T)
+/// i32 (class of the token, -1: not counted; one a word, on its first token), `segments` (T) u8 (1
+/// from the second sentence on), `heads` (T) i32 (index of the word that is the head of the token's
+/// word in the dependency tree, -1 for the root, special tokens and heads that were cut off),
+/// `classes` (T) i32 (equal for words of the same lemma, or form up to case, in a sample; -1 for
+/// special tokens; all but files of early versions have them). Where syntax is no tree (the
+/// linkages of a link grammar, or a contraction of two words with different heads), `heads` is a
+/// spanning forest of it, and `links` (K, 2) i32 holds the links beyond: pairs of words a < b of
+/// the sample, ascending, `link_offsets` (N+1) i64 says which are whose. All links of a sample,
+/// undirected and each once, are those between its words and their heads, and `links`. Metadata:
+/// DatasetInfo and "format": "filigree-dataset", "format_version": "2". Files of version 1 (no
+/// scores, no token labels) are read, too.
 class TokenDataset {
  public:
   /// Opens and checks everything that reading relies on: format, version, checksum, shapes,
@@ -57,6 +71,8 @@ class TokenDataset {
   std::span<const int64_t> offsets() const;
 
   bool has_labels() const;
+  bool has_scores() const;
+  bool has_token_labels() const;
   bool has_segments() const;
   bool has_heads() const;
   bool has_classes() const;
@@ -66,18 +82,21 @@ class TokenDataset {
   void copy_ids(int64_t sample, int32_t* out) const;
   /// Class of a sample, -1 if the dataset has no labels.
   int32_t label(int64_t sample) const;
-  std::span<const int32_t> words(int64_t sample) const;     // (length)
-  std::span<const uint8_t> segments(int64_t sample) const;  // (length) or empty
-  std::span<const int32_t> heads(int64_t sample) const;     // (length) or empty
-  std::span<const int32_t> classes(int64_t sample) const;   // (length) or empty
-  std::span<const int32_t> links(int64_t sample) const;     // (k, 2) words, k >= 0
+  /// Number to be predicted of a sample; 0 if the dataset has no scores.
+  float score(int64_t sample) const;
+  std::span<const int32_t> token_labels(int64_t sample) const;  // (length) or empty
+  std::span<const int32_t> words(int64_t sample) const;         // (length)
+  std::span<const uint8_t> segments(int64_t sample) const;      // (length) or empty
+  std::span<const int32_t> heads(int64_t sample) const;         // (length) or empty
+  std::span<const int32_t> classes(int64_t sample) const;       // (length) or empty
+  std::span<const int32_t> links(int64_t sample) const;         // (k, 2) words, k >= 0
 
   /// Checksum of all that is in the file: equal for equal datasets, wherever they lie.
   std::string checksum() const;
   /// Throws DataError unless the dataset was made with this tokenizer.
   void expect_tokenizer(const Tokenizer& tokenizer) const;
-  /// Throws DataError unless the other dataset (say, of the dev split) has the same tokenizer and
-  /// label names.
+  /// Throws DataError unless the other dataset (say, of the dev split) has the same tokenizer, and
+  /// pairs if this one has.
   void expect_like(const TokenDataset& other) const;
 
  private:
@@ -92,22 +111,24 @@ class DatasetWriter {
   explicit DatasetWriter(DatasetInfo info);
 
   /// One sample. `words` as long as `ids`; `segments`, `heads` and `classes` empty or as long as
-  /// `ids`, and the same choice for all samples; `links` (k, 2) only with heads. `label` in [0,
-  /// label names), or -1 for a dataset without labels. Throws DataError (naming the sample) for
-  /// lengths that differ and for values out of range.
+  /// `ids`, and the same choice for all samples; `links` (k, 2) only with heads. Of the target,
+  /// too, the same fields for all samples; classes in [0, label names). Throws DataError (naming
+  /// the sample) for lengths that differ and for values out of range.
   void add(std::span<const int32_t> ids, std::span<const int32_t> words,
-           std::span<const uint8_t> segments, std::span<const int32_t> heads, int32_t label,
+           std::span<const uint8_t> segments, std::span<const int32_t> heads, const Target& target,
            std::span<const int32_t> classes = {}, std::span<const int32_t> links = {});
   /// May be changed until save(): counts, and label names as they become known.
   DatasetInfo& info() { return info_; }
   int64_t size() const { return static_cast<int64_t>(offsets_.size()) - 1; }
   int64_t tokens() const { return static_cast<int64_t>(ids_.size()); }
-  /// Renumbers the labels: class c becomes order[c].
+  /// Renumbers the classes of samples and tokens: class c becomes order[c].
   void renumber_labels(std::span<const int32_t> order);
   /// Throws DataError if there is no sample, FileError if the file cannot be written.
   void save(const std::filesystem::path& path) const;
 
  private:
+  void expect_target(const Target& target, size_t length) const;
+
   DatasetInfo info_;
   std::vector<int32_t> ids_;              // (T)
   std::vector<int32_t> words_;            // (T)
@@ -117,7 +138,9 @@ class DatasetWriter {
   std::vector<int64_t> offsets_{0};       // (N+1)
   std::vector<int32_t> links_;            // (K, 2)
   std::vector<int64_t> link_offsets_{0};  // (N+1)
-  std::vector<int32_t> labels_;           // (N)
+  std::vector<int32_t> labels_;           // (N), -1 without labels
+  std::vector<float> scores_;             // (N) or empty
+  std::vector<int32_t> token_labels_;     // (T) or empty
 };
 
 }  // namespace filigree

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -26,7 +27,7 @@ DatasetWriter::DatasetWriter(DatasetInfo info) : info_(std::move(info)) {
 
 void DatasetWriter::add(std::span<const int32_t> ids, std::span<const int32_t> words,
                         std::span<const uint8_t> segments, std::span<const int32_t> heads,
-                        int32_t label, std::span<const int32_t> classes,
+                        const Target& target, std::span<const int32_t> classes,
                         std::span<const int32_t> links) {
   const auto fail = [&](std::string_view what) {
     throw DataError("dataset", fmt::format("sample {}: {}", size(), what));
@@ -38,9 +39,10 @@ void DatasetWriter::add(std::span<const int32_t> ids, std::span<const int32_t> w
   if (!heads.empty() && heads.size() != length) fail("as many heads as ids are needed");
   if (!classes.empty() && classes.size() != length) fail("as many classes as ids are needed");
   if (size() > 0 && (segments.empty() != segments_.empty() || heads.empty() != heads_.empty() ||
-                     classes.empty() != classes_.empty() || (label < 0) != (labels_.front() < 0))) {
-    fail("segments, heads, classes and labels must be there for all samples or for none");
+                     classes.empty() != classes_.empty())) {
+    fail("segments, heads and classes must be there for all samples or for none");
   }
+  expect_target(target, length);
   for (const int32_t id : ids) {
     if (id < 0 || id >= info_.vocabulary) {
       fail(fmt::format("expected an id from 0 to {}, got {}", info_.vocabulary - 1, id));
@@ -48,7 +50,6 @@ void DatasetWriter::add(std::span<const int32_t> ids, std::span<const int32_t> w
   }
   if (!links.empty() && heads.empty()) fail("links need heads");
   if (const std::string fault = link_fault(links, words); !fault.empty()) fail(fault);
-  if (label < -1) fail(fmt::format("expected a label from -1, got {}", label));
   ids_.insert(ids_.end(), ids.begin(), ids.end());
   words_.insert(words_.end(), words.begin(), words.end());
   segments_.insert(segments_.end(), segments.begin(), segments.end());
@@ -57,12 +58,35 @@ void DatasetWriter::add(std::span<const int32_t> ids, std::span<const int32_t> w
   offsets_.push_back(tokens());
   links_.insert(links_.end(), links.begin(), links.end());
   link_offsets_.push_back(static_cast<int64_t>(links_.size() / 2));
-  labels_.push_back(label);
+  labels_.push_back(target.label);
+  if (target.score) scores_.push_back(*target.score);
+  token_labels_.insert(token_labels_.end(), target.token_labels.begin(), target.token_labels.end());
+}
+
+void DatasetWriter::expect_target(const Target& target, size_t length) const {
+  const auto fail = [&](std::string_view what) {
+    throw DataError("dataset", fmt::format("sample {}: {}", size(), what));
+  };
+  if (!target.token_labels.empty() && target.token_labels.size() != length) {
+    fail("as many token labels as ids are needed");
+  }
+  if (size() > 0 &&
+      ((target.label < 0) != (labels_.front() < 0) || target.score.has_value() == scores_.empty() ||
+       target.token_labels.empty() != token_labels_.empty())) {
+    fail("labels, scores and token labels must be there for all samples or for none");
+  }
+  if (target.label < -1) fail(fmt::format("expected a label from -1, got {}", target.label));
+  for (const int32_t label : target.token_labels) {
+    if (label < -1) fail(fmt::format("expected a token label from -1, got {}", label));
+  }
+  if (target.score && !std::isfinite(*target.score)) fail("expected a finite score");
 }
 
 void DatasetWriter::renumber_labels(std::span<const int32_t> order) {
-  for (int32_t& label : labels_) {
-    if (label >= 0) label = order[static_cast<size_t>(label)];
+  for (std::vector<int32_t>* classes : {&labels_, &token_labels_}) {
+    for (int32_t& label : *classes) {
+      if (label >= 0) label = order[static_cast<size_t>(label)];
+    }
   }
 }
 
@@ -71,9 +95,11 @@ void DatasetWriter::save(const std::filesystem::path& path) const {
     throw DataError(path.string(), "the dataset would hold no sample", "check the input");
   }
   const bool labelled = labels_.front() >= 0;
-  if (labelled && *std::max_element(labels_.begin(), labels_.end()) >=
-                      static_cast<int64_t>(info_.label_names.size())) {
-    throw DataError(path.string(), "a label is without a name");
+  for (const std::vector<int32_t>* classes : {&labels_, &token_labels_}) {
+    if (!classes->empty() && *std::max_element(classes->begin(), classes->end()) >=
+                                 static_cast<int64_t>(info_.label_names.size())) {
+      throw DataError(path.string(), "a label is without a name");
+    }
   }
   SafetensorsWriter writer;
   writer.metadata("format", std::string(kDatasetFormat));
@@ -85,6 +111,7 @@ void DatasetWriter::save(const std::filesystem::path& path) const {
   writer.metadata("max_length", std::to_string(info_.max_length));
   writer.metadata("truncated", std::to_string(info_.truncated));
   writer.metadata("skipped", std::to_string(info_.skipped));
+  if (info_.unlabelled > 0) writer.metadata("unlabelled", std::to_string(info_.unlabelled));
   if (!info_.syntax.empty()) writer.metadata("syntax", info_.syntax);
   writer.metadata("label_names", nlohmann::json(info_.label_names).dump());
 
@@ -100,6 +127,10 @@ void DatasetWriter::save(const std::filesystem::path& path) const {
   writer.add_array<int64_t>("offsets", offsets_, shape_of(offsets_));
   writer.add_array<int32_t>("words", words_, shape_of(words_));
   if (labelled) writer.add_array<int32_t>("labels", labels_, shape_of(labels_));
+  if (!scores_.empty()) writer.add_array<float>("scores", scores_, shape_of(scores_));
+  if (!token_labels_.empty()) {
+    writer.add_array<int32_t>("token_labels", token_labels_, shape_of(token_labels_));
+  }
   if (!segments_.empty()) writer.add_array<uint8_t>("segments", segments_, shape_of(segments_));
   if (!heads_.empty()) writer.add_array<int32_t>("heads", heads_, shape_of(heads_));
   if (!classes_.empty()) writer.add_array<int32_t>("classes", classes_, shape_of(classes_));

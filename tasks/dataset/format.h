@@ -9,7 +9,8 @@
 namespace filigree {
 
 inline constexpr std::string_view kDatasetFormat = "filigree-dataset";
-inline constexpr std::string_view kDatasetVersion = "1";
+inline constexpr std::string_view kDatasetVersion = "2";
+inline constexpr std::string_view kFirstVersion = "1";  // without scores and token labels
 
 /// What is wrong with the links (k, 2) of a sample with these words, "" if nothing: pairs of words
 /// a < b, ascending, each below the number of words. Cost O(words + k).

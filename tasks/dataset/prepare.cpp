@@ -1,9 +1,7 @@
 #include "tasks/dataset/prepare.h"
 
 #include <algorithm>
-#include <charconv>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <functional>
 #include <set>
 
@@ -11,69 +9,11 @@
 #include "core/file.h"
 #include "tasks/dataset/dataset.h"
 #include "tasks/dataset/sample.h"
+#include "tasks/task/task.h"
 
 namespace filigree {
 
 namespace {
-
-constexpr size_t kMostWarnings = 20;
-
-/// The known labels, or those that came so far.
-class Labels {
- public:
-  explicit Labels(std::vector<std::string> known) : names_(known), fixed_(!known.empty()) {}
-
-  int32_t number(const std::string& where, const std::string& label) {
-    const auto found = std::find(names_.begin(), names_.end(), label);
-    if (found != names_.end()) return static_cast<int32_t>(found - names_.begin());
-    if (label.empty()) throw DataError(where, "the label is empty");
-    if (fixed_) {
-      throw DataError(where, fmt::format("expected a label among {}, got {}",
-                                         fmt::join(names_, ", "), excerpt(label)));
-    }
-    if (names_.size() == kMostLabels) {
-      throw DataError(where, fmt::format("more than {} different labels", kMostLabels),
-                      "check that --label names the right column");
-    }
-    names_.push_back(label);
-    return static_cast<int32_t>(names_.size()) - 1;
-  }
-
-  /// Sorts labels that were not given; returns the new number of each.
-  std::vector<int32_t> settle() {
-    std::vector<std::string> sorted = names_;
-    if (!fixed_) {
-      const bool numbers = std::all_of(names_.begin(), names_.end(), is_number);
-      std::sort(sorted.begin(), sorted.end(), [&](const auto& a, const auto& b) {
-        return numbers && a.size() != b.size() ? a.size() < b.size() : a < b;
-      });
-    }
-    std::vector<int32_t> order;
-    for (const std::string& name : names_) {
-      order.push_back(
-          static_cast<int32_t>(std::find(sorted.begin(), sorted.end(), name) - sorted.begin()));
-    }
-    names_ = std::move(sorted);
-    return order;
-  }
-
-  const std::vector<std::string>& names() const { return names_; }
-
- private:
-  static constexpr size_t kMostLabels = 1000;
-  static bool is_number(const std::string& text) {
-    return text.find_first_not_of("0123456789") == std::string::npos;
-  }
-  std::vector<std::string> names_;
-  bool fixed_;
-};
-
-std::vector<std::string> wanted_columns(const PrepareOptions& options) {
-  std::vector<std::string> wanted{options.text};
-  if (!options.pair.empty()) wanted.push_back(options.pair);
-  if (!options.label.empty()) wanted.push_back(options.label);
-  return wanted;
-}
 
 void check(const PrepareOptions& options) {
   const int64_t least = options.pair.empty() ? 3 : 5;
@@ -89,11 +29,32 @@ void check(const PrepareOptions& options) {
     throw ConfigError("max-length",
                       fmt::format("expected at most 1000000, got {}", options.max_length));
   }
-  const std::set<std::string> different(options.labels.begin(), options.labels.end());
-  if (different.size() != options.labels.size()) {
-    throw ConfigError("labels", "a label is named twice", "name each once");
+  if (options.show_bad_lines < 0) {
+    throw ConfigError("show-bad-lines",
+                      fmt::format("expected 0 or more, got {}", options.show_bad_lines));
+  }
+  if (options.strict && options.skip_bad_lines > 0) {
+    throw ConfigError("strict", "--strict and --skip-bad-lines exclude each other");
   }
   if (options.text.empty()) throw ConfigError("text", "expected the name of a column, got none");
+}
+
+/// An error as one line: "[file:line] reason (hint)".
+std::string on_one_line(const Error& error) {
+  constexpr std::string_view kHint = "\nhint: ";
+  std::string text = error.what();
+  if (const size_t at = text.find(kHint); at != std::string::npos) {
+    text = text.substr(0, at) + " (" + text.substr(at + kHint.size()) + ")";
+  }
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+/// What gives the targets; null without a label.
+std::unique_ptr<TargetReader> reader_of(const PrepareOptions& options) {
+  if (options.label.empty()) return nullptr;
+  return make_task("task", options.task)
+      ->target_reader({options.label, options.labels, options.label_map});
 }
 
 /// One way through the input.
@@ -106,23 +67,28 @@ class Pass {
         tokenizer_(tokenizer),
         options_(options),
         parser_(parser),
-        labels_(options.labels),
+        targets_(reader_of(options)),
         writer_(info_of(input, tokenizer, options)) {}
 
   /// Reads all records; `visit`, if any, gets every text of a good one.
   void read(const std::function<void(const std::string&)>& visit) {
-    const auto reader = RecordReader::open(input_, wanted_columns(options_), options_.reader);
+    ReaderOptions how = options_.reader;
+    if (targets_) how.word_field = targets_->word_field();
+    const auto reader = RecordReader::open(input_, wanted_columns(), how);
     for (;;) {
       try {
         const std::optional<Record> record = reader->next();
         if (!record) break;
         take(*record, visit);
       } catch (const DataError& error) {
-        if (report_.skipped == options_.skip_bad_lines) throw;
+        if (options_.strict) throw;
         ++report_.skipped;
-        if (report_.warnings.size() < kMostWarnings) report_.warnings.emplace_back(error.what());
+        if (static_cast<int64_t>(report_.bad_lines.size()) < options_.show_bad_lines) {
+          report_.bad_lines.push_back(on_one_line(error));
+        }
       }
     }
+    if (report_.skipped > options_.skip_bad_lines) refuse();
     if (writer_.size() == 0) {
       throw DataError(input_.string(), "the file holds no sample",
                       "give a file with at least one record");
@@ -130,21 +96,13 @@ class Pass {
   }
 
   PrepareReport save(const std::filesystem::path& output) {
-    const std::vector<int32_t> order = labels_.settle();
-    writer_.renumber_labels(order);
-    report_.labels = labels_.names();
-    std::vector<int64_t> counts(report_.labels.size());
-    for (size_t c = 0; c < report_.label_counts.size(); ++c) {
-      counts[static_cast<size_t>(order[c])] = report_.label_counts[c];
-    }
-    report_.label_counts = std::move(counts);
+    if (targets_) report_.targets = targets_->finish(writer_);
     report_.samples = writer_.size();
     report_.tokens = writer_.tokens();
     if (parser_ != nullptr) {
       report_.parses = parser_->counts();
       report_.parser = writer_.info().syntax = parser_->identity();
     }
-    writer_.info().label_names = report_.labels;
     writer_.info().truncated = report_.truncated;
     writer_.info().skipped = report_.skipped;
     writer_.save(output);
@@ -152,9 +110,28 @@ class Pass {
   }
 
  private:
+  std::vector<std::string> wanted_columns() const {
+    std::vector<std::string> wanted{options_.text};
+    if (!options_.pair.empty()) wanted.push_back(options_.pair);
+    if (!targets_) return wanted;
+    for (std::string& column : targets_->columns()) wanted.push_back(std::move(column));
+    return wanted;
+  }
+
+  [[noreturn]] void refuse() const {
+    std::string text = fmt::format("{} bad lines, {} good ones", report_.skipped, writer_.size());
+    for (const std::string& line : report_.bad_lines) text += "\n  " + line;
+    const int64_t more = report_.skipped - static_cast<int64_t>(report_.bad_lines.size());
+    if (more > 0) text += fmt::format("\n  and {} more (--show-bad-lines)", more);
+    throw DataError(
+        input_.string(), text,
+        fmt::format("correct them, or leave them out with --skip-bad-lines {}", report_.skipped));
+  }
+
   static DatasetInfo info_of(const std::filesystem::path& input, const Tokenizer& tokenizer,
                              const PrepareOptions& options) {
     DatasetInfo info;
+    info.task = options.label.empty() ? kNoTask : options.task;
     info.tokenizer_hash = tokenizer.hash();
     info.vocabulary = tokenizer.vocabulary();
     info.max_length = options.max_length;
@@ -171,12 +148,21 @@ class Pass {
     }
     const std::vector<Syntax> syntax = syntax_of(record, texts);
     const Sample sample = make_sample(where, tokenizer_, texts, options_.max_length, syntax);
-    // After all that can go wrong, so that a bad line leaves no label behind.
-    const int32_t label = options_.label.empty() ? -1 : labels_.number(where, record.values.back());
-    writer_.add(sample.ids, sample.words, sample.segments, sample.heads, label, sample.classes,
+    Target target;
+    if (targets_) {  // after all that can go wrong, so that a bad line leaves no label behind
+      const auto first = record.values.begin() + static_cast<long>(texts.size());
+      const std::optional<Target> read =
+          targets_->read(where, {first, record.values.end()}, record, sample);
+      if (!read) {
+        ++report_.left_out;
+        return;
+      }
+      target = *read;
+    }
+    writer_.add(sample.ids, sample.words, sample.segments, sample.heads, target, sample.classes,
                 sample.links);
     if (!record.words.empty()) writer_.info().syntax = "trees";
-    count(sample, label);
+    count(sample);
     for (size_t t = 0; visit && t < texts.size(); ++t) visit(texts[t]);
   }
 
@@ -190,14 +176,11 @@ class Pass {
     return syntax;
   }
 
-  void count(const Sample& sample, int32_t label) {
+  void count(const Sample& sample) {
     report_.truncated += sample.truncated;
     report_.unknown += std::count(sample.ids.begin(), sample.ids.end(), Tokenizer::kUnk);
     report_.longest = std::max(report_.longest, static_cast<int64_t>(sample.ids.size()));
     if (!sample.heads.empty()) count_links(sample);
-    if (label < 0) return;
-    report_.label_counts.resize(std::max(report_.label_counts.size(), labels_.names().size()));
-    ++report_.label_counts[static_cast<size_t>(label)];
   }
 
   void count_links(const Sample& sample) {
@@ -216,7 +199,7 @@ class Pass {
   const Tokenizer& tokenizer_;
   const PrepareOptions& options_;
   TextParser* parser_;
-  Labels labels_;
+  std::unique_ptr<TargetReader> targets_;  // null: there are none
   DatasetWriter writer_;
   PrepareReport report_;
 };

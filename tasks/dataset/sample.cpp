@@ -12,6 +12,7 @@ namespace {
 /// A text cut into pieces, each with its word, and the links between the words.
 struct Sentence {
   std::vector<Piece> pieces;
+  std::vector<ByteSpan> words;
   std::vector<std::string> names;  // (words) what a word has in common with words of its class
   WordForest forest;               // no heads without syntax
   std::vector<ByteSpan> unparsed;  // ascending
@@ -60,7 +61,7 @@ class SampleBuilder {
       const int32_t word = first_word_ + piece.word;
       const std::string_view name = sentence.names[static_cast<size_t>(piece.word)];
       push(piece.id, word, segment, head < 0 ? -1 : first_word_ + head,
-           class_of_.emplace(name, word).first->second);
+           class_of_.emplace(name, word).first->second, {piece.begin, piece.end});
       const std::vector<ByteSpan>& unparsed = sentence.unparsed;
       while (part < unparsed.size() && unparsed[part].end <= piece.begin) ++part;
       sample_.unparsed += part < unparsed.size() && unparsed[part].begin <= piece.begin;
@@ -70,16 +71,24 @@ class SampleBuilder {
       sample_.links.push_back(first_word_ + link.a);
       sample_.links.push_back(first_word_ + link.b);
     }
-    if (!sentence.pieces.empty()) first_word_ += sentence.pieces.back().word + 1;
+    // Words behind the last piece are none: nothing refers to them.
+    const size_t words = sentence.pieces.empty() ? 0 : size_t(sentence.pieces.back().word) + 1;
+    for (size_t w = 0; w < words; ++w) {
+      sample_.places.push_back(sentence.words[w]);
+      sample_.text_of.push_back(segment);
+    }
+    first_word_ += static_cast<int32_t>(words);
   }
-  void push(int32_t id, int32_t word, uint8_t segment, int32_t head, int32_t of_class) {
+  void push(int32_t id, int32_t word, uint8_t segment, int32_t head, int32_t of_class,
+            const ByteSpan& place) {
     sample_.ids.push_back(id);
     sample_.words.push_back(word);
     sample_.segments.push_back(segment);
     sample_.heads.push_back(head);
     sample_.classes.push_back(of_class);
+    sample_.pieces.push_back(place);
   }
-  void special(int32_t id, uint8_t segment) { push(id, -1, segment, -1, -1); }
+  void special(int32_t id, uint8_t segment) { push(id, -1, segment, -1, -1, {}); }
 
   Sample sample_;
   int32_t first_word_ = 0;  // number of the text's first word in the sample
@@ -94,9 +103,11 @@ Sentence tokenize(const Tokenizer& tokenizer, const std::string& text, const Syn
   };
   if (syntax == nullptr) {
     sentence.pieces = tokenizer.encode(text);  // which throws for what is no UTF-8
-    for (const ByteSpan& span : split_words(text)) sentence.names.push_back(form(span));
+    sentence.words = split_words(text);
+    for (const ByteSpan& span : sentence.words) sentence.names.push_back(form(span));
   } else {
     sentence.pieces = tokenizer.encode(text, syntax->words);
+    sentence.words = syntax->words;
     for (size_t w = 0; w < syntax->words.size(); ++w) {
       const bool has_lemma = w < syntax->lemmas.size() && !syntax->lemmas[w].empty();
       sentence.names.push_back(has_lemma ? fold_case(syntax->lemmas[w]) : form(syntax->words[w]));
@@ -117,7 +128,9 @@ Sample make_sample(std::string_view where, const Tokenizer& tokenizer,
     sentences.push_back(tokenize(tokenizer, texts[t], t < syntax.size() ? &syntax[t] : nullptr));
     if (sentences.back().pieces.empty()) throw DataError(where, "the text is empty");
   }
-  return SampleBuilder(sentences, max_length, !syntax.empty()).take();
+  Sample sample = SampleBuilder(sentences, max_length, !syntax.empty()).take();
+  sample.texts = texts;
+  return sample;
 }
 
 }  // namespace filigree

@@ -19,6 +19,10 @@ struct Sample {
   std::vector<int32_t> classes;     // (n)
   std::vector<int32_t> heads;       // (n), empty without syntax
   std::vector<int32_t> links;       // (k, 2) pairs of words
+  std::vector<std::string> texts;   // what it was made of
+  std::vector<ByteSpan> pieces;     // (n) place of the token in its text; empty for special tokens
+  std::vector<ByteSpan> places;     // (words) place of every word in its text, those cut off too
+  std::vector<uint8_t> text_of;     // (words) number of the text that the word is in
   int64_t unparsed = 0;             // tokens of sentences that could not be parsed
   bool truncated = false;           // cut to max_length
 };

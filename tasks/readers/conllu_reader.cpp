@@ -1,4 +1,6 @@
 // CoNLL-U: dependency trees (https://universaldependencies.org/format.html).
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <fmt/format.h>
 #include <map>
@@ -10,12 +12,30 @@ namespace filigree {
 namespace {
 
 constexpr size_t kColumns = 10;
+/// Fields that a word can be labelled by; "" for those that cannot.
+constexpr std::array<std::string_view, kColumns> kFields = {"",      "", "lemma",  "upos", "xpos",
+                                                            "feats", "", "deprel", "",     ""};
+
+/// The number of a field, kColumns for "". Throws ConfigError with the nearest name.
+size_t field_of(const std::string& name) {
+  if (name.empty()) return kColumns;
+  const auto found = std::find(kFields.begin(), kFields.end(), name);
+  if (found != kFields.end()) return static_cast<size_t>(found - kFields.begin());
+  const std::string near = nearest_name(name, kFields);
+  throw ConfigError("label",
+                    fmt::format("expected a CoNLL-U field among upos, xpos, feats, deprel, lemma, "
+                                "got {}",
+                                excerpt(name)),
+                    near.empty() ? "" : fmt::format("did you mean \"{}\"?", near));
+}
 
 class ConlluReader final : public RecordReader {
  public:
   ConlluReader(const std::filesystem::path& path, std::vector<std::string> wanted,
                const ReaderOptions& options)
-      : lines_(path, options.max_line_bytes), wanted_(std::move(wanted)) {}
+      : lines_(path, options.max_line_bytes),
+        wanted_(std::move(wanted)),
+        label_(field_of(options.word_field)) {}
 
   std::optional<Record> next() override {
     std::vector<std::pair<int64_t, std::string_view>> rows;  // (line number, line)
@@ -131,6 +151,7 @@ class ConlluReader final : public RecordReader {
     TreeWord word;
     word.form = fields[1];
     if (fields[2] != "_") word.lemma = fields[2];
+    if (label_ < kColumns && fields[label_] != "_") word.label = fields[label_];
     word.head = to_number(number, "head", fields[6]) - 1;
     word.span = words < sentence.surface_until ? sentence.surface
                                                : append(fields[1], space_after, sentence);
@@ -205,6 +226,7 @@ class ConlluReader final : public RecordReader {
 
   LineReader lines_;
   std::vector<std::string> wanted_;
+  size_t label_;  // field of TreeWord::label
 };
 
 }  // namespace

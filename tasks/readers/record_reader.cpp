@@ -151,6 +151,10 @@ std::unique_ptr<RecordReader> RecordReader::open(const std::filesystem::path& pa
     throw ConfigError("columns", "expected a TSV file: only there columns can be named",
                       "leave the option out, or give --format tsv");
   }
+  if (!options.word_field.empty() && format != RecordFormat::conllu) {
+    throw ConfigError("label", "labels of words are read from CoNLL-U files only",
+                      "give such a file, or --format conllu if its name ends otherwise");
+  }
   switch (format) {
     case RecordFormat::jsonl:
       return open_jsonl(path, wanted, options);

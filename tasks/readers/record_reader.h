@@ -33,6 +33,7 @@ struct ReaderOptions {
   RecordFormat format = RecordFormat::automatic;
   std::vector<std::string> columns;  ///< TSV without a header line: its columns' names
   Quoting quoting = Quoting::none;
+  std::string word_field;  ///< CoNLL-U: field that becomes TreeWord::label; "": none
   int64_t max_line_bytes = int64_t{16} << 20;  ///< a longer line is an error of its own
 };
 
@@ -42,6 +43,7 @@ struct TreeWord {
   std::string lemma;  ///< "" if the file has none
   int32_t head = -1;  ///< index of the head word, -1 for the root
   ByteSpan span;      ///< place in the sentence's text
+  std::string label;  ///< ReaderOptions::word_field of it, "" if the file has none
 };
 
 /// One record: values in the order of the columns that were asked for.

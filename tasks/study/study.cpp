@@ -24,7 +24,7 @@ RunRecord train_one(const TrainConfig& config, const std::string& id, const fs::
   run.layers = config.attention.layers;
   run.heads = config.attention.heads;
   run.seed = config.train.seed;
-  run.metric = config.train.metric;
+  run.metric = result.metric;
   run.value = result.state.best_metric;
   run.density = result.last.density;
   run.tokens_per_second = result.tokens_per_second;

@@ -1,27 +1,41 @@
-// Evaluation and prediction of a classifier.
+// Evaluation of a model on a dataset, and its outputs for a batch.
 #pragma once
 
+#include <cstdint>
 #include <functional>
-#include <vector>
 
-#include "nn/classifier.h"
-#include "tasks/dataset/batch.h"
-#include "tasks/training/metrics.h"
+#include "tasks/training/model_file.h"
 
 namespace filigree {
 
 /// What a model needs of a batch.
 TokenBatch token_batch(const Batch& batch);
 
-/// Loss and metrics on every sample, and the exact density of the attention. No gradients, no
-/// dropout. `each`, if given, gets every sample's class probabilities (C), in dataset order.
-/// Throws DataError if the dataset has no labels or other classes.
-Metrics evaluate(const SequenceClassifier& model, const AttentionPlan& plan,
-                 const TokenDataset& dataset, uint64_t seed, int64_t batch_tokens = 8192,
-                 const std::function<void(int64_t sample, const std::vector<double>&)>& each = {});
+/// What a model gives for a batch, without gradients and dropout.
+struct ModelOutputs {
+  Tensor values;  ///< of Model::forward()
+  LayerGraphs graphs;
+};
+ModelOutputs outputs_of(const Model& model, const AttentionPlan& plan, const Batch& batch,
+                        uint64_t seed);
 
-/// Class probabilities (B, C) of a batch.
-std::vector<std::vector<double>> predict(const SequenceClassifier& model, const AttentionPlan& plan,
-                                         const Batch& batch, uint64_t seed);
+/// A model and all that says what it does.
+struct ModelView {
+  const ModelInfo& info;
+  const Task& task;
+  const Model& model;
+};
+
+/// Throws DataError unless the dataset holds what the task needs, with the classes of the model.
+void expect_task_fits(const Task& task, const ModelInfo& info, const TokenDataset& dataset);
+
+/// Loss and the task's metrics on every sample, and the exact density of the attention. No
+/// gradients, no dropout; random numbers are keyed by info.seed. `each`, if given, gets every batch
+/// with the model's outputs, in dataset order. Throws DataError as above.
+using OutputObserver = std::function<void(const Batch& batch, const Tensor& outputs)>;
+Metrics evaluate(const ModelView& view, const AttentionPlan& plan, const TokenDataset& dataset,
+                 int64_t batch_tokens = 8192, const OutputObserver& each = {});
+Metrics evaluate(const LoadedModel& loaded, const AttentionPlan& plan, const TokenDataset& dataset,
+                 int64_t batch_tokens = 8192, const OutputObserver& each = {});
 
 }  // namespace filigree

@@ -16,12 +16,13 @@ struct MemoryForecast {
   std::string describe() const;
 };
 
-/// `parameter_count` of the model, `tokens` of the largest batch, `moments` of the optimizer a
-/// parameter. Activations: what one layer keeps for its backward pass is about
-/// (10 E + 2 F + H) numbers a token (queries, keys, values, attention and projections, two norms,
-/// residuals, feed-forward before and after its activation, log-sum-exp), 3 E more for the
-/// embeddings; with `recompute` 1 E a layer and one whole layer.
-MemoryForecast forecast_memory(const EncoderConfig& config, int64_t parameter_count, int64_t tokens,
-                               int moments, int64_t bytes_per_number, bool recompute);
+/// `parameter_count` of the model, `learning` of them with a gradient, `tokens` of the largest
+/// batch, `moments` of the optimizer a parameter. Activations: what one layer keeps for its
+/// backward pass is about (10 E + 2 F + H) numbers a token (queries, keys, values, attention and
+/// projections, two norms, residuals, feed-forward before and after its activation, log-sum-exp), 3
+/// E more for the embeddings; with `recompute` 1 E a layer and one whole layer.
+MemoryForecast forecast_memory(const EncoderConfig& config, int64_t parameter_count,
+                               int64_t learning, int64_t tokens, int moments,
+                               int64_t bytes_per_number, bool recompute);
 
 }  // namespace filigree

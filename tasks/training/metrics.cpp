@@ -59,17 +59,18 @@ double ConfusionMatrix::matthews() const {
 }
 
 double Metrics::get(std::string_view name) const {
-  if (name == "accuracy") return accuracy;
-  if (name == "f1") return f1;
-  if (name == "matthews") return matthews;
   if (name == "loss") return loss;
-  throw ConfigError("metric",
-                    fmt::format("expected accuracy, f1, matthews or loss, got \"{}\"", name));
+  std::string known;
+  for (const NamedValue& each : values) {
+    if (each.name == name) return each.value;
+    known += each.name + ", ";
+  }
+  throw ConfigError("metric", fmt::format("expected {}loss, got \"{}\"", known, name));
 }
 
-bool better(std::string_view metric, double a, double b) {
+bool better(const MetricKind& metric, double a, double b) {
   if (std::isnan(a) || std::isnan(b)) return !std::isnan(a);
-  return metric == "loss" ? a < b : a > b;
+  return metric.higher_is_better ? a > b : a < b;
 }
 
 }  // namespace filigree

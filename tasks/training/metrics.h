@@ -1,7 +1,8 @@
-// Metrics of classification.
+// Metrics: their names and values, and those of classification.
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,19 +30,32 @@ class ConfusionMatrix {
   std::vector<int64_t> counts_;  // (C, C)
 };
 
+/// A metric that a task has, and which way is better.
+struct MetricKind {
+  std::string name;
+  bool higher_is_better = true;
+};
+
+/// A number under its name.
+struct NamedValue {
+  std::string name;
+  double value = 0;
+};
+
 /// What an evaluation found.
 struct Metrics {
-  double loss = 0;  ///< mean cross-entropy, nats a sample
-  double accuracy = 0, f1 = 0, matthews = 0;
-  double density = 1;  ///< mean over layers of the attention's exact density
+  double loss = 0;                 ///< mean over the units, nats (or what the task's loss measures)
+  std::vector<NamedValue> values;  ///< the task's metrics, in its order
+  double density = 1;              ///< mean over layers of the attention's exact density
+  int64_t units = 0;               ///< what the loss is a mean over: samples, words, ...
   int64_t samples = 0, tokens = 0;
   double seconds = 0;
 
-  /// "accuracy", "f1", "matthews" or "loss".
+  /// "loss", or one of the values. Throws ConfigError that lists the names there are.
   double get(std::string_view name) const;
 };
 
-/// True if `a` is better than `b` in this metric.
-bool better(std::string_view metric, double a, double b);
+/// True if `a` is better than `b` in this metric. Any number is better than none (NaN).
+bool better(const MetricKind& metric, double a, double b);
 
 }  // namespace filigree

@@ -52,11 +52,6 @@ ModelInfo read_info(const SafetensorsFile& file) {
 
 }  // namespace
 
-std::unique_ptr<SequenceClassifier> ModelInfo::make() const {
-  return std::make_unique<SequenceClassifier>(encoder, static_cast<int64_t>(label_names.size()),
-                                              pool, dtype);
-}
-
 AttentionPlan ModelInfo::plan() const {
   AttentionPlan plan(pattern, layers, heads, static_cast<int>(encoder.layers),
                      static_cast<int>(encoder.heads));
@@ -104,7 +99,12 @@ LoadedModel load_model(const std::filesystem::path& path) {
   file.verify_checksum();
   ModelTensors tensors = read_model_tensors(path);
   loaded.info.vectors = std::move(tensors.vectors);
-  loaded.model = loaded.info.make();
+  try {
+    loaded.task = make_task(path.string(), loaded.info.task);
+    loaded.model = loaded.task->make_model(loaded.info);
+  } catch (const ConfigError& error) {
+    throw CheckpointError(path.string(), error.what());
+  }
   loaded.model->load_state_dict(tensors.weights);
   return loaded;
 }

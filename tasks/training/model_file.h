@@ -7,8 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "attention/placement.h"
 #include "attention/token_vectors.h"
-#include "nn/classifier.h"
+#include "autograd/ops/segment_pool.h"
+#include "tasks/task/task.h"
 
 namespace filigree {
 
@@ -27,15 +29,14 @@ struct ModelInfo {
   /// needed.
   std::shared_ptr<const TokenVectors> vectors;
 
-  /// A model of this shape with weights of zero.
-  std::unique_ptr<SequenceClassifier> make() const;
   /// Its attention.
   AttentionPlan plan() const;
 };
 
 struct LoadedModel {
   ModelInfo info;
-  std::unique_ptr<SequenceClassifier> model;
+  std::shared_ptr<const Task> task;
+  std::unique_ptr<Model> model;
 };
 
 /// The tensors of a model file.

@@ -14,12 +14,12 @@ void expect_fits(const ModelInfo& info, const TokenDataset& dataset) {
                                 dataset.info().tokenizer_hash, info.tokenizer_hash),
                     "prepare the data with the model's tokenizer (RUN/tokenizer.model)");
   }
-  if (dataset.has_segments() != (info.encoder.segments > 0)) {
+  if (dataset.has_segments() != info.pairs) {
     throw DataError(where, fmt::format("holds {}, the model takes {}",
                                        dataset.has_segments() ? "pairs" : "single texts",
                                        dataset.has_segments() ? "single texts" : "pairs"));
   }
-  if (const int64_t most = info.encoder.max_positions; most > 0 && dataset.longest() > most) {
+  if (const int64_t most = info.encoder.longest_sequence(); most > 0 && dataset.longest() > most) {
     throw DataError(where,
                     fmt::format("expected samples of at most {} tokens, the model's positions, got "
                                 "one of {}",
@@ -40,7 +40,7 @@ Tokenizer load_tokenizer(const ModelInfo& info, const std::filesystem::path& fil
 Sample sample_of_line(const ModelInfo& info, const Tokenizer& tokenizer, std::string_view where,
                       const std::string& line, std::span<const Syntax> syntax) {
   std::vector<std::string> texts{line};
-  if (info.encoder.segments > 0) {
+  if (info.pairs) {
     const size_t tab = line.find('\t');
     if (tab == std::string::npos || line.find('\t', tab + 1) != std::string::npos) {
       throw DataError(where, "expected 2 texts",
@@ -48,7 +48,7 @@ Sample sample_of_line(const ModelInfo& info, const Tokenizer& tokenizer, std::st
     }
     texts = {line.substr(0, tab), line.substr(tab + 1)};
   }
-  const int64_t most = info.encoder.max_positions;
+  const int64_t most = info.encoder.longest_sequence();
   return make_sample(where, tokenizer, texts, most > 0 ? most : INT32_MAX, syntax);
 }
 

@@ -9,8 +9,11 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/safetensors.h"
+#include "nn/finetuning.h"
 #include "nn/schedules.h"
 #include "tasks/dataset/dataset.h"
+#include "tasks/training/model_file.h"
 
 namespace filigree {
 
@@ -42,10 +45,15 @@ void each_setting(Config& c, Visit&& visit) {
   visit("model.recompute", c.model.recompute, "recompute activations: less memory, more time",
         false);
   visit("model.precision", c.model.precision, "f32, or f64 to check", true);
+  visit("model.init", c.model.init,
+        "run or model file to start the encoder from, which gives its shape", false);
+  visit("model.head_seed", c.model.head_seed, "seed of the head's weights; -1: train.seed", true);
   visit("attention.pattern", c.attention.pattern, "what attends to what (`filigree info`)", true);
   visit("attention.layers", c.attention.layers, "where: all, none, first:k, last:k, only:l, 0,2-4",
         true);
   visit("attention.heads", c.attention.heads, "in which heads: all, or a list", true);
+  visit("train.task", c.train.task, "what is learned; by default what the dataset was prepared for",
+        true);
   visit("train.steps", c.train.steps, "optimizer steps; 0: from the epochs", true);
   visit("train.epochs", c.train.epochs, "passes over the training data", true);
   visit("train.batch_tokens", c.train.batch_tokens, "tokens of a batch at most", true);
@@ -69,11 +77,17 @@ void each_setting(Config& c, Visit&& visit) {
   visit("train.keep", c.train.keep, "checkpoints to keep, beside the best model", false);
   visit("train.patience", c.train.patience, "stop after so many evaluations without gain; 0: never",
         true);
-  visit("train.metric", c.train.metric, "the best model has best: accuracy, f1, matthews, loss",
+  visit("train.metric", c.train.metric,
+        "the best model has best: a metric of the task (its first by default), or loss", true);
+  visit("train.layer_decay", c.train.layer_decay,
+        "learning rate of a layer over that of the layer above", true);
+  visit("train.freeze", c.train.freeze, "what does not learn: embeddings, first:k or encoder",
         true);
   visit("train.nan", c.train.nan, "on NaN or Inf: stop, or skip the step", true);
   visit("train.log_every", c.train.log_every, "steps between two lines of metrics.jsonl", false);
   visit("train.seed", c.train.seed, "seed of everything random", true);
+  visit("train.order_seed", c.train.order_seed, "seed of the order of the samples; -1: train.seed",
+        true);
   visit("train.threads", c.train.threads, "threads; 0: all cores", false);
 }
 
@@ -167,6 +181,7 @@ void TrainConfig::validate() const {
   expect_one_of("model.pool", model.pool, {"first", "mean"});
   expect_one_of("model.positions", model.positions, {"learned", "none"});
   expect_one_of("model.precision", model.precision, {"f32", "f64"});
+  expect_range("model.head_seed", static_cast<double>(model.head_seed), -1, kMany);
   expect_range("train.steps", static_cast<double>(train.steps), 0, kMany);
   expect_range("train.epochs", train.epochs, 1e-6, 1e6);
   expect_range("train.batch_tokens", static_cast<double>(train.batch_tokens), 1, kMany);
@@ -189,7 +204,9 @@ void TrainConfig::validate() const {
   expect_range("train.save_every", static_cast<double>(train.save_every), 0, kMany);
   expect_range("train.keep", static_cast<double>(train.keep), 1, 1e6);
   expect_range("train.patience", static_cast<double>(train.patience), 0, 1e6);
-  expect_one_of("train.metric", train.metric, {"accuracy", "f1", "matthews", "loss"});
+  expect_range("train.layer_decay", train.layer_decay, 1e-6, 1);
+  Freeze::parse(train.freeze);
+  expect_range("train.order_seed", static_cast<double>(train.order_seed), -1, kMany);
   expect_one_of("train.nan", train.nan, {"stop", "skip"});
   expect_range("train.log_every", static_cast<double>(train.log_every), 1, kMany);
   expect_range("train.threads", train.threads, 0, 4096);
@@ -210,6 +227,9 @@ std::string TrainConfig::to_ini() const {
 
 std::string TrainConfig::hash(const TokenDataset& train_data, const TokenDataset& dev_data) const {
   std::string text = train_data.checksum() + "\n" + dev_data.checksum() + "\n";
+  if (!model.init.empty()) {
+    text += SafetensorsFile(find_model(model.init)).stored_checksum() + "\n";
+  }
   each_setting(*this, [&](std::string_view name, const auto& field, const char*, bool bears) {
     if (bears) text += fmt::format("{}={}\n", name, show(field));
   });
@@ -230,26 +250,35 @@ std::string TrainConfig::difference(const TrainConfig& other) const {
   return text;
 }
 
-EncoderConfig TrainConfig::encoder(const TokenDataset& train_data,
-                                   const TokenDataset& dev_data) const {
-  EncoderConfig config;
-  config.vocabulary = train_data.info().vocabulary;
+std::string TrainConfig::name_of(Activation activation) {
+  return activation == Activation::relu        ? "relu"
+         : activation == Activation::gelu_tanh ? "gelu_tanh"
+                                               : "gelu";
+}
+
+EncoderConfig TrainConfig::encoder(const TokenDataset& train_data, const TokenDataset& dev_data,
+                                   const EncoderConfig& base) const {
+  EncoderConfig config = base;
+  const bool fresh = base.vocabulary == 0;
+  if (fresh) config.vocabulary = train_data.info().vocabulary;
   config.width = model.width;
   config.layers = model.layers;
   config.heads = model.heads;
   config.ffn = model.ffn == 0 ? 4 * model.width : model.ffn;
-  const int64_t longest = std::max({train_data.longest(), dev_data.longest(),
-                                    train_data.info().max_length, dev_data.info().max_length});
+  int64_t longest = std::max(train_data.longest(), dev_data.longest());
+  if (fresh) {
+    longest = std::max({longest, train_data.info().max_length, dev_data.info().max_length});
+  }
   config.max_positions = model.max_positions == 0 ? longest : model.max_positions;
   if (model.positions == "none") config.max_positions = 0;
-  if (config.max_positions > 0 && config.max_positions < longest) {
+  if (config.max_positions > 0 && config.longest_sequence() < longest) {
     throw ConfigError("model.max_positions",
                       fmt::format("expected at least {}, the longest that the datasets may hold, "
                                   "got {}",
-                                  longest, config.max_positions),
+                                  longest, config.longest_sequence()),
                       "leave it out, or prepare the data with a smaller --max-length");
   }
-  config.segments = train_data.has_segments() ? 2 : 0;
+  if (train_data.has_segments() && config.segments == 0) config.segments = 2;
   config.relative_bias = model.relative_bias;
   config.dropout = model.dropout;
   config.attention_dropout = model.attention_dropout;
@@ -281,6 +310,7 @@ TrainConfig parse_train_config(std::span<const std::string> words, const std::st
     }
     po::notify(values);
   });
+  for (const auto& value : values) config.given.push_back(value.first);
   return config;
 }
 

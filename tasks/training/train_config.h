@@ -30,11 +30,14 @@ struct TrainConfig {
     double init_std = 0.02;
     bool recompute = false;
     std::string precision = "f32";
+    std::string init;        // model file or run whose encoder to start from
+    int64_t head_seed = -1;  // -1: train.seed
   } model;
   struct Attention {
     std::string pattern = "dense", layers = "all", heads = "all";
   } attention;
   struct Train {
+    std::string task;   // "": the dataset's
     int64_t steps = 0;  // 0: as many as `epochs` take
     double epochs = 3;
     int64_t batch_tokens = 4096, max_sequences = 0, accumulate = 1;
@@ -44,24 +47,42 @@ struct TrainConfig {
     double clip = 1, smoothing = 0;
     int64_t evaluate_every = 0, save_every = 0;  // 0: at the end of every epoch
     int64_t keep = 2, patience = 0;
-    std::string metric = "accuracy", nan = "stop";
+    std::string metric, nan = "stop";  // metric "": the task's first
+    double layer_decay = 1;            // learning rate of a layer over that of the layer above
+    std::string freeze;                // see Freeze in nn/finetuning.h
     int64_t log_every = 20;
     uint64_t seed = 1;
+    int64_t order_seed = -1;  // -1: seed
     int threads = 0;
   } train;
+
+  /// Names of the settings that were given, in a file or on the command line. No setting itself.
+  std::vector<std::string> given;
+
+  /// Seeds of the head's weights, and of the order of the samples.
+  uint64_t head_seed() const {
+    return model.head_seed < 0 ? train.seed : static_cast<uint64_t>(model.head_seed);
+  }
+  uint64_t order_seed() const {
+    return train.order_seed < 0 ? train.seed : static_cast<uint64_t>(train.order_seed);
+  }
+  /// The value of model.activation.
+  static std::string name_of(Activation activation);
 
   /// Throws ConfigError naming the first setting that makes no sense.
   void validate() const;
   /// All settings as an INI file that parses back to the same.
   std::string to_ini() const;
   /// 16 hexadecimal digits of all settings that bear on the result (not: log_every, keep ...), and
-  /// of what is in the datasets, wherever they lie.
+  /// of what is in the datasets and in model.init, wherever they lie.
   std::string hash(const TokenDataset& train_data, const TokenDataset& dev_data) const;
   /// The settings that bear on the result and differ: "train.lr 0.1, not 0.2; ..." with `other`'s
   /// value second. Empty if none does.
   std::string difference(const TrainConfig& other) const;
-  /// The encoder for these datasets (vocabulary, positions, segments).
-  EncoderConfig encoder(const TokenDataset& train, const TokenDataset& dev) const;
+  /// The encoder for these datasets (vocabulary, positions, segments). `base`: of a checkpoint, for
+  /// all that is no setting; without a vocabulary there is none.
+  EncoderConfig encoder(const TokenDataset& train, const TokenDataset& dev,
+                        const EncoderConfig& base = {}) const;
 };
 
 /// Reads settings from `--section.name value` words and the INI file `file` ("" for none); the

@@ -12,10 +12,10 @@
 #include "autograd/backward.h"
 #include "autograd/nan_locator.h"
 #include "autograd/ops/arithmetic.h"
-#include "autograd/ops/cross_entropy.h"
 #include "core/allocator.h"
 #include "core/file.h"
 #include "core/parallel.h"
+#include "nn/finetuning.h"
 #include "nn/optimizer.h"
 #include "nn/schedules.h"
 #include "tasks/dataset/batch.h"
@@ -24,6 +24,7 @@
 #include "tasks/training/evaluate.h"
 #include "tasks/training/forecast.h"
 #include "tasks/training/metrics_log.h"
+#include "tasks/training/model_setup.h"
 #include "tasks/training/run_lock.h"
 
 namespace filigree {
@@ -48,39 +49,29 @@ void make_folder(const fs::path& folder) {
   }
 }
 
-ModelInfo describe_model(const TrainConfig& config, const TokenDataset& data,
-                         const TokenDataset& dev) {
-  ModelInfo info;
-  info.encoder = config.encoder(data, dev);
-  info.pool = config.model.pool == "mean" ? Pool::mean : Pool::first;
-  info.dtype = config.model.precision == "f64" ? DType::f64 : DType::f32;
-  info.label_names = data.info().label_names;
-  info.tokenizer_hash = data.info().tokenizer_hash;
-  info.pattern = config.attention.pattern;
-  info.layers = config.attention.layers;
-  info.heads = config.attention.heads;
-  info.seed = config.train.seed;
-  return info;
+/// Of the parameters that learn, each at its layer's rate.
+std::unique_ptr<Optimizer> make_optimizer(const TrainConfig::Train& t, const ModelSetup& setup) {
+  std::unique_ptr<Optimizer> optimizer =
+      t.optimizer == "sgd" ? make_sgd(setup.learning, {t.momentum, t.weight_decay})
+                           : make_adamw(setup.learning, {t.beta1, t.beta2, t.eps, t.weight_decay});
+  optimizer->set_rate_factors([&](const std::string& name) {
+    return layer_rate(name, setup.info.encoder.layers, t.layer_decay);
+  });
+  return optimizer;
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const TrainConfig::Train& t, const Module& model) {
-  if (t.optimizer == "sgd") {
-    return make_sgd(model.named_parameters(), {t.momentum, t.weight_decay});
-  }
-  return make_adamw(model.named_parameters(), {t.beta1, t.beta2, t.eps, t.weight_decay});
-}
-
-SamplerOptions sampler_options(const TrainConfig::Train& t) {
+SamplerOptions sampler_options(const TrainConfig& config) {
   SamplerOptions options;
-  options.token_budget = t.batch_tokens;
-  options.max_sequences = t.max_sequences;
-  options.seed = t.seed;
+  options.token_budget = config.train.batch_tokens;
+  options.max_sequences = config.train.max_sequences;
+  options.seed = config.order_seed();
   return options;
 }
 
 /// So that config.ini is good in any working folder.
 TrainConfig with_absolute_paths(TrainConfig config) {
-  for (std::string* path : {&config.data.train, &config.data.dev, &config.data.tokenizer}) {
+  for (std::string* path :
+       {&config.data.train, &config.data.dev, &config.data.tokenizer, &config.model.init}) {
     if (!path->empty()) *path = fs::absolute(*path).lexically_normal().string();
   }
   return config;
@@ -90,28 +81,19 @@ TrainConfig with_absolute_paths(TrainConfig config) {
 class Trainer {
  public:
   Trainer(const TrainConfig& config, fs::path folder, const TrainObserver& observer)
-      : config_(with_absolute_paths(config)),
-        folder_(std::move(folder)),
+      : folder_(std::move(folder)),
         observer_(observer),
         data_(TokenDataset::open(config.data.train)),
         dev_(TokenDataset::open(config.data.dev)),
-        info_(describe_model(config, data_, dev_)),
+        setup_(set_up_model(with_absolute_paths(config), data_, dev_)),
         plan_(info_.plan()),
-        sampler_(data_, sampler_options(config.train)) {
-    dev_.expect_like(data_);
-    if (!data_.has_labels()) {
-      throw DataError(data_.path().string(), "the dataset has no labels",
-                      "prepare it with --label COLUMN");
-    }
-    model_ = info_.make();
-    initialise(*model_, info_.encoder.init_std, config.train.seed);
-    set_up_attention(info_, model_->encoder(), data_, [this](const auto& text) { note(text); });
+        sampler_(data_, sampler_options(config)) {
+    set_up_attention(info_, model_.encoder(), data_, [this](const auto& text) { note(text); });
     config_.attention.pattern = info_.pattern;
     plan_ = info_.plan();
     for (const TokenDataset* data : {&data_, &dev_}) expect_attention_fits(plan_, *data);
     checkpoints_.emplace(folder_ / "checkpoints", config.train.keep, config_.hash(data_, dev_));
-    model_->encoder().set_recompute(config.model.recompute);
-    optimizer_ = make_optimizer(config.train, *model_);
+    optimizer_ = make_optimizer(config.train, setup_);
     const TrainConfig::Train& t = config.train;
     const int64_t epoch = std::max<int64_t>(1, sampler_.batches_per_epoch() / t.accumulate);
     schedule_.kind = parse_schedule(t.schedule);
@@ -141,10 +123,11 @@ class Trainer {
       if (last || out_of_patience() || result_.stopped || state_.step % save_every_ == 0) save();
     }
     if (evaluated_step_ != state_.step && !result_.stopped) {
-      result_.last = evaluate(*model_, plan_, dev_, config_.train.seed);
+      result_.last = evaluate(view(), plan_, dev_);
     }
     result_.state = state_;
     result_.pattern = info_.pattern;
+    result_.metric = metric_.name;
     result_.steps = schedule_.steps;
     result_.tokens_per_second = speed();
     return result_;
@@ -157,7 +140,7 @@ class Trainer {
     std::optional<LoadedCheckpoint> loaded;
     if (resume) loaded = load_latest();
     if (loaded) {
-      model_->load_state_dict(loaded->weights);
+      model_.load_state_dict(loaded->weights);
       optimizer_->load_state_dict(loaded->optimizer);
       state_ = loaded->state;
       info_.vectors = loaded->vectors;
@@ -174,14 +157,28 @@ class Trainer {
     }
     write_file(folder_ / "config.ini", config_.to_ini());
     log_.emplace(folder_ / "metrics.jsonl", state_.step);
+    if (!loaded) {
+      for (const std::string& text : setup_.notes) note(text);
+    }
+    say_what_is_trained();
+  }
+
+  void say_what_is_trained() const {
     const int moments = config_.train.optimizer == "sgd" ? 1 : 2;
     const int64_t tokens =
         std::max(std::min(config_.train.batch_tokens, data_.tokens()), data_.longest());
-    note(fmt::format("{} samples, {} tokens, {} steps; {} parameters; attention {}", data_.size(),
-                     data_.tokens(), schedule_.steps, model_->parameter_count(), plan_.describe()));
-    note("memory forecast: " + forecast_memory(info_.encoder, model_->parameter_count(), tokens,
-                                               moments, size_of(info_.dtype),
-                                               config_.model.recompute)
+    int64_t learning = 0;
+    for (const NamedParameter& parameter : setup_.learning) {
+      learning += parameter.value.value().numel();
+    }
+    const int64_t parameters = model_.parameter_count();
+    note(fmt::format(
+        "{}: {} samples, {} tokens, {} steps; {} parameters{}; attention {}", info_.task,
+        data_.size(), data_.tokens(), schedule_.steps, parameters,
+        learning < parameters ? fmt::format(", {} of them frozen", parameters - learning) : "",
+        plan_.describe()));
+    note("memory forecast: " + forecast_memory(info_.encoder, parameters, learning, tokens, moments,
+                                               size_of(info_.dtype), config_.model.recompute)
                                    .describe());
   }
 
@@ -201,16 +198,14 @@ class Trainer {
     }
   }
 
-  /// Sum of the losses of one batch, divided by `samples`; adds to the gradients.
-  double accumulate(const Batch& batch, int64_t samples) {
+  /// Sum of the losses of one batch, divided by `units`; adds to the gradients.
+  double accumulate(const Batch& batch, int64_t units) {
     const ForwardContext context{true, config_.train.seed, static_cast<uint64_t>(batch.cursor)};
     const LayerGraphs graphs = plan_.build(sequence_view(batch), config_.train.seed, context.step);
     if (!std::exchange(graphs_seen_, true)) look_at(graphs);
-    const Variable logits = model_->forward(token_batch(batch), graphs, context);
-    CrossEntropyOptions options;
-    options.smoothing = config_.train.smoothing;
+    const Variable outputs = model_.forward(token_batch(batch), graphs, context);
     const Variable loss =
-        scale(cross_entropy(logits, batch.labels, options), 1.0 / static_cast<double>(samples));
+        scale(setup_.task->loss(model_, outputs, batch), 1.0 / static_cast<double>(units));
     const double value = loss.value().item();
     backward(loss);
     return value;
@@ -218,7 +213,7 @@ class Trainer {
 
   /// Before the first batch of a run: where information cannot flow, and what observers want.
   void look_at(const LayerGraphs& graphs) {
-    if (info_.pool == Pool::first) {
+    if (setup_.task->reads_first_token(info_)) {
       const std::string warning = flow_warning(graphs, plan_.pattern());
       if (!warning.empty()) note(warning);
     }
@@ -230,14 +225,17 @@ class Trainer {
   void step(Prefetcher& source) {
     const auto start = Clock::now();
     std::vector<Batch> batches;
-    int64_t samples = 0;
+    int64_t units = 0;
     for (int64_t k = 0; k < config_.train.accumulate; ++k) {
       batches.push_back(*source.next());
-      samples += batches.back().sequences();
+      Batch& batch = batches.back();
+      setup_.task->draw(batch, config_.order_seed(), batch.cursor / sampler_.batches_per_epoch());
+      units += setup_.task->units(batch);
       state_.tokens += batches.back().tokens();
     }
+    units = std::max<int64_t>(units, 1);  // a step may hold nothing to learn from
     Progress progress;
-    for (const Batch& batch : batches) progress.loss += accumulate(batch, samples);
+    for (const Batch& batch : batches) progress.loss += accumulate(batch, units);
     progress.gradient_norm = optimizer_->gradient_norm();
     progress.learning_rate = config_.train.lr * schedule_.factor(state_.step);
     if (std::isfinite(progress.loss) && std::isfinite(progress.gradient_norm)) {
@@ -246,7 +244,7 @@ class Trainer {
       optimizer_->step(progress.learning_rate, clipped ? clip / progress.gradient_norm : 1);
       skipped_in_a_row_ = 0;
     } else {
-      on_not_finite(batches, samples);
+      on_not_finite(batches, units);
     }
     optimizer_->zero_grad();
     ++state_.step;
@@ -255,7 +253,7 @@ class Trainer {
     report(progress);
   }
 
-  void on_not_finite(const std::vector<Batch>& batches, int64_t samples) {
+  void on_not_finite(const std::vector<Batch>& batches, int64_t units) {
     if (config_.train.nan == "skip" && ++skipped_in_a_row_ <= kMostSkippedInARow) {
       ++state_.skipped_steps;
       note(fmt::format("step {}: loss or gradient is not finite; skipped", state_.step + 1));
@@ -264,7 +262,7 @@ class Trainer {
     optimizer_->zero_grad();
     {  // once more, with every op watched: the error names op and module
       const DetectNaN detect;
-      for (const Batch& batch : batches) accumulate(batch, samples);
+      for (const Batch& batch : batches) accumulate(batch, units);
     }
     throw NumericError(fmt::format("step {}", state_.step + 1), "the gradient norm overflows",
                        "lower train.lr or train.clip, or train with train.nan = skip");
@@ -291,36 +289,32 @@ class Trainer {
   }
 
   void evaluate_now() {
-    result_.last = evaluate(*model_, plan_, dev_, config_.train.seed);
+    result_.last = evaluate(view(), plan_, dev_);
     evaluated_step_ = state_.step;
-    const double value = result_.last.get(config_.train.metric);
+    const double value = result_.last.get(metric_.name);
     if (!std::isfinite(result_.last.loss) && config_.train.nan == "stop") {
       throw NumericError("evaluation",
                          fmt::format("the loss at step {} is {}", state_.step, result_.last.loss),
                          "lower the learning rate or model.init_std; --train.nan skip goes on");
     }
-    const bool best =
-        state_.best_step < 0 || better(config_.train.metric, value, state_.best_metric);
+    const bool best = state_.best_step < 0 || better(metric_, value, state_.best_metric);
     if (best) {
       state_.best_step = state_.step;
       state_.best_metric = value;
       state_.without_gain = 0;
       result_.best = result_.last;
-      save_model(folder_ / "best" / "model.safetensors", info_, model_->state_dict());
+      save_model(folder_ / "best" / "model.safetensors", info_, model_.state_dict());
     } else {
       ++state_.without_gain;
     }
     const Metrics& m = result_.last;
-    log_->write(nlohmann::json{
-        {"kind", "evaluate"},
-        {"step", state_.step},
-        {"loss", m.loss},
-        {"accuracy", m.accuracy},
-        {"f1", m.f1},
-        {"matthews", m.matthews},
-        {"density", m.density},
-        {"best",
-         best}}.dump());
+    nlohmann::json line{{"kind", "evaluate"},
+                        {"step", state_.step},
+                        {"loss", m.loss},
+                        {"density", m.density},
+                        {"best", best}};
+    for (const NamedValue& each : m.values) line[each.name] = each.value;
+    log_->write(line.dump());
     if (observer_.evaluated) observer_.evaluated(state_.step, m, best);
   }
 
@@ -330,20 +324,24 @@ class Trainer {
   double speed() const {
     return state_.seconds == 0 ? 0 : static_cast<double>(state_.tokens) / state_.seconds;
   }
-  void save() { checkpoints_->save(state_, info_, model_->state_dict(), optimizer_->state_dict()); }
+  void save() { checkpoints_->save(state_, info_, model_.state_dict(), optimizer_->state_dict()); }
   void note(const std::string& text) const {
     if (observer_.note) observer_.note(text);
   }
 
-  TrainConfig config_;  // with the pattern that a match:density gave
+  ModelView view() const { return {info_, *setup_.task, model_}; }
+
   fs::path folder_;
   const TrainObserver& observer_;
   TokenDataset data_, dev_;
-  ModelInfo info_;
+  ModelSetup setup_;
+  TrainConfig& config_ = setup_.config;  // with the pattern that a match:density gave
+  ModelInfo& info_ = setup_.info;
+  Model& model_ = *setup_.model;
+  const MetricKind& metric_ = setup_.metric;
   AttentionPlan plan_;
   Sampler sampler_;
   std::optional<CheckpointStore> checkpoints_;
-  std::unique_ptr<SequenceClassifier> model_;
   std::unique_ptr<Optimizer> optimizer_;
   Schedule schedule_;
   int64_t evaluate_every_ = 1, save_every_ = 1, evaluated_step_ = -1, skipped_in_a_row_ = 0;

@@ -1,4 +1,4 @@
-// Training a classifier, from settings to a run's folder.
+// Training a model for a task, from settings to a run's folder.
 #pragma once
 
 #include <filesystem>
@@ -14,7 +14,7 @@ namespace filigree {
 /// How training goes, after a step.
 struct Progress {
   int64_t step = 0, steps = 0;
-  double loss = 0;  ///< of this step, nats a sample
+  double loss = 0;  ///< of this step, mean over its units
   double learning_rate = 0, gradient_norm = 0;
   double tokens_per_second = 0;  ///< since the start
   double seconds_left = 0;
@@ -38,16 +38,18 @@ struct TrainResult {
   int64_t steps = 0;
   bool stopped = false;  ///< asked to stop before the end; resume goes on
   double tokens_per_second = 0;
+  std::string metric;   ///< name of what state.best_metric is
   std::string pattern;  ///< of the attention, with every match:density solved
 };
 
 /// Trains into `folder`: config.ini, metrics.jsonl (one JSON object a line: "train" and "evaluate"
 /// records), checkpoints/, best/model.safetensors, tokenizer.model if the settings name one.
 ///
-/// A step takes `accumulate` batches; its loss is the sum over their samples divided by the number
-/// of samples in the whole step, so that N batches equal one N times as large. With `resume` it
-/// goes on from the newest whole checkpoint, and the weights after N steps are the same bits as
-/// without the interruption (same build and number of threads).
+/// A step takes `accumulate` batches; its loss is the sum over their units (samples, labelled
+/// words, ...: Task::units) divided by the number of units in the whole step, so that N batches
+/// equal one N times as large. With `resume` it goes on from the newest whole checkpoint, and the
+/// weights after N steps are the same bits as without the interruption (same build and number of
+/// threads).
 ///
 /// A match:density is solved on the training data first; what is written (config.ini, the model's
 /// description) and hashed is the pattern that it gives, so that everything later has the same

@@ -194,7 +194,7 @@ TEST(EncoderTest, RefusesWhatDoesNotFit) {
   EXPECT_THROW(model.forward(unknown, graphs_of(batch, config, "dense"), {}), DataError);
   const TokenBatch longer = random_batch({7}, config, 3);
   EXPECT_THROW(model.forward(longer, graphs_of(longer, config, "dense"), {}), DataError);
-  EXPECT_THROW(SequenceClassifier(config, 1, Pool::first), ConfigError);
+  EXPECT_THROW(SequenceClassifier(config, 0, Pool::first), ConfigError);
 }
 
 }  // namespace

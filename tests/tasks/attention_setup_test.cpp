@@ -9,6 +9,7 @@
 #include "tasks/dataset/prepare.h"
 #include "tasks/language/language.h"
 #include "tasks/study/study.h"
+#include "tasks/task/classes.h"
 #include "tasks/training/evaluate.h"
 #include "tasks/training/trainer.h"
 #include "tests/error_text.h"
@@ -123,7 +124,7 @@ TEST(AttentionSetup, ASolvedDensityIsWhatARunKeeps) {
   EXPECT_NEAR(meter.layer(1), (3 * 0.22 + 1) / 4, 0.001);
 
   // The same model on the same data has the same graphs: the same numbers.
-  const Metrics again = evaluate(*best.model, plan, TokenDataset::open(config.data.dev), 1);
+  const Metrics again = evaluate(best, plan, TokenDataset::open(config.data.dev));
   EXPECT_EQ(again.density, result.best.density);
   EXPECT_EQ(again.loss, result.best.loss);
 }
@@ -178,8 +179,9 @@ TEST(AttentionSetup, PredictsASingleSentenceWithItsTree) {
   const LoadedModel loaded = load_model(find_model(folder.path() / "run"));
   const TokenDataset dev = TokenDataset::open(config.data.dev);
   std::vector<std::vector<double>> rows;
-  evaluate(*loaded.model, loaded.info.plan(), dev, 1, 8192,
-           [&](int64_t, const std::vector<double>& row) { rows.push_back(row); });
+  evaluate(loaded, loaded.info.plan(), dev, 8192, [&](const Batch&, const Tensor& outputs) {
+    for (auto& row : probabilities_of(outputs)) rows.push_back(std::move(row));
+  });
   TokenizerOptions words;
   words.kind = TokenizerKind::word;
   const Tokenizer tokenizer = Tokenizer::train(words, language_vocabulary());
@@ -189,7 +191,9 @@ TEST(AttentionSetup, PredictsASingleSentenceWithItsTree) {
     const std::optional<Record> record = reader->next();
     const std::vector<Syntax> syntax{syntax_of_tree(record->words)};
     const Sample sample = make_sample("test", tokenizer, record->values, 512, syntax);
-    const auto row = predict(*loaded.model, loaded.info.plan(), make_batch(sample), 1).front();
+    const Batch batch = make_batch(sample);
+    const Tensor outputs = outputs_of(*loaded.model, loaded.info.plan(), batch, 1).values;
+    const auto row = probabilities_of(outputs).front();
     for (size_t c = 0; c < row.size(); ++c) EXPECT_NEAR(row[c], rows[k][c], 1e-5);
   }
 }

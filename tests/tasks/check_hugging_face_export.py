@@ -22,6 +22,7 @@ import warnings
 import torch
 import transformers
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 DATA = pathlib.Path(__file__).parent / "data" / "hugging_face"
 
@@ -93,6 +94,18 @@ def check_case(filigree, name, wanted, folder):
     return not faults and not said and worst < 1e-12
 
 
+def check_the_check(filigree, folder):
+    """A name too few and a name too many are seen."""
+    run(filigree, "convert", DATA / "bert_tags", folder / "spoilt.ours")
+    run(filigree, "convert", folder / "spoilt.ours", folder / "spoilt")
+    tensors = load_file(folder / "spoilt" / "model.safetensors")
+    tensors["bert.extra.weight"] = tensors.pop("classifier.weight")
+    save_file(tensors, folder / "spoilt" / "model.safetensors", {"format": "pt"})
+    _, faults, said = load(folder / "spoilt")
+    print(f"{'spoilt on purpose':<22} seen: {sorted(faults)}, {'warned' if said else 'no warning'}")
+    return len(faults) == 2 and said
+
+
 def check_trained(filigree, folder):
     """A small classifier trained here, under dense attention."""
     run(filigree, "generate", "--labelling", "local", "--out", folder / "text", "--train", 400,
@@ -132,6 +145,7 @@ def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     filigree = pathlib.Path(sys.argv[1]).resolve()
+    transformers.utils.logging.disable_progress_bar()
     print(f"torch {torch.__version__}, transformers {transformers.__version__}")
     with safe_open(DATA / "outputs.safetensors", "pt") as wanted, \
             tempfile.TemporaryDirectory() as name:
@@ -139,6 +153,7 @@ def main():
         good = [check_case(filigree, case, wanted, folder)
                 for case in wanted.metadata()["cases"].split()]
         good.append(check_trained(filigree, folder))
+        good.append(check_the_check(filigree, folder))
     print(f"{sum(good)} of {len(good)} are right")
     sys.exit(0 if all(good) else 1)
 

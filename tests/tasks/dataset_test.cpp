@@ -178,7 +178,7 @@ TEST(Prepare, CutsTheLongerOfAPairAndKeepsSegments) {
   const PrepareReport report =
       prepare(folder.path() / "in.tsv", tokenizer, options, folder.path() / "out");
   EXPECT_EQ(report.truncated, 1);
-  EXPECT_THAT(report.labels, ElementsAre("no", "yes"));
+  EXPECT_THAT(report.targets.labels, ElementsAre("no", "yes"));
   const TokenDataset dataset = TokenDataset::open(folder.path() / "out");
   EXPECT_EQ(dataset.length(0), 8);  // [CLS] a b c [SEP] f g [SEP]
   EXPECT_THAT(dataset.segments(0), ElementsAre(0, 0, 0, 0, 0, 1, 1, 1));

@@ -9,6 +9,7 @@
 #include "nn/classifier.h"
 #include "tasks/dataset/batch.h"
 #include "tasks/readers/record_reader.h"
+#include "tasks/task/classes.h"
 #include "tasks/tokenizer/tokenizer.h"
 #include "tasks/training/evaluate.h"
 #include "tests/temporary_folder.h"
@@ -48,7 +49,8 @@ std::vector<std::vector<double>> outputs(Labelling labelling, const std::string&
   std::vector<std::vector<double>> rows;
   for (const LanguageSentence* sentence : {&a, &b}) {
     const Sample sample = make_sample(name_of(labelling), tokenizer, {sentence->text()}, 512);
-    rows.push_back(predict(model, plan, make_batch(sample), seed).front());
+    const Tensor outputs = outputs_of(model, plan, make_batch(sample), seed).values;
+    rows.push_back(probabilities_of(outputs).front());
   }
   return rows;
 }

@@ -40,7 +40,7 @@ std::multiset<std::pair<int32_t, int32_t>> all_links(const WordForest& forest) {
   return links;
 }
 
-TreeWord tree_word(int32_t head, ByteSpan span) { return {"", "", head, span}; }
+TreeWord tree_word(int32_t head, ByteSpan span) { return {"", "", head, span, ""}; }
 
 }  // namespace
 

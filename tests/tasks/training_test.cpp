@@ -169,9 +169,8 @@ TEST(Training, KeepsTheBestAndStopsWithoutGain) {
   EXPECT_EQ(result.state.best_step, 0);
   EXPECT_FALSE(result.stopped);
   const LoadedModel best = load_model(find_model(folder.path() / "run"));
-  const Metrics again =
-      evaluate(*best.model, best.info.plan(), TokenDataset::open(config.data.dev), best.info.seed);
-  EXPECT_EQ(again.accuracy, result.state.best_metric);
+  const Metrics again = evaluate(best, best.info.plan(), TokenDataset::open(config.data.dev));
+  EXPECT_EQ(again.get("accuracy"), result.state.best_metric);
 }
 
 TEST(Training, SameSettingsGiveTheSameBitsAndAnotherSeedDoesNot) {
@@ -249,10 +248,12 @@ TEST(Study, MeanSpreadAndMedian) {
 
 TEST(Metrics, AnythingIsBetterThanNoNumber) {
   const double none = std::nan("");
-  for (const char* metric : {"loss", "accuracy"}) {
-    EXPECT_TRUE(better(metric, 1, none)) << metric;
-    EXPECT_FALSE(better(metric, none, 1)) << metric;
-    EXPECT_FALSE(better(metric, none, none)) << metric;
+  for (const bool higher : {false, true}) {
+    const MetricKind metric{"m", higher};
+    EXPECT_TRUE(better(metric, 1, none)) << higher;
+    EXPECT_FALSE(better(metric, none, 1)) << higher;
+    EXPECT_FALSE(better(metric, none, none)) << higher;
+    EXPECT_EQ(better(metric, 2, 1), higher);
   }
 }
 

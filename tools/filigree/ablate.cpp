@@ -75,9 +75,10 @@ int run(std::span<const std::string> words) {
     return 0;
   }
   const std::vector<StudyRow> rows = summarise(runs);
-  const std::string table = to_table(rows, base.train.metric);
+  const std::string metric = runs.empty() ? base.train.metric : runs.front().metric;
+  const std::string table = to_table(rows, metric);
   write_file(out + "/table.txt", table);
-  write_file(out + "/table.csv", to_csv(rows, base.train.metric));
+  write_file(out + "/table.csv", to_csv(rows, metric));
   fmt::print("{}", table);
   if (failed > 0) {
     fmt::print(stderr,

@@ -1,8 +1,8 @@
 // filigree evaluate: a model on a dataset, under its own or another attention.
 #include "tasks/training/evaluate.h"
 
+#include <algorithm>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "attention/explain.h"
@@ -28,14 +28,33 @@ void explain_first_batch(const ModelInfo& info, const AttentionPlan& plan,
              to_text(explain(graphs, info.dtype, info.encoder.width / info.encoder.heads)));
 }
 
+void print_metrics(const Metrics& m, const std::string& attention, bool json) {
+  if (json) {
+    nlohmann::json all{{"attention", attention},
+                       {"samples", m.samples},
+                       {"units", m.units},
+                       {"loss", m.loss},
+                       {"density", m.density}};
+    for (const NamedValue& each : m.values) all[each.name] = each.value;
+    fmt::print("{}\n", all.dump());
+    return;
+  }
+  fmt::print("{:<13}{}\n{:<13}{}\n", "attention", attention, "samples", m.samples);
+  if (m.units != m.samples) fmt::print("{:<13}{}\n", "units", m.units);
+  fmt::print("{:<13}{:.4f}\n", "loss", m.loss);
+  for (const NamedValue& each : m.values) fmt::print("{:<13}{:.4f}\n", each.name, each.value);
+  fmt::print("{:<13}{:.2f}%\n{:<13}{:.0f}\n", "density", 100 * m.density, "tokens/s",
+             static_cast<double>(m.tokens) / std::max(m.seconds, 1e-9));
+}
+
 int run(std::span<const std::string> words) {
   std::string path, data, pattern, layers, heads;
   int64_t batch_tokens = 8192;
   bool json = false, explained = false;
   Options cli("evaluate --model RUN --data FILE [--pattern P --layers L --heads H]",
-              "Loss, accuracy, F1, Matthews correlation and exact density on a dataset.");
+              "Loss, the metrics of the model's task and exact density on a dataset.");
   cli.require("model", path, "folder of a run or a checkpoint, or a model file");
-  cli.require("data", data, "labelled dataset of `filigree prepare`");
+  cli.require("data", data, "dataset of `filigree prepare` with the task's targets");
   cli.add("pattern", pattern, "evaluate under this attention instead of the model's");
   cli.add("layers", layers, "layers of the pattern");
   cli.add("heads", heads, "heads of the pattern");
@@ -48,32 +67,13 @@ int run(std::span<const std::string> words) {
   const ModelInfo& info = loaded.info;
   const TokenDataset dataset = TokenDataset::open(data);
   expect_fits(info, dataset);
-  if (dataset.info().label_names != info.label_names) {
-    throw DataError(data, "its labels differ from the model's",
-                    fmt::format("prepare it with --labels {}", fmt::join(info.label_names, ",")));
-  }
+  expect_task_fits(*loaded.task, info, dataset);
   const AttentionPlan plan = attention_under(
       loaded, cli.given("pattern") ? pattern : info.pattern,
       cli.given("layers") ? layers : info.layers, cli.given("heads") ? heads : info.heads, &dataset,
       [](const std::string& text) { fmt::print(stderr, "{}\n", text); });
   if (explained) explain_first_batch(info, plan, dataset, batch_tokens);
-  const Metrics m = evaluate(*loaded.model, plan, dataset, info.seed, batch_tokens);
-  if (json) {
-    fmt::print("{}\n", nlohmann::json{{"attention", plan.describe()},
-                                      {"samples", m.samples},
-                                      {"loss", m.loss},
-                                      {"accuracy", m.accuracy},
-                                      {"f1", m.f1},
-                                      {"matthews", m.matthews},
-                                      {"density", m.density}}
-                           .dump());
-    return 0;
-  }
-  fmt::print(
-      "attention  {}\nsamples    {}\nloss       {:.4f}\naccuracy   {:.4f}\nf1         {:.4f}\n"
-      "matthews   {:.4f}\ndensity    {:.2f}%\ntokens/s   {:.0f}\n",
-      plan.describe(), m.samples, m.loss, m.accuracy, m.f1, m.matthews, 100 * m.density,
-      static_cast<double>(m.tokens) / std::max(m.seconds, 1e-9));
+  print_metrics(evaluate(loaded, plan, dataset, batch_tokens), plan.describe(), json);
   return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "core/safetensors.h"
 #include "tasks/dataset/dataset.h"
 #include "tasks/syntax/link_parser.h"
+#include "tasks/task/task.h"
 #include "tools/filigree/build_info.h"
 #include "tools/filigree/command.h"
 #include "tools/filigree/options.h"
@@ -30,6 +31,10 @@ void describe_build() {
   }
   fmt::print("  {:<32} {}\n", "a | b, a - b, a & b, (a)", "union, difference, intersection");
   fmt::print("  {:<32} {}\n", "a*x", "a keyed share of the edges of a, 0 to 1");
+  fmt::print("\ntasks:\n");
+  for (const TaskKind& kind : task_kinds()) {
+    fmt::print("  {:<32} {}\n", kind.name, kind.summary);
+  }
   fmt::print(
       "\nplans:\n"
       "  PATTERN @ layers=0-1 heads=0,2; PATTERN @ layers=3   a pattern a layer and a head\n"
@@ -51,7 +56,7 @@ void describe_file(const std::string& path) {
 int run(std::span<const std::string> words) {
   std::string path;
   Options cli("info [--file FILE]",
-              "The build and its patterns, or what a safetensors file holds.");
+              "The build, its patterns and tasks, or what a safetensors file holds.");
   cli.add("file", path, "dataset, model or checkpoint file");
   if (!cli.parse(words)) return 0;
   if (path.empty()) {

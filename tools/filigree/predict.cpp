@@ -1,5 +1,4 @@
 // filigree predict: text in, JSON lines out.
-#include <algorithm>
 #include <fmt/format.h>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -27,7 +26,7 @@ class Predictor {
 
   /// Every sentence of a CoNLL-U file, with its tree.
   void trees(const std::string& path) const {
-    if (loaded_.info.encoder.segments > 0) {
+    if (loaded_.info.pairs) {
       throw DataError(path, "the model takes pairs of texts, the file has single sentences");
     }
     ReaderOptions options;
@@ -42,13 +41,14 @@ class Predictor {
   }
 
  private:
-  /// Prints label and probabilities as one JSON object.
+  /// Prints the task's prediction, with the line and whether it was cut, as one JSON object.
   void print(int64_t line, const Sample& sample) const {
-    const auto row = predict(*loaded_.model, plan_, make_batch(sample), loaded_.info.seed).front();
-    const auto best = static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
-    const std::vector<std::string>& names = loaded_.info.label_names;
-    nlohmann::json json{{"line", line}, {"label", names[best]}};
-    for (size_t c = 0; c < row.size(); ++c) json["probabilities"][names[c]] = row[c];
+    const ModelInfo& info = loaded_.info;
+    Batch batch = make_batch(sample);
+    loaded_.task->draw(batch, info.seed, 0);
+    const Tensor outputs = outputs_of(*loaded_.model, plan_, batch, info.seed).values;
+    auto json = nlohmann::json::parse(loaded_.task->predict(info, outputs, sample));
+    json["line"] = line;
     if (sample.truncated) json["truncated"] = true;
     fmt::print("{}\n", json.dump());
   }
@@ -60,8 +60,9 @@ class Predictor {
 
 int run(std::span<const std::string> words) {
   std::string path, file, text, trees;
-  Options cli("predict --model RUN [--tokenizer FILE] [--text TEXT | --trees FILE]",
-              "Classifies a text, or each line of the standard input, into JSON lines.");
+  Options cli(
+      "predict --model RUN [--tokenizer FILE] [--text TEXT | --trees FILE]",
+      "The model's answer to a text, or to each line of the standard input, as JSON lines.");
   cli.require("model", path, "folder of a run, or a model file");
   cli.add("tokenizer", file, "the model's tokenizer [RUN/tokenizer.model]");
   cli.add("text", text, "text; without it the standard input, line by line");
@@ -98,7 +99,7 @@ int run(std::span<const std::string> words) {
   return 0;
 }
 
-const RegisterCommand registered{{"predict", "classify text: JSON lines", run}};
+const RegisterCommand registered{{"predict", "a model's answers to text: JSON lines", run}};
 
 }  // namespace
 

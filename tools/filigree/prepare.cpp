@@ -53,8 +53,24 @@ void print_parses(const PrepareReport& report) {
       report.links, share(report.links, report.tokens) / 100, report.alone, report.unparsed);
 }
 
+void print_bad_lines(const PrepareReport& report) {
+  for (const std::string& line : report.bad_lines) fmt::print(stderr, "skipped: {}\n", line);
+  const int64_t more = report.skipped - static_cast<int64_t>(report.bad_lines.size());
+  if (more > 0) fmt::print(stderr, "skipped: {} more\n", more);
+}
+
+void print_targets(const PrepareReport& report) {
+  const TargetReport& targets = report.targets;
+  for (size_t c = 0; c < targets.labels.size(); ++c) {
+    fmt::print("  label {} = {}: {} {}\n", c, targets.labels[c], targets.label_counts[c],
+               targets.counted);
+  }
+  for (const std::string& note : targets.notes) fmt::print("  {}\n", note);
+  if (report.left_out > 0) fmt::print("  {} samples left out by --label-map\n", report.left_out);
+}
+
 int run(std::span<const std::string> words) {
-  std::string input, out, tokenizer, labels, columns, format = "auto", quoting = "none";
+  std::string input, out, tokenizer, labels, label_map, columns, format = "auto", quoting = "none";
   PrepareOptions options;
   Options cli("prepare --input FILE --tokenizer FILE --out FILE [options]",
               "Makes a tokenized dataset (safetensors) from TSV, JSON lines, CoNLL-U or text.");
@@ -63,13 +79,20 @@ int run(std::span<const std::string> words) {
   cli.require("out", out, "the dataset");
   cli.add("text", options.text, "column of the sentence [sentence]");
   cli.add("pair", options.pair, "column of the second sentence [none]");
-  cli.add("label", options.label, "column of the label; \"\" for none [label]");
+  cli.add("task", options.task, "what the labels are for (`filigree info`) [classification]");
+  cli.add("label", options.label,
+          "column of the label, or for tagging a CoNLL-U field; \"\" for none [label]");
   cli.add("labels", labels, "the known labels in order, by commas [those that come, sorted]");
+  cli.add("label-map", label_map,
+          "a=x,b=x,c=: labels a and b become class x, samples with c are left out");
   cli.add("columns", columns, "TSV without a header line: names of its columns");
   cli.add("format", format, "auto, tsv, jsonl, conllu or text [auto: by the name]");
   cli.add("quoting", quoting, "TSV: none or standard (\"...\") [none]");
   cli.add("max-length", options.max_length, "tokens at most; longer is cut and counted [512]");
-  cli.add("skip-bad-lines", options.skip_bad_lines, "leave out so many bad lines at most [0]");
+  cli.add("skip-bad-lines", options.skip_bad_lines,
+          "leave out so many bad lines at most; with more nothing is written [0]");
+  cli.add("show-bad-lines", options.show_bad_lines, "name so many bad lines at most [20]");
+  cli.flag("strict", options.strict, "stop at the first bad line");
   cli.add("max-line-bytes", options.reader.max_line_bytes, "longest line in bytes [16777216]");
   bool parse = false;
   ParseOptions parsing;
@@ -90,6 +113,7 @@ int run(std::span<const std::string> words) {
   std::optional<StopRequest> stop_request;  // while parsing, Ctrl-C saves first
   if (parse) stop_request.emplace();
   options.labels = split_list(labels);
+  options.label_map = parse_label_map(label_map);
   options.reader.columns = split_list(columns);
   options.reader.format = parse_record_format(format);
   options.reader.quoting = parse_quoting(quoting);
@@ -99,15 +123,13 @@ int run(std::span<const std::string> words) {
                parsing.cache.string());
     return 0;
   }
-  for (const std::string& warning : report.warnings) fmt::print(stderr, "skipped: {}\n", warning);
+  print_bad_lines(report);
   fmt::print(
       "wrote {}: {} samples, {} tokens, longest {}, {} truncated, {} lines skipped, {} [UNK]\n",
       out, report.samples, report.tokens, report.longest, report.truncated, report.skipped,
       report.unknown);
   if (parse) print_parses(report);
-  for (size_t c = 0; c < report.labels.size(); ++c) {
-    fmt::print("  label {} = {}: {} samples\n", c, report.labels[c], report.label_counts[c]);
-  }
+  print_targets(report);
   return 0;
 }
 

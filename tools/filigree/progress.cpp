@@ -45,11 +45,12 @@ TrainObserver print_progress(int64_t log_every) {
     std::fflush(stderr);
   };
   observer.evaluated = [clear](int64_t step, const Metrics& m, bool best) {
-    fmt::print(stderr,
-               "{}step {}: loss {:.4f}  accuracy {:.4f}  f1 {:.4f}  matthews {:.4f}  density "
-               "{:.2f}%{}\n",
-               clear, step, m.loss, m.accuracy, m.f1, m.matthews, 100 * m.density,
-               best ? "  (best)" : "");
+    std::string values;
+    for (const NamedValue& each : m.values) {
+      values += fmt::format("  {} {:.4f}", each.name, each.value);
+    }
+    fmt::print(stderr, "{}step {}: loss {:.4f}{}  density {:.2f}%{}\n", clear, step, m.loss, values,
+               100 * m.density, best ? "  (best)" : "");
   };
   observer.note = [clear](const std::string& text) { fmt::print(stderr, "{}{}\n", clear, text); };
   observer.stop = [] { return StopRequest::requested(); };

@@ -16,7 +16,8 @@ int run(std::span<const std::string> words) {
   std::string out, file;
   bool resume = false, quiet = false, explained = false;
   Options cli("train --out FOLDER --data.train FILE --data.dev FILE [--section.key VALUE ...]",
-              "Trains a classifier. --resume goes on with a run that was interrupted.");
+              "Trains a model for the task of its dataset. --resume goes on with a run that was "
+              "interrupted.");
   cli.require("out", out, "folder of the run");
   cli.add("config", file, "INI file with settings; the command line wins");
   cli.flag("resume", resume, "go on from the newest whole checkpoint in the folder");
@@ -55,13 +56,12 @@ int run(std::span<const std::string> words) {
   fmt::print(
       "{} {:.4f} at step {} (density {:.2f}%, {} steps, {}, {:.0f} tokens/s); model: "
       "{}/best/model.safetensors\n",
-      config.train.metric, result.state.best_metric, result.state.best_step,
-      100 * result.last.density, result.state.step, human_seconds(result.state.seconds),
-      result.tokens_per_second, out);
+      result.metric, result.state.best_metric, result.state.best_step, 100 * result.last.density,
+      result.state.step, human_seconds(result.state.seconds), result.tokens_per_second, out);
   return 0;
 }
 
-const RegisterCommand registered{{"train", "train a classifier on a tokenized dataset", run}};
+const RegisterCommand registered{{"train", "train a model on a tokenized dataset", run}};
 
 }  // namespace
 
