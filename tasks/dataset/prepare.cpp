@@ -119,7 +119,8 @@ class Pass {
   }
 
   [[noreturn]] void refuse() const {
-    std::string text = fmt::format("{} bad lines, {} good ones", report_.skipped, writer_.size());
+    std::string text = fmt::format("{} bad line{}, {} good", report_.skipped,
+                                   report_.skipped == 1 ? "" : "s", writer_.size());
     for (const std::string& line : report_.bad_lines) text += "\n  " + line;
     const int64_t more = report_.skipped - static_cast<int64_t>(report_.bad_lines.size());
     if (more > 0) text += fmt::format("\n  and {} more (--show-bad-lines)", more);

@@ -156,6 +156,7 @@ class Trainer {
       tokenizer.save(folder_ / "tokenizer.model");
     }
     write_file(folder_ / "config.ini", config_.to_ini());
+    if (observer_.settings) observer_.settings(config_);
     log_.emplace(folder_ / "metrics.jsonl", state_.step);
     if (!loaded) {
       for (const std::string& text : setup_.notes) note(text);

@@ -39,12 +39,19 @@ void print_metrics(const Metrics& m, const std::string& attention, bool json) {
     fmt::print("{}\n", all.dump());
     return;
   }
-  fmt::print("{:<13}{}\n{:<13}{}\n", "attention", attention, "samples", m.samples);
-  if (m.units != m.samples) fmt::print("{:<13}{}\n", "units", m.units);
-  fmt::print("{:<13}{:.4f}\n", "loss", m.loss);
-  for (const NamedValue& each : m.values) fmt::print("{:<13}{:.4f}\n", each.name, each.value);
-  fmt::print("{:<13}{:.2f}%\n{:<13}{:.0f}\n", "density", 100 * m.density, "tokens/s",
-             static_cast<double>(m.tokens) / std::max(m.seconds, 1e-9));
+  size_t width = 11;
+  for (const NamedValue& each : m.values) width = std::max(width, each.name.size() + 1);
+  const auto print = [width](const std::string& name, const std::string& value) {
+    fmt::print("{:<{}}{}\n", name, width, value);
+  };
+  print("attention", attention);
+  print("samples", std::to_string(m.samples));
+  if (m.units != m.samples) print("units", std::to_string(m.units));
+  print("loss", fmt::format("{:.4f}", m.loss));
+  for (const NamedValue& each : m.values) print(each.name, fmt::format("{:.4f}", each.value));
+  print("density", fmt::format("{:.2f}%", 100 * m.density));
+  print("tokens/s",
+        fmt::format("{:.0f}", static_cast<double>(m.tokens) / std::max(m.seconds, 1e-9)));
 }
 
 int run(std::span<const std::string> words) {

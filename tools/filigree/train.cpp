@@ -44,7 +44,11 @@ int run(std::span<const std::string> words) {
       fmt::print(stderr, "{}", to_text(explain(graphs, dtype, head_dim)));
     };
   }
-  if (!quiet) fmt::print(stderr, "{}\n", config.to_ini());
+  if (!quiet) {
+    observer.settings = [](const TrainConfig& resolved) {
+      fmt::print(stderr, "{}\n", resolved.to_ini());
+    };
+  }
   const TrainResult result = train(config, out, resume, observer);
   if (result.stopped) {
     fmt::print(
