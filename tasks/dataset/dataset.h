@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "tasks/tokenizer/special_ids.h"
+
 namespace filigree {
 
 class Tokenizer;
@@ -28,6 +30,7 @@ struct DatasetInfo {
   std::string task = "classification";   ///< name in the table of tasks; "text": no target
   std::string tokenizer_hash;            ///< Tokenizer::hash() of the tokenizer that made the ids
   int64_t vocabulary = 0;                ///< ids are below
+  SpecialIds specials;                   ///< of the tokenizer; Filigree's own if a file has none
   std::vector<std::string> label_names;  ///< class c is called label_names[c]; empty: no labels
   int64_t max_length = 0;                ///< truncation limit in tokens, special ones included
   int64_t truncated = 0;                 ///< samples cut to it
@@ -51,8 +54,9 @@ struct DatasetInfo {
 /// spanning forest of it, and `links` (K, 2) i32 holds the links beyond: pairs of words a < b of
 /// the sample, ascending, `link_offsets` (N+1) i64 says which are whose. All links of a sample,
 /// undirected and each once, are those between its words and their heads, and `links`. Metadata:
-/// DatasetInfo and "format": "filigree-dataset", "format_version": "2". Files of version 1 (no
-/// scores, no token labels) are read, too.
+/// DatasetInfo, of it "special_ids" as JSON {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}
+/// (may be left out for these very ids), and "format": "filigree-dataset", "format_version": "2".
+/// Files of version 1 (no scores, no token labels) are read, too.
 class TokenDataset {
  public:
   /// Opens and checks everything that reading relies on: format, version, checksum, shapes,
