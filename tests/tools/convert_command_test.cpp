@@ -81,7 +81,7 @@ TEST(ConvertCommand, AConvertedModelFinetunesUnderAPattern) {
           folder / "data", "--data.tokenizer", folder / "ours/tokenizer.model", "--model.init",
           folder / "ours", "--attention.pattern", "neighbour:1|global:cls", "--train.steps", "3",
           "--train.threads", "1"},
-         "new: classifier.bias, classifier.weight; unused: none");
+         "new: classifier.weight, classifier.bias; unused: none");
   expect({"convert", folder / "run", folder / "back"}, "its outputs will differ");
   EXPECT_EQ(read_file(folder / "back/vocab.txt"), pieces);
   expect({"convert", folder / "back", folder / "again", "--list"}, "classifier.weight");
