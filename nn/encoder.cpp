@@ -112,7 +112,8 @@ Encoder::Encoder(const EncoderConfig& config, DType dtype)
   }
 }
 
-const Tensor& Encoder::token_embeddings() const { return embeddings_.token->weight().value(); }
+const Variable& Encoder::token_table() const { return embeddings_.token->weight(); }
+const Tensor& Encoder::token_embeddings() const { return token_table().value(); }
 
 Variable Encoder::embed(const TokenBatch& batch, const ForwardContext& context) const {
   const ModuleScope scope("embeddings");

@@ -76,6 +76,8 @@ class Encoder final : public Module {
   const EncoderConfig& config() const { return config_; }
   /// The table (V, E) of the input embeddings.
   const Tensor& token_embeddings() const;
+  /// The same as the parameter, for a head that shares it.
+  const Variable& token_table() const;
 
  private:
   Variable embed(const TokenBatch& batch, const ForwardContext& context) const;

@@ -178,7 +178,7 @@ int bench_attention(std::span<const std::string> words) {
   std::string patterns = "dense;neighbour:16;random:16", kernels = "automatic", precision = "f32";
   int threads = 0;
   bool json = false, explained = false;
-  Options cli("bench [crossover] [--patterns \"P;P\"] [--kernels K,K] [options]",
+  Options cli("bench [crossover|loss] [--patterns \"P;P\"] [--kernels K,K] [options]",
               "Times attention, forward and backward: every pattern under every kernel, in turn, "
               "round after round. `bench crossover --help`: which kernel when.");
   cli.add("patterns", patterns, "patterns, separated by ; [dense;neighbour:16;random:16]");
@@ -226,6 +226,7 @@ int bench_attention(std::span<const std::string> words) {
 
 int run(std::span<const std::string> words) {
   if (!words.empty() && words[0] == "crossover") return bench_crossover(words.subspan(1));
+  if (!words.empty() && words[0] == "loss") return bench_loss(words.subspan(1));
   return bench_attention(words);
 }
 

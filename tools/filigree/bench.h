@@ -8,5 +8,7 @@ namespace filigree {
 
 /// `filigree bench crossover`: measures, shows, checks and saves the crossover table.
 int bench_crossover(std::span<const std::string> words);
+/// `filigree bench loss`: the loss of a large vocabulary, in chunks and whole.
+int bench_loss(std::span<const std::string> words);
 
 }  // namespace filigree

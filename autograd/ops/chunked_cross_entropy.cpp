@@ -1,0 +1,178 @@
+#include "autograd/ops/chunked_cross_entropy.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <limits>
+#include <vector>
+
+#include "autograd/function.h"
+#include "core/kernels/chunked_cross_entropy.h"
+#include "core/kernels/elementwise.h"
+#include "core/kernels/embedding.h"
+#include "core/kernels/matmul.h"
+#include "core/kernels/reduce.h"
+
+namespace filigree {
+
+namespace {
+
+constexpr const char* kName = "chunked_cross_entropy";
+constexpr int64_t kChunkElements = int64_t{1} << 24;
+
+class ChunkedCrossEntropy final : public Function {
+ public:
+  ChunkedCrossEntropy(Tensor labels, const ChunkedCrossEntropyOptions& options)
+      : labels_(std::move(labels)), options_(options) {}
+  std::string_view name() const override { return kName; }
+  Tensors forward(const Tensors& in) override;
+  Tensors backward(const Tensors& grad) override;
+
+ private:
+  void check(const Tensors& in) const;
+  /// Finds the rows that count: rows_, and their labels counted_.
+  void choose_rows(int64_t classes);
+  int64_t chunk_size(int64_t classes) const;
+  /// Logits (R, C), without bias, of the classes first .. first+C-1, in the buffer's first bytes.
+  Tensor logits(const Tensor& h, const Tensor& weight, int64_t first, int64_t count,
+                const Tensor& buffer) const;
+
+  Tensor labels_;
+  ChunkedCrossEntropyOptions options_;
+  Tensor rows_, counted_;  // (R) i32
+  Shape shape_;            // of h
+  double factor_ = 1;
+};
+
+void ChunkedCrossEntropy::check(const Tensors& in) const {
+  const Tensor &h = in[0], &weight = in[1];
+  expect_rank(kName, "h", h, 2);
+  expect_rank(kName, "weight", weight, 2);
+  expect_same_kind(kName, h, weight);
+  expect_shape(kName, "weight", {weight.size(0), h.size(1)}, weight.shape());
+  expect_shape(kName, "labels", {h.size(0)}, labels_.shape());
+  if (in.size() > 2) {
+    expect_shape(kName, "bias", {weight.size(0)}, in[2].shape());
+    expect_same_kind(kName, h, in[2]);
+  }
+  if (options_.chunk < 0) {
+    throw ConfigError(kName,
+                      fmt::format("expected a chunk of 1 class or more, got {}", options_.chunk),
+                      "0 lets the op choose");
+  }
+}
+
+void ChunkedCrossEntropy::choose_rows(int64_t classes) {
+  const auto labels = std::as_const(labels_).span<int32_t>();
+  std::vector<int32_t> rows, counted;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i] == options_.ignore) continue;
+    if (labels[i] < 0 || labels[i] >= classes) {
+      throw DataError(kName,
+                      fmt::format("label {} of row {} is outside [0, {})", labels[i], i, classes));
+    }
+    rows.push_back(static_cast<int32_t>(i));
+    counted.push_back(labels[i]);
+  }
+  rows_ = Tensor::from(rows);
+  counted_ = Tensor::from(counted);
+}
+
+int64_t ChunkedCrossEntropy::chunk_size(int64_t classes) const {
+  const int64_t wanted =
+      options_.chunk > 0
+          ? options_.chunk
+          : std::max<int64_t>(64, kChunkElements / std::max<int64_t>(1, rows_.numel()));
+  return std::min(classes, wanted);
+}
+
+Tensor ChunkedCrossEntropy::logits(const Tensor& h, const Tensor& weight, int64_t first,
+                                   int64_t count, const Tensor& buffer) const {
+  Tensor chunk = buffer.slice(0, rows_.numel() * count).view({rows_.numel(), count});
+  kernels::matmul(h, weight.slice(first, count), {false, true, false}, chunk);
+  return chunk;
+}
+
+Tensors ChunkedCrossEntropy::forward(const Tensors& in) {
+  check(in);
+  const Tensor& weight = in[1];
+  const DType dtype = weight.dtype();
+  const Device device = weight.device();
+  const int64_t classes = weight.size(0);
+  shape_ = in[0].shape();
+  choose_rows(classes);
+  const int64_t rows = rows_.numel();
+  factor_ = options_.mean ? 1.0 / static_cast<double>(std::max<int64_t>(1, rows)) : 1.0;
+
+  Tensor h = in[0];  // (R, E)
+  if (rows < shape_[0]) {
+    h = Tensor({rows, shape_[1]}, dtype, device);
+    kernels::embedding_forward(in[0], rows_, h);
+  }
+  const Tensor bias = in.size() > 2 ? in[2] : Tensor::zeros({classes}, dtype, device);
+  Tensor top = Tensor::full({rows}, -std::numeric_limits<double>::infinity(), dtype, device);
+  Tensor sum = Tensor::zeros({rows}, dtype, device);
+  Tensor target = Tensor::zeros({rows}, dtype, device);
+  const int64_t step = chunk_size(classes);
+  const Tensor buffer({rows * step}, dtype, device);
+  for (int64_t first = 0; rows > 0 && first < classes; first += step) {
+    const int64_t count = std::min(step, classes - first);
+    kernels::add_chunk_to_softmax(logits(h, weight, first, count, buffer), bias.slice(first, count),
+                                  counted_, first, top, sum, target);
+  }
+  Tensor log_sum({rows}, dtype, device), losses({rows}, dtype, device);
+  kernels::logarithm(sum, log_sum);
+  kernels::add(log_sum, top, log_sum);
+  kernels::subtract(log_sum, target, losses);
+  save_for_backward({h, weight, bias, log_sum});
+  Tensor loss({}, dtype, device);
+  kernels::sum_all(losses, factor_, loss);
+  return {loss};
+}
+
+Tensors ChunkedCrossEntropy::backward(const Tensors& grad) {
+  const Tensor &h = saved(0), &weight = saved(1), &bias = saved(2), &log_sum = saved(3);
+  const DType dtype = weight.dtype();
+  const Device device = weight.device();
+  const int64_t classes = weight.size(0), rows = rows_.numel();
+  const double factor = factor_ * grad[0].item();
+  Tensor dh = Tensor::zeros(h.shape(), dtype, device);               // (R, E)
+  Tensor dweight = rows > 0 ? Tensor(weight.shape(), dtype, device)  // (V, E)
+                            : Tensor::zeros(weight.shape(), dtype, device);
+  Tensor dbias = Tensor::zeros({classes}, dtype, device);
+  const int64_t step = chunk_size(classes);
+  const Tensor buffer({rows * step}, dtype, device);
+  for (int64_t first = 0; rows > 0 && first < classes; first += step) {
+    const int64_t count = std::min(step, classes - first);
+    Tensor dlogits = logits(h, weight, first, count, buffer);  // (R, C)
+    kernels::chunk_softmax_gradient(bias.slice(first, count), counted_, log_sum, first, factor,
+                                    dlogits);
+    if (needs_grad(0)) {
+      kernels::matmul(dlogits, weight.slice(first, count), {false, false, true}, dh);
+    }
+    if (needs_grad(1)) {
+      Tensor part = dweight.slice(first, count);
+      kernels::matmul(dlogits, h, {true, false, false}, part);
+    }
+    if (edges().size() > 2) {
+      Tensor part = dbias.slice(first, count);
+      kernels::sum_rows(dlogits, part);
+    }
+  }
+  Tensors result{dh, dweight};
+  if (rows < shape_[0] && needs_grad(0)) {
+    result[0] = Tensor(shape_, dtype, device);
+    kernels::embedding_backward(dh, rows_, result[0]);
+  }
+  if (edges().size() > 2) result.push_back(dbias);
+  return result;
+}
+
+}  // namespace
+
+Variable chunked_cross_entropy(const Variable& h, const Variable& weight, const Variable& bias,
+                               const Tensor& labels, const ChunkedCrossEntropyOptions& options) {
+  return bias.defined() ? Function::apply<ChunkedCrossEntropy>({h, weight, bias}, labels, options)
+                        : Function::apply<ChunkedCrossEntropy>({h, weight}, labels, options);
+}
+
+}  // namespace filigree

@@ -1,0 +1,51 @@
+#include "tasks/convert/attention_file.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/safetensors.h"
+
+namespace filigree {
+
+namespace {
+
+constexpr const char* kFile = "filigree.json";
+constexpr const char* kVectorsFile = "filigree_vectors.safetensors";
+constexpr const char* kVectors = "attention.token_vectors";
+
+}  // namespace
+
+void write_attention_file(const std::filesystem::path& folder, const ModelInfo& info) {
+  const nlohmann::json json{
+      {"attention", {{"pattern", info.pattern}, {"layers", info.layers}, {"heads", info.heads}}},
+      {"seed", info.seed},
+      {"pairs", info.pairs},
+      {"tokenizer_hash", info.tokenizer_hash}};
+  write_file(folder / kFile, json.dump(2) + "\n");
+  if (!info.vectors) return;
+  SafetensorsWriter writer;
+  writer.add(kVectors, info.vectors->table());
+  writer.save(folder / kVectorsFile);
+}
+
+void read_attention_file(const std::filesystem::path& folder, ModelInfo& info) {
+  const std::filesystem::path path = folder / kFile;
+  if (!std::filesystem::exists(path)) return;
+  try {
+    const auto json = nlohmann::json::parse(read_file(path));
+    info.pattern = json.at("attention").at("pattern");
+    info.layers = json.at("attention").at("layers");
+    info.heads = json.at("attention").at("heads");
+    info.seed = json.at("seed");
+    info.pairs = info.pairs || json.at("pairs").get<bool>();
+  } catch (const nlohmann::json::exception& error) {
+    throw CheckpointError(path.string(), error.what(),
+                          "remove the file, and the attention will be dense");
+  }
+  if (!std::filesystem::exists(folder / kVectorsFile)) return;
+  const SafetensorsFile file(folder / kVectorsFile);
+  info.vectors = std::make_shared<TokenVectors>(file.tensor(kVectors).clone());
+}
+
+}  // namespace filigree
