@@ -128,6 +128,8 @@ uint64_t checksum(std::span<const uint8_t> bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
 }
 
+uint64_t checksum(std::string_view text) { return XXH3_64bits(text.data(), text.size()); }
+
 std::string to_hex(uint64_t value) { return fmt::format("{:016x}", value); }
 
 }  // namespace filigree

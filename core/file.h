@@ -57,6 +57,7 @@ void expect_other_file(const std::filesystem::path& output, const std::filesyste
 
 /// 64-bit checksum (XXH3), as 16 hexadecimal digits by to_hex().
 uint64_t checksum(std::span<const uint8_t> bytes);
+uint64_t checksum(std::string_view text);
 std::string to_hex(uint64_t value);
 
 }  // namespace filigree

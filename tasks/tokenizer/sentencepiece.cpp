@@ -19,10 +19,6 @@ namespace {
 constexpr std::string_view kSealTag = "\xc2\x3e\x14xxh3";
 constexpr size_t kSealSize = kSealTag.size() + 16;
 
-std::string hash_of(std::string_view text) {
-  return to_hex(checksum({reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
-}
-
 /// SentencePiece packs places within a line into 16 bits and looks at whitespace-separated words
 /// only, so long lines are handed over in parts, divided at whitespace where there is any.
 constexpr size_t kLongestPart = 4000;
@@ -192,15 +188,16 @@ std::string train_sentencepiece(const TokenizerOptions& options, std::vector<std
   std::string model;
   const auto status = sentencepiece::SentencePieceTrainer::Train(settings, &iterator, &model);
   if (!status.ok()) throw_training(options, status.message());
-  return std::string(kSealTag) + hash_of(model) + model;
+  return std::string(kSealTag) + to_hex(checksum(model)) + model;
 }
 
 std::shared_ptr<const Tokenizer::Model> load_sentencepiece(std::string bytes,
                                                            std::string_view where) {
   constexpr std::string_view kHint = "give a model of `filigree tokenizer train`";
   const std::string_view all = bytes;
-  if (all.starts_with(kSealTag) && (all.size() < kSealSize || all.substr(kSealTag.size(), 16) !=
-                                                                  hash_of(all.substr(kSealSize)))) {
+  if (all.starts_with(kSealTag) &&
+      (all.size() < kSealSize ||
+       all.substr(kSealTag.size(), 16) != to_hex(checksum(all.substr(kSealSize))))) {
     throw DataError(where, "damaged tokenizer: its checksum differs",
                     "train the tokenizer again, or restore the file");
   }

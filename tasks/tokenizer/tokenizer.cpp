@@ -31,10 +31,6 @@ void check(const TokenizerOptions& options) {
   }
 }
 
-bool is_blank(std::string_view line) {
-  return line.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos;
-}
-
 /// The lines that are not blank, or a uniform sample of `max_sentences` of them (reservoir
 /// sampling, Vitter 1985, algorithm R).
 std::vector<std::string> collect(const TokenizerOptions& options,
@@ -74,7 +70,7 @@ TokenizerKind parse_tokenizer_kind(std::string_view name) {
 }
 
 Tokenizer::Model::Model(std::string bytes) : bytes_(std::move(bytes)) {
-  hash_ = to_hex(checksum({reinterpret_cast<const uint8_t*>(bytes_.data()), bytes_.size()}));
+  hash_ = to_hex(checksum(bytes_));
 }
 
 Tokenizer Tokenizer::train(const TokenizerOptions& options, const LineSource& source) {
@@ -132,6 +128,13 @@ std::string Tokenizer::token(int32_t id) const {
                     fmt::format("expected an id of 0 to {}, got {}", vocabulary() - 1, id));
   }
   return model_->token(id);
+}
+
+void expect_tokenizer_hash(std::string_view where, std::string_view expected,
+                           std::string_view owner, std::string_view got, std::string_view hint) {
+  if (expected == got) return;
+  throw DataError(
+      where, fmt::format("expected the tokenizer {} of {}, got {}", expected, owner, got), hint);
 }
 
 int32_t Tokenizer::id_of(std::string_view token) const { return model_->id_of(token); }

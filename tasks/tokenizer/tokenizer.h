@@ -99,4 +99,9 @@ class Tokenizer {
   std::shared_ptr<const Model> model_;
 };
 
+/// Throws DataError at `where` unless the hashes are equal: `expected` is that of the tokenizer of
+/// `owner` ("the model").
+void expect_tokenizer_hash(std::string_view where, std::string_view expected,
+                           std::string_view owner, std::string_view got, std::string_view hint);
+
 }  // namespace filigree

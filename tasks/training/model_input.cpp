@@ -8,12 +8,8 @@ namespace filigree {
 
 void expect_fits(const ModelInfo& info, const TokenDataset& dataset) {
   const std::string where = dataset.path().string();
-  if (dataset.info().tokenizer_hash != info.tokenizer_hash) {
-    throw DataError(where,
-                    fmt::format("made with tokenizer {}, but the model with {}",
-                                dataset.info().tokenizer_hash, info.tokenizer_hash),
-                    "prepare the data with the model's tokenizer (RUN/tokenizer.model)");
-  }
+  expect_tokenizer_hash(where, info.tokenizer_hash, "the model", dataset.info().tokenizer_hash,
+                        "prepare the data with the model's tokenizer (RUN/tokenizer.model)");
   if (dataset.has_segments() != (info.encoder.segments > 0)) {
     throw DataError(where, fmt::format("holds {}, the model takes {}",
                                        dataset.has_segments() ? "pairs" : "single texts",
@@ -30,11 +26,9 @@ void expect_fits(const ModelInfo& info, const TokenDataset& dataset) {
 
 Tokenizer load_tokenizer(const ModelInfo& info, const std::filesystem::path& file) {
   Tokenizer tokenizer = Tokenizer::load(file);
-  if (tokenizer.hash() == info.tokenizer_hash) return tokenizer;
-  throw DataError(file.string(),
-                  fmt::format("expected the tokenizer {} of the model, got {}", info.tokenizer_hash,
-                              tokenizer.hash()),
-                  "give the tokenizer that the training data were prepared with");
+  expect_tokenizer_hash(file.string(), info.tokenizer_hash, "the model", tokenizer.hash(),
+                        "give the tokenizer that the training data were prepared with");
+  return tokenizer;
 }
 
 Sample sample_of_line(const ModelInfo& info, const Tokenizer& tokenizer, std::string_view where,

@@ -213,7 +213,7 @@ std::string TrainConfig::hash(const TokenDataset& train_data, const TokenDataset
   each_setting(*this, [&](std::string_view name, const auto& field, const char*, bool bears) {
     if (bears) text += fmt::format("{}={}\n", name, show(field));
   });
-  return to_hex(checksum({reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+  return to_hex(checksum(text));
 }
 
 std::string TrainConfig::difference(const TrainConfig& other) const {

@@ -54,6 +54,20 @@ CommandResult run_command(const std::vector<std::string>& words, int64_t size_li
   return result;
 }
 
+std::vector<std::string> short_run(const std::string& out, const std::string& data,
+                                   const std::string& dev, const std::vector<std::string>& more) {
+  std::vector<std::string> words{"train", "--out",           out, "--data.train",
+                                 data,    "--data.dev",      dev, "--model.width",
+                                 "32",    "--train.steps",   "4", "--train.batch_tokens",
+                                 "256",   "--train.threads", "1"};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+std::vector<std::string> short_run(const std::string& out, const std::vector<std::string>& more) {
+  return short_run(out, local_data() / "train", local_data() / "dev", more);
+}
+
 const TemporaryFolder& local_data() {
   static const TemporaryFolder folder;
   static const bool made = [] {

@@ -22,6 +22,14 @@ int wait_for(pid_t process);
 /// Runs it to its end. `size_limit`: no file may grow beyond so many bytes (a full disk); 0: none.
 CommandResult run_command(const std::vector<std::string>& words, int64_t size_limit = 0);
 
+/// A run of 4 short steps of width 32 into `out`, on these datasets, and `more` words.
+std::vector<std::string> short_run(const std::string& out, const std::string& data,
+                                   const std::string& dev,
+                                   const std::vector<std::string>& more = {});
+/// On those of local_data().
+std::vector<std::string> short_run(const std::string& out,
+                                   const std::vector<std::string>& more = {});
+
 /// Folder with local.{train,dev}.tsv, a tokenizer "tok" and datasets "train", "dev": made once.
 const TemporaryFolder& local_data();
 

@@ -26,13 +26,8 @@ CommandResult prepare(const std::string& input, const std::string& out,
 }
 
 CommandResult train(const std::string& out, const std::string& data, const std::string& dev,
-                    std::vector<std::string> more = {}) {
-  std::vector<std::string> words{"train", "--out",           out, "--data.train",
-                                 data,    "--data.dev",      dev, "--model.width",
-                                 "32",    "--train.steps",   "4", "--train.batch_tokens",
-                                 "256",   "--train.threads", "1"};
-  words.insert(words.end(), more.begin(), more.end());
-  return run_command(words);
+                    const std::vector<std::string>& more = {}) {
+  return run_command(short_run(out, data, dev, more));
 }
 
 const std::string kText = "sentence\tlabel\na b\t0\nb a\t1\na a\t0\nb b\t1\n";

@@ -16,25 +16,7 @@ using ::testing::Not;
 
 /// A short run on local_data(), which has trees.
 std::vector<std::string> run_of(const std::string& out, const std::string& pattern) {
-  return {"train",
-          "--out",
-          out,
-          "--data.train",
-          local_data() / "train",
-          "--data.dev",
-          local_data() / "dev",
-          "--data.tokenizer",
-          local_data() / "tok",
-          "--model.width",
-          "32",
-          "--train.steps",
-          "3",
-          "--train.batch_tokens",
-          "256",
-          "--train.threads",
-          "1",
-          "--attention.pattern",
-          pattern};
+  return short_run(out, {"--data.tokenizer", local_data() / "tok", "--attention.pattern", pattern});
 }
 
 }  // namespace
@@ -49,7 +31,7 @@ TEST(TextAttention, TrainEvaluatePredictAndResume) {
   EXPECT_THAT(read_file(fs::path(run) / "config.ini"), Not(HasSubstr("match")));
   result = run_command({"train", "--out", run, "--resume"});
   EXPECT_EQ(result.status, 0) << result.output;
-  EXPECT_THAT(result.output, HasSubstr("resumed after step 3 of 3"));
+  EXPECT_THAT(result.output, HasSubstr("resumed after step 4 of 4"));
   result = run_command({"evaluate", "--model", run, "--data", local_data() / "dev"});
   EXPECT_EQ(result.status, 0) << result.output;
   result = run_command({"evaluate", "--model", run, "--data", local_data() / "dev", "--pattern",

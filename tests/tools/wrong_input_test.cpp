@@ -23,14 +23,6 @@ CommandResult prepare_text(const std::string& text, const TemporaryFolder& folde
   return run_command(words);
 }
 
-std::vector<std::string> short_run(const std::string& out) {
-  const TemporaryFolder& data = local_data();
-  return {"train",        "--out",           out,          "--data.train",
-          data / "train", "--data.dev",      data / "dev", "--model.width",
-          "32",           "--train.steps",   "4",          "--train.batch_tokens",
-          "256",          "--train.threads", "1"};
-}
-
 }  // namespace
 
 TEST(WrongInput, UnknownCommandOptionAndSettingNameTheNearest) {
