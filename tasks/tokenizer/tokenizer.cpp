@@ -107,6 +107,8 @@ std::vector<Piece> Tokenizer::encode(std::string_view text) const {
 
 std::vector<Piece> Tokenizer::encode(std::string_view text, std::span<const ByteSpan> words) const {
   require_utf8("encode", text);
+  // White space to Unicode may be a piece to SentencePiece (U+0085): it would belong to no word.
+  if (words.empty()) return {};
   std::vector<Piece> pieces = model_->encode(text, words);
   size_t word = 0;
   for (Piece& piece : pieces) {

@@ -67,9 +67,9 @@ class Tokenizer {
   /// in an extension field; for `word` a line "filigree-words 1 CHECKSUM" and one word a line.
   void save(const std::filesystem::path& path) const;
 
-  /// Pieces of a text, in order, without special pieces. The words are those of split_words().
-  /// Throws DataError for malformed UTF-8 (with the byte). Cost O(bytes) (unigram, word),
-  /// O(bytes log bytes) (bpe).
+  /// Pieces of a text, in order, without special pieces; none where there is no word. The words are
+  /// those of split_words(). Throws DataError for malformed UTF-8 (with the byte). Cost O(bytes)
+  /// (unigram, word), O(bytes log bytes) (bpe).
   std::vector<Piece> encode(std::string_view text) const;
   /// The same with the caller's words (the words of a tree): ascending, disjoint spans of the text.
   std::vector<Piece> encode(std::string_view text, std::span<const ByteSpan> words) const;

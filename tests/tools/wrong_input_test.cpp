@@ -160,6 +160,19 @@ TEST(WrongInput, EmptyFileAndHeaderOnly) {
   EXPECT_THAT(result.output, HasSubstr("no sample"));
 }
 
+TEST(WrongInput, TextThatIsWhiteSpaceToUnicodeAlone) {
+  const TemporaryFolder folder;
+  write_file(folder / "in.tsv", "sentence\tlabel\n\xc2\x85\tfit\n");
+  CommandResult result =
+      run_command({"tokenizer", "train", "--kind", "bpe", "--vocabulary", "60", "--input",
+                   local_data() / "local.train.tsv", "--out", folder / "bpe"});
+  ASSERT_EQ(result.status, 0) << result.output;
+  result = run_command({"prepare", "--input", folder / "in.tsv", "--tokenizer", folder / "bpe",
+                        "--out", folder / "out"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("in.tsv:2] the text is empty"));
+}
+
 TEST(WrongInput, NotUtf8) {
   const TemporaryFolder folder;
   const CommandResult result =
