@@ -76,6 +76,7 @@ int run(std::span<const std::string> words) {
   std::string cache;
   cli.flag("parse", parse, "parse the text (English, link-grammar): links for the pattern syntax");
   cli.add("parse-seconds", parsing.seconds, "CPU time for a sentence [2]");
+  cli.add("parse-memory", parsing.memory, "MiB of memory for a sentence [2048]");
   cli.add("parse-threads", parsing.threads, "sentences parsed at once [the processors]");
   cli.add("parse-cache", cache, "folder that keeps parses [parse-cache, beside --out]");
   if (!cli.parse(words)) return 0;
@@ -84,7 +85,8 @@ int run(std::span<const std::string> words) {
                                   : std::filesystem::path(cache);
     options.parse = parsing;
     options.observer = show_parsing();
-  } else if (cli.given("parse-seconds") || cli.given("parse-threads") || cli.given("parse-cache")) {
+  } else if (cli.given("parse-seconds") || cli.given("parse-memory") ||
+             cli.given("parse-threads") || cli.given("parse-cache")) {
     throw ConfigError("parse", "its options are given, but not --parse itself", "add --parse");
   }
   std::optional<StopRequest> stop_request;  // while parsing, Ctrl-C saves first
