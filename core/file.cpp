@@ -124,6 +124,11 @@ void expect_other_file(const std::filesystem::path& output, const std::filesyste
                     "give another name for the output");
 }
 
+void expect_writable(const std::filesystem::path& output) {
+  if (std::filesystem::is_directory(output)) throw_file(output, "write", EISDIR);
+  const AtomicFile probe(output);
+}
+
 uint64_t checksum(std::span<const uint8_t> bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
 }

@@ -192,7 +192,8 @@ TokenDataset TokenDataset::open(const std::filesystem::path& path) {
     impl->read_arrays();
     dataset.impl_ = std::move(impl);
   } catch (const CheckpointError& error) {  // the container is damaged: here it holds data
-    throw DataError(path.string(), fmt::format("not a whole tokenized dataset\n{}", error.what()),
+    throw DataError(path.string(),
+                    fmt::format("not a whole dataset of `filigree prepare`\n{}", error.what()),
                     "prepare the dataset again (`filigree prepare`)");
   }
   return dataset;

@@ -109,19 +109,26 @@ class Pass {
         labels_(options.labels),
         writer_(info_of(input, tokenizer, options)) {}
 
-  /// Reads all records; `visit`, if any, gets every text of a good one.
-  void read(const std::function<void(const std::string&)>& visit) {
+  /// Reads all records; `visit`, if any, gets every text of a good one. What an earlier pass left
+  /// out is left out again, for its reasons.
+  void read(const std::function<void(const std::string&)>& visit, const Pass* earlier = nullptr) {
     const auto reader = RecordReader::open(input_, wanted_columns(options_), options_.reader);
-    for (;;) {
+    for (size_t number = 0;; ++number) {
+      const bool was_bad = earlier && number < earlier->bad_.size() && earlier->bad_[number];
       try {
         const std::optional<Record> record = reader->next();
         if (!record) break;
-        take(*record, visit);
+        if (!was_bad) take(*record, visit);
+        bad_.push_back(was_bad);
       } catch (const DataError& error) {
-        if (report_.skipped == options_.skip_bad_lines) throw;
-        ++report_.skipped;
-        if (report_.warnings.size() < kMostWarnings) report_.warnings.emplace_back(error.what());
+        if (earlier && !was_bad) throw;
+        if (!earlier) skip(error);
+        bad_.push_back(true);
       }
+    }
+    if (earlier) {
+      report_.skipped = earlier->report_.skipped;
+      report_.warnings = earlier->report_.warnings;
     }
     if (writer_.size() == 0) {
       throw DataError(input_.string(), "the file holds no sample",
@@ -162,6 +169,13 @@ class Pass {
     return info;
   }
 
+  /// Counts a bad record, or throws if there are too many; to be called where it is caught.
+  void skip(const DataError& error) {
+    if (report_.skipped == options_.skip_bad_lines) throw;
+    ++report_.skipped;
+    if (report_.warnings.size() < kMostWarnings) report_.warnings.emplace_back(error.what());
+  }
+
   void take(const Record& record, const std::function<void(const std::string&)>& visit) {
     const std::string where = fmt::format("{}:{}", input_.string(), record.line);
     std::vector<std::string> texts{record.values[0]};
@@ -169,6 +183,7 @@ class Pass {
     if (options_.parse && !record.words.empty()) {
       throw ConfigError("parse", "the file has trees already", "leave --parse out");
     }
+    if (!record.words.empty()) expect_text_of_trees(options_.text);
     const std::vector<Syntax> syntax = syntax_of(record, texts);
     const Sample sample = make_sample(where, tokenizer_, texts, options_.max_length, syntax);
     // After all that can go wrong, so that a bad line leaves no label behind.
@@ -178,6 +193,16 @@ class Pass {
     if (!record.words.empty()) writer_.info().syntax = "trees";
     count(sample, label);
     for (size_t t = 0; visit && t < texts.size(); ++t) visit(texts[t]);
+  }
+
+  /// The words of a tree are places in the sentence's own text, in no other column.
+  static void expect_text_of_trees(const std::string& column) {
+    if (column == "text" || column == "sentence") return;
+    throw ConfigError("text",
+                      fmt::format("expected the text that the trees of CoNLL-U belong to, got the "
+                                  "column {}",
+                                  excerpt(column)),
+                      "give --text text; for another column make a TSV file of it");
   }
 
   std::vector<Syntax> syntax_of(const Record& record, const std::vector<std::string>& texts) {
@@ -194,7 +219,8 @@ class Pass {
     report_.truncated += sample.truncated;
     report_.unknown += std::count(sample.ids.begin(), sample.ids.end(), Tokenizer::kUnk);
     report_.longest = std::max(report_.longest, static_cast<int64_t>(sample.ids.size()));
-    if (!sample.heads.empty()) count_links(sample);
+    report_.has_syntax = !sample.heads.empty();
+    if (report_.has_syntax) count_links(sample);
     if (label < 0) return;
     report_.label_counts.resize(std::max(report_.label_counts.size(), labels_.names().size()));
     ++report_.label_counts[static_cast<size_t>(label)];
@@ -219,6 +245,7 @@ class Pass {
   Labels labels_;
   DatasetWriter writer_;
   PrepareReport report_;
+  std::vector<bool> bad_;  // (records) left out
 };
 
 }  // namespace
@@ -227,6 +254,7 @@ PrepareReport prepare(const std::filesystem::path& input, const Tokenizer& token
                       const PrepareOptions& options, const std::filesystem::path& output) {
   check(options);
   expect_other_file(output, input);
+  expect_writable(output);
   if (!options.parse) {
     Pass pass(input, tokenizer, options, nullptr);
     pass.read({});
@@ -242,7 +270,7 @@ PrepareReport prepare(const std::filesystem::path& input, const Tokenizer& token
     return report;
   }
   Pass second(input, tokenizer, options, &parser);
-  second.read({});
+  second.read({}, &first);
   return second.save(output);
 }
 

@@ -36,6 +36,7 @@ struct PrepareReport {
   int64_t longest = 0;                ///< tokens of the longest sample
   ParseCounts parses;                 ///< with options.parse
   std::string parser;                 ///< its name and version
+  bool has_syntax = false;            ///< from trees or a parser
   int64_t unparsed = 0;               ///< tokens of sentences that could not be parsed
   int64_t alone = 0;                  ///< all tokens of words without a link, special ones aside
   int64_t links = 0;                  ///< links, each once
@@ -48,9 +49,9 @@ struct PrepareReport {
 /// of a pair that is too long the longer sentence is cut token by token. From CoNLL-U come the
 /// words, heads and lemmas of the trees, too; `options.parse` parses raw English text, after one
 /// pass that finds what is wrong with the input. Errors of a line are DataError with where =
-/// "file:line"; a wrong label lists the known ones. The output is there whole or not at all. Throws
-/// DataError for an input without a sample. Cost: one pass (two and the parsing with `parse`); the
-/// ids are held in memory.
+/// "file:line"; a wrong label lists the known ones. The output is there whole or not at all; that
+/// it can be written is looked at first. Throws DataError for an input without a sample. Cost: one
+/// pass (two and the parsing with `parse`); the ids are held in memory.
 PrepareReport prepare(const std::filesystem::path& input, const Tokenizer& tokenizer,
                       const PrepareOptions& options, const std::filesystem::path& output);
 

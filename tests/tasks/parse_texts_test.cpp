@@ -234,6 +234,26 @@ TEST_F(ParseTexts, ParsesOfAnotherParserAreLeftAlone) {
   EXPECT_EQ(ParseCache(cache, "chain 2").size(), 1);
 }
 
+TEST_F(ParseTexts, BadLinesAreLeftOutForTheirOwnReasons) {
+  write_file(folder_ / "in.tsv", "text\tlabel\na b\tx\nonly here\tghost\nno columns\nc d\ty\n");
+  TokenizerOptions words;
+  words.kind = TokenizerKind::word;
+  const Tokenizer tokenizer = Tokenizer::train(words, std::vector<std::string>{"a b c d only"});
+  PrepareOptions options;
+  options.text = "text";
+  options.labels = {"x", "y"};
+  options.parse = chain(folder_ / "cache");
+  options.skip_bad_lines = 2;
+  report_ = prepare(folder_ / "in.tsv", tokenizer, options, folder_ / "out");
+  EXPECT_EQ(report_.samples, 2);
+  EXPECT_EQ(report_.skipped, 2);
+  EXPECT_THAT(report_.warnings, ElementsAre(HasSubstr("in.tsv:3] expected a label among x, y"),
+                                            HasSubstr("in.tsv:4] expected 2 columns, got 1")));
+  EXPECT_EQ(report_.parses.sentences, 2);
+  options.skip_bad_lines = 1;
+  EXPECT_THROW(prepare(folder_ / "in.tsv", tokenizer, options, folder_ / "out"), DataError);
+}
+
 TEST_F(ParseTexts, FilesThatAreNotOfTheCacheAreKept) {
   const auto cache = folder_.path() / "cache";
   prepare_lines("a b\n", chain(cache));

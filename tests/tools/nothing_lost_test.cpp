@@ -36,13 +36,61 @@ const std::string kText = "sentence\tlabel\na b\t0\nb a\t1\na a\t0\nb b\t1\n";
 
 TEST(NothingLost, TheInputIsNotTheOutput) {
   const TemporaryFolder folder;
-  const std::string text = folder / "in.tsv";
+  const std::string text = folder / "in.tsv", tok = folder / "tok", data = folder / "data";
   write_file(text, kText);
   EXPECT_EQ(prepare(text, text).status, 2);
   EXPECT_EQ(
       run_command({"tokenizer", "train", "--kind", "word", "--input", text, "--out", text}).status,
       2);
   EXPECT_EQ(read_file(text), kText);
+
+  fs::copy(local_data() / "tok", tok);
+  fs::create_hard_link(tok, folder / "other name");
+  for (const std::string out : {"tok", "other name"}) {
+    const CommandResult result =
+        run_command({"prepare", "--input", text, "--tokenizer", tok, "--out", folder / out});
+    EXPECT_EQ(result.status, 2);
+    EXPECT_THAT(result.output, HasSubstr("is the input, which would be written over"));
+  }
+  EXPECT_EQ(read_file(tok), read_file(local_data() / "tok"));
+
+  ASSERT_EQ(prepare(text, data).status, 0);
+  ASSERT_EQ(train(folder / "run", data, data).status, 0);
+  const std::string model = folder / "run/best/model.safetensors";
+  const std::string before = read_file(model), data_before = read_file(data);
+  for (const std::string& out : {model, data}) {
+    EXPECT_EQ(
+        run_command({"inspect", "--model", folder / "run", "--data", data, "--json", out}).status,
+        2);
+  }
+  EXPECT_EQ(run_command({"inspect", "--model", folder / "run", "--text", "a b", "--tokenizer", tok,
+                         "--json", tok})
+                .status,
+            2);
+  EXPECT_EQ(read_file(model), before);
+  EXPECT_EQ(read_file(data), data_before);
+  EXPECT_EQ(read_file(tok), read_file(local_data() / "tok"));
+}
+
+TEST(NothingLost, WhereNothingCanBeWrittenIsSaidBeforeTheWork) {
+  const TemporaryFolder folder;
+  const std::string text = folder / "in.tsv", absent = folder / "absent/out";
+  write_file(text, kText + "a bad line\n");  // which would be the error, were it read
+  const auto expect_refused = [](const CommandResult& result, const std::string& reason) {
+    EXPECT_EQ(result.status, 1);
+    EXPECT_THAT(result.output, HasSubstr(reason));
+  };
+  expect_refused(prepare(text, absent), "cannot open for writing: No such file");
+  expect_refused(prepare(text, folder.path()), "cannot write: Is a directory");
+  expect_refused(run_command({"tokenizer", "train", "--kind", "word", "--input", folder / "none",
+                              "--out", absent}),
+                 "cannot open for writing");
+  const std::string train_data = local_data() / "train";
+  ASSERT_EQ(train(folder / "run", train_data, train_data).status, 0);
+  const CommandResult result =
+      run_command({"inspect", "--model", folder / "run", "--data", train_data, "--json", absent});
+  expect_refused(result, "cannot open for writing");
+  EXPECT_THAT(result.output, Not(HasSubstr("spectral gap")));
 }
 
 TEST(NothingLost, ADatasetThatChangedIsNoticed) {

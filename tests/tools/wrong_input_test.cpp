@@ -11,6 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 /// `prepare` of a file with this text; the columns are sentence and label.
 CommandResult prepare_text(const std::string& text, const TemporaryFolder& folder,
@@ -70,10 +71,14 @@ TEST(WrongInput, SamplesThatAreTooLongForTheModel) {
   for (int i = 0; i < 50; ++i) text += "mill ";
   const CommandResult prepared = prepare_text(text + "\tfit\n", folder);
   ASSERT_EQ(prepared.status, 0) << prepared.output;
-  const CommandResult result =
+  CommandResult result =
       run_command({"evaluate", "--model", folder / "run", "--data", folder / "out"});
   EXPECT_EQ(result.status, 1);
   EXPECT_THAT(result.output, HasSubstr("--max-length 32"));
+  result = run_command({"evaluate", "--model", folder / "run", "--data", local_data() / "dev",
+                        "--batch-tokens", "0"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("[batch-tokens] expected 1 or more"));
 }
 
 TEST(WrongInput, UnknownKeyInAFileNamesTheNearest) {
@@ -173,6 +178,29 @@ TEST(WrongInput, TextThatIsWhiteSpaceToUnicodeAlone) {
   EXPECT_THAT(result.output, HasSubstr("in.tsv:2] the text is empty"));
 }
 
+TEST(WrongInput, TreesBelongToTheirText) {
+  const TemporaryFolder folder;
+  write_file(folder / "in.conllu",
+             "# sent_id = 7\n# text_en = the mill is old\n# label = fit\n"
+             "1\tdie\t_\tDET\t_\t_\t2\tdet\t_\t_\n2\tMuehle\t_\tNOUN\t_\t_\t0\troot\t_\t_\n\n");
+  const auto prepare_column = [&](const std::string& column) {
+    return run_command({"prepare", "--input", folder / "in.conllu", "--text", column, "--tokenizer",
+                        local_data() / "tok", "--out", folder / "out"});
+  };
+  for (const std::string column : {"text_en", "sent_id"}) {
+    const CommandResult result = prepare_column(column);
+    EXPECT_EQ(result.status, 2);
+    EXPECT_THAT(result.output, HasSubstr("got the column \"" + column + "\""));
+    EXPECT_FALSE(fs::exists(folder / "out"));
+  }
+  for (const std::string column : {"text", "sentence"}) {
+    const CommandResult result = prepare_column(column);
+    EXPECT_EQ(result.status, 0);
+    EXPECT_THAT(result.output, HasSubstr("1 links, 0.250 a token; tokens without a link (they keep "
+                                         "self and globals only): 0\n"));
+  }
+}
+
 TEST(WrongInput, NotUtf8) {
   const TemporaryFolder folder;
   const CommandResult result =
@@ -205,9 +233,13 @@ TEST(WrongInput, TruncatedAndForeignFiles) {
   CommandResult result = run_command(words);
   EXPECT_EQ(result.status, 1);
   EXPECT_THAT(result.output, HasSubstr("cut"));
-  words[4] = local_data() / "tok";  // text, not safetensors
-  result = run_command(words);
-  EXPECT_EQ(result.status, 1);
+  for (const std::string name : {"tok", "local.train.tsv"}) {  // text, not safetensors
+    words[4] = local_data() / name;
+    result = run_command(words);
+    EXPECT_EQ(result.status, 1);
+    EXPECT_THAT(result.output, HasSubstr("is no safetensors file"));
+    EXPECT_THAT(result.output, Not(HasSubstr(" bytes")));
+  }
   std::string changed = whole;
   changed[changed.size() - 5] ^= 1;
   write_file(folder / "changed", changed);

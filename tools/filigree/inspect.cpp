@@ -229,6 +229,12 @@ int run(std::span<const std::string> words) {
   }
   if (weights && out.empty()) throw ConfigError("--weights", "needs --json FILE");
   const std::filesystem::path model = find_model(path);
+  if (!out.empty()) {
+    for (const auto& input : {model, std::filesystem::path(data), std::filesystem::path(file)}) {
+      expect_other_file(out, input);
+    }
+    expect_writable(out);
+  }
   LoadedModel loaded = load_model(model);
   const ModelInfo& info = loaded.info;
   std::optional<TokenDataset> dataset;

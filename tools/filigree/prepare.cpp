@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "tasks/training/stop_request.h"
 #include "tools/filigree/command.h"
 #include "tools/filigree/options.h"
@@ -37,20 +38,24 @@ ParseObserver show_parsing() {
   return observer;
 }
 
-void print_parses(const PrepareReport& report) {
+void print_syntax(const PrepareReport& report) {
   const ParseCounts& p = report.parses;
   const auto share = [](int64_t part, int64_t all) {
     return 100.0 * static_cast<double>(part) / static_cast<double>(std::max<int64_t>(all, 1));
   };
+  if (!report.parser.empty()) {
+    fmt::print(
+        "  syntax by {}: {} sentences, {:.1f}% parsed: {} whole, {} with words left out; {} timed "
+        "out, {} refused\n",
+        report.parser, p.sentences, share(p.complete + p.partial, p.sentences), p.complete,
+        p.partial, p.timed_out, p.refused);
+  }
   fmt::print(
-      "  syntax by {}: {} sentences, {:.1f}% parsed: {} whole, {} with words left out; {} timed "
-      "out, {} refused\n",
-      report.parser, p.sentences, share(p.complete + p.partial, p.sentences), p.complete, p.partial,
-      p.timed_out, p.refused);
-  fmt::print(
-      "  {} links, {:.3f} a token; tokens without a link (they keep self and globals only): {}, of "
-      "these {} in sentences not parsed\n",
-      report.links, share(report.links, report.tokens) / 100, report.alone, report.unparsed);
+      "  {} links, {:.3f} a token; tokens without a link (they keep self and globals only): {}{}\n",
+      report.links, share(report.links, report.tokens) / 100, report.alone,
+      report.parser.empty()
+          ? ""
+          : fmt::format(", of these {} in sentences not parsed", report.unparsed));
 }
 
 int run(std::span<const std::string> words) {
@@ -95,6 +100,7 @@ int run(std::span<const std::string> words) {
   options.reader.columns = split_list(columns);
   options.reader.format = parse_record_format(format);
   options.reader.quoting = parse_quoting(quoting);
+  expect_other_file(out, tokenizer);
   const PrepareReport report = prepare(input, Tokenizer::load(tokenizer), options, out);
   if (report.stopped) {
     fmt::print(stderr, "stopped; the parses are kept in {}: the same command goes on\n",
@@ -106,7 +112,7 @@ int run(std::span<const std::string> words) {
       "wrote {}: {} samples, {} tokens, longest {}, {} truncated, {} lines skipped, {} [UNK]\n",
       out, report.samples, report.tokens, report.longest, report.truncated, report.skipped,
       report.unknown);
-  if (parse) print_parses(report);
+  if (report.has_syntax) print_syntax(report);
   for (size_t c = 0; c < report.labels.size(); ++c) {
     fmt::print("  label {} = {}: {} samples\n", c, report.labels[c], report.label_counts[c]);
   }
