@@ -202,6 +202,47 @@ TEST(Training, LearnsWhatItsAttentionCanSee) {
   EXPECT_EQ(train(config, folder.path() / "without", false).state.best_metric, 0.5);
 }
 
+TEST(Training, TheLimitOfSkippedStepsOutlastsAStop) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.model.init_std = 1e30;  // no loss is ever finite
+  config.train.nan = "skip";
+  config.train.steps = 300;
+  config.train.evaluate_every = 1000;
+  int64_t last = 0;
+  TrainObserver observer;
+  observer.step = [&](const Progress& progress) { last = progress.step; };
+  observer.stop = [&] { return last == 60; };
+  EXPECT_TRUE(train(config, folder / "run", false, observer).stopped);
+  EXPECT_THROW(train(config, folder / "run", true, observer), NumericError);
+  EXPECT_EQ(last, 100);
+}
+
+TEST(Training, PredictionOfATextIsThatOfItsSampleInADataset) {
+  // Random edges that differ from sample to sample: the number of a sample bears on it.
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.attention.pattern = "random:2,per=example";
+  config.train.steps = 2;
+  train(config, folder / "run", false);
+  const LoadedModel loaded = load_model(folder.path() / "run/best/model.safetensors");
+  const AttentionPlan plan = loaded.info.plan();
+  const TokenDataset dev = TokenDataset::open(data().path() / "dev");
+  int differ = 0;
+  evaluate(*loaded.model, plan, dev, 1, 8192, [&](int64_t number, const auto& expected) {
+    Sample sample;
+    sample.ids.resize(static_cast<size_t>(dev.length(number)));
+    dev.copy_ids(number, sample.ids.data());
+    sample.words.assign(dev.words(number).begin(), dev.words(number).end());
+    sample.classes.assign(dev.classes(number).begin(), dev.classes(number).end());
+    const auto row = predict(*loaded.model, plan, make_batch(sample, number), 1).front();
+    const auto first = predict(*loaded.model, plan, make_batch(sample), 1).front();
+    EXPECT_NEAR(row[0], expected[0], 1e-6);
+    differ += std::abs(first[0] - expected[0]) > 1e-5;
+  });
+  EXPECT_GT(differ, 100);
+}
+
 TEST(Study, ADenseRunIsMadeOnceAndWhatIsDoneIsKept) {
   const TemporaryFolder folder;
   TrainConfig config = small_config();

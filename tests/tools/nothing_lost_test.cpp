@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <sstream>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -205,6 +207,45 @@ TEST(NothingLost, PredictFindsTheTokenizerAndGoesOnBehindABadLine) {
         run_command({"predict", "--model", folder / model, "--text", "a b"});
     EXPECT_EQ(result.status, 0) << result.output;
   }
+  const CommandResult result =
+      run_command_on("a b\n\na \xff\nthe mill\n", {"predict", "--model", folder / "run"});
+  EXPECT_EQ(result.status, 1);
+  std::istringstream lines(result.output);
+  std::string line;
+  for (int64_t number = 1; number <= 4; ++number) {
+    ASSERT_TRUE(std::getline(lines, line));
+    const auto json = nlohmann::json::parse(line);
+    EXPECT_EQ(json.at("line"), number);
+    EXPECT_EQ(json.contains("error"), number == 2 || number == 3) << line;
+    EXPECT_EQ(json.contains("probabilities"), number == 1 || number == 4) << line;
+  }
+  ASSERT_TRUE(std::getline(lines, line));
+  EXPECT_EQ(line, "2 of 4 lines could not be read");
+}
+
+TEST(NothingLost, EveryLineHasANumberOfItsOwnUnderRandomEdges) {
+  const TemporaryFolder folder;
+  const std::string tok = local_data() / "tok", text = folder / "in.tsv";
+  ASSERT_EQ(run_command(short_run(folder / "run", {"--data.tokenizer", tok, "--attention.pattern",
+                                                   "random:2,per=example"}))
+                .status,
+            0);
+  const std::string same = "the farmer sings near the old mill .";
+  CommandResult result =
+      run_command_on(same + "\n\n" + same + "\n", {"predict", "--model", folder / "run"});
+  std::istringstream lines(result.output);
+  std::string first, bad, second;
+  ASSERT_TRUE(std::getline(lines, first) && std::getline(lines, bad) &&
+              std::getline(lines, second));
+  EXPECT_NE(nlohmann::json::parse(first).at("probabilities"),
+            nlohmann::json::parse(second).at("probabilities"));
+  // The bad line has no number: what stands behind it is as without it.
+  result = run_command_on(same + "\n" + same + "\n", {"predict", "--model", folder / "run"});
+  std::istringstream again(result.output);
+  std::string other;
+  ASSERT_TRUE(std::getline(again, other) && std::getline(again, other));
+  EXPECT_EQ(nlohmann::json::parse(other).at("probabilities"),
+            nlohmann::json::parse(second).at("probabilities"));
 }
 
 }  // namespace filigree::testing

@@ -21,12 +21,12 @@ class Predictor {
       : loaded_(std::move(loaded)), tokenizer_(std::move(tokenizer)), plan_(loaded_.info.plan()) {}
 
   /// A text, or two with a tab between them.
-  void line(const std::string& text, int64_t number) const {
+  void line(const std::string& text, int64_t number) {
     print(number, sample_of_line(loaded_.info, tokenizer_, fmt::format("line {}", number), text));
   }
 
   /// Every sentence of a CoNLL-U file, with its tree.
-  void trees(const std::string& path) const {
+  void trees(const std::string& path) {
     if (loaded_.info.encoder.segments > 0) {
       throw DataError(path, "the model takes pairs of texts, the file has single sentences");
     }
@@ -43,8 +43,9 @@ class Predictor {
 
  private:
   /// Prints label and probabilities as one JSON object.
-  void print(int64_t line, const Sample& sample) const {
-    const auto row = predict(*loaded_.model, plan_, make_batch(sample), loaded_.info.seed).front();
+  void print(int64_t line, const Sample& sample) {
+    const Batch batch = make_batch(sample, samples_++);
+    const auto row = predict(*loaded_.model, plan_, batch, loaded_.info.seed).front();
     const auto best = static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
     const std::vector<std::string>& names = loaded_.info.label_names;
     nlohmann::json json{{"line", line}, {"label", names[best]}};
@@ -56,6 +57,7 @@ class Predictor {
   LoadedModel loaded_;
   Tokenizer tokenizer_;
   AttentionPlan plan_;
+  int64_t samples_ = 0;  // so far: the next one's number, as in a dataset of the same texts
 };
 
 int run(std::span<const std::string> words) {
@@ -74,7 +76,7 @@ int run(std::span<const std::string> words) {
   if (file.empty()) file = find_tokenizer(model).string();
   LoadedModel loaded = load_model(model);
   Tokenizer tokenizer = load_tokenizer(loaded.info, file);
-  const Predictor predictor(std::move(loaded), std::move(tokenizer));
+  Predictor predictor(std::move(loaded), std::move(tokenizer));
   if (cli.given("trees")) {
     predictor.trees(trees);
   } else if (cli.given("text")) {
