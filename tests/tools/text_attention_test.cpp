@@ -92,6 +92,68 @@ TEST(TextAttention, InspectLooksUnderAnyPattern) {
   EXPECT_THAT(result.output, HasSubstr("no dependency heads"));
 }
 
+TEST(TextAttention, ExplainNamesTheKernelOfEveryLayer) {
+  const TemporaryFolder folder;
+  std::vector<std::string> words =
+      run_of(folder / "run", "dense @ layers=0; neighbour:1|global:cls @ layers=1");
+  words.insert(words.end(), {"--explain", "--quiet"});
+  CommandResult result = run_command(words);
+  ASSERT_EQ(result.status, 0) << result.output;
+  for (const char* part : {"layer", "density", "tiles"}) {
+    EXPECT_THAT(result.output, HasSubstr(part));
+  }
+  words[2] = folder / "silent";
+  std::erase(words, "--explain");
+  EXPECT_THAT(run_command(words).output, Not(HasSubstr("tiles")));
+}
+
+TEST(TextAttention, RawTextIsParsedAndSyntaxTrainsOnIt) {
+  if (run_command({"info"}).output.find("parser     none") != std::string::npos) {
+    GTEST_SKIP() << "this build has no link-grammar";
+  }
+  const TemporaryFolder folder;
+  write_file(folder / "in.tsv",
+             "sentence\tlabel\nThe old mill is near the inn.\tfit\nno columns\n"
+             "A farmer sings. He sings well.\tmisfit\n");
+  const std::vector<std::string> words{"prepare",
+                                       "--input",
+                                       folder / "in.tsv",
+                                       "--tokenizer",
+                                       local_data() / "tok",
+                                       "--out",
+                                       folder / "d",
+                                       "--parse",
+                                       "--parse-threads",
+                                       "1",
+                                       "--parse-seconds",
+                                       "60",
+                                       "--skip-bad-lines",
+                                       "1"};
+  CommandResult result = run_command(words);
+  ASSERT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("skipped: [" + (folder / "in.tsv") + ":3] expected 2"));
+  EXPECT_THAT(result.output, HasSubstr("3 sentences, 100.0% parsed"));
+  EXPECT_THAT(result.output, HasSubstr("parsed 3/3 sentences"));
+  EXPECT_THAT(result.output, Not(HasSubstr("1666666h")));
+  EXPECT_TRUE(fs::exists(folder / "parse-cache"));
+  const std::string bytes = read_file(folder / "d");
+  EXPECT_EQ(run_command(words).status, 0);  // from the cache
+  EXPECT_EQ(read_file(folder / "d"), bytes);
+  result = run_command(
+      short_run(folder / "run", folder / "d", folder / "d", {"--attention.pattern", "syntax:1"}));
+  EXPECT_EQ(result.status, 0) << result.output;
+
+  fs::remove_all(folder / "parse-cache");
+  std::vector<std::string> absent = words;
+  absent[2] = folder / "absent.tsv";
+  EXPECT_EQ(run_command(absent).status, 1);
+  EXPECT_FALSE(fs::exists(folder / "parse-cache"));
+  result = run_command({"prepare", "--input", folder / "in.tsv", "--tokenizer",
+                        local_data() / "tok", "--out", folder / "e", "--parse-memory", "5"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("add --parse"));
+}
+
 TEST(TextAttention, MistakesInAPlanArePointedAt) {
   const TemporaryFolder folder;
   const CommandResult result =

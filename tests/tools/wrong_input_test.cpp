@@ -64,6 +64,53 @@ TEST(WrongInput, SettingsWithoutSenseAreNamed) {
   EXPECT_THAT(result.output, HasSubstr("a word stands behind no option"));
 }
 
+TEST(WrongInput, ASettingTakesNoOptionForItsValue) {
+  const TemporaryFolder folder;
+  const auto run_with = [&](const std::string& out, const std::vector<std::string>& more) {
+    return run_command(short_run(folder / out, more));
+  };
+  CommandResult result = run_with("a", {"--model.recompute", "--quiet"});
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, Not(HasSubstr("[model]")));  // --quiet
+  EXPECT_THAT(read_file(folder / "a/config.ini"), HasSubstr("recompute = true"));
+  result = run_with("b", {"--model.recompute", "no", "--quiet"});
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(read_file(folder / "b/config.ini"), HasSubstr("recompute = false"));
+  EXPECT_EQ(run_with("c", {"--quiet", "--model.recompute"}).status, 0);
+  EXPECT_THAT(read_file(folder / "c/config.ini"), HasSubstr("recompute = true"));
+  for (const auto& more : std::vector<std::vector<std::string>>{
+           {"--train.lr", "--quiet"}, {"--train.lr"}, {"--train.lr", "--train.seed", "2"}}) {
+    result = run_with("d", more);
+    EXPECT_EQ(result.status, 2);
+    EXPECT_THAT(result.output, HasSubstr("[train.lr] expected a value behind it, got none"));
+  }
+  EXPECT_EQ(run_with("d", {"--model.recompute", "word"}).status, 2);
+  EXPECT_FALSE(fs::exists(folder / "d"));
+}
+
+TEST(WrongInput, NegativeSeedsAreRefused) {
+  const TemporaryFolder folder;
+  write_file(folder / "seed.ini", "[train]\nseed = -1\n");
+  const std::string out = folder / "out", text = local_data() / "local.train.tsv";
+  const std::vector<std::vector<std::string>> commands{
+      short_run(out, {"--train.seed", "-1"}),
+      short_run(out, {"--train.seed=-1"}),
+      short_run(out, {"--config", folder / "seed.ini"}),
+      {"generate", "--labelling", "local", "--out", out, "--seed", "-1"},
+      {"tokenizer", "train", "--kind", "word", "--input", text, "--out", out, "--seed", "-1"}};
+  for (const auto& words : commands) {
+    const CommandResult result = run_command(words);
+    EXPECT_EQ(result.status, 2) << words[0];
+    EXPECT_THAT(result.output, HasSubstr("seed] expected a whole number"));
+    EXPECT_THAT(result.output, HasSubstr("got \"-1\""));
+    EXPECT_FALSE(fs::exists(out));
+  }
+  EXPECT_EQ(run_command({"generate", "--labelling", "local", "--out", out, "--train", "10", "--dev",
+                         "2", "--seed", "18446744073709551615"})
+                .status,
+            0);
+}
+
 TEST(WrongInput, SamplesThatAreTooLongForTheModel) {
   const TemporaryFolder folder;
   ASSERT_EQ(run_command(short_run(folder / "run")).status, 0);
