@@ -48,6 +48,7 @@ std::span<const T> item(const fs::path& path, std::span<const T> all,
 
 ParseCache::ParseCache(fs::path folder, std::string parser)
     : folder_(std::move(folder)), parser_(std::move(parser)) {
+  if (folder_.empty()) return;
   std::error_code error;
   std::vector<fs::path> found;
   for (fs::directory_iterator entry(folder_, error), end; !error && entry != end;
@@ -116,6 +117,7 @@ bool ParseCache::find(const std::string& sentence, int32_t limit_ms, Linkage& li
 }
 
 void ParseCache::make_folder() const {
+  if (folder_.empty()) return;
   std::error_code error;
   fs::create_directories(folder_, error);
   if (error) throw_folder(folder_, error);
@@ -158,6 +160,7 @@ fs::path ParseCache::write(const Entries& entries) const {
 }
 
 void ParseCache::save() {
+  if (folder_.empty()) fresh_.clear();
   if (fresh_.empty()) return;
   parts_.push_back(write(fresh_));
   fresh_.clear();

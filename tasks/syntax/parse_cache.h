@@ -18,10 +18,10 @@ namespace filigree {
 /// about 20 bytes a word.
 class ParseCache {
  public:
-  /// Reads the folder, if it is there. `parser`: what parses depend on; files of another parser, of
-  /// another kind or with another form of name are left alone. A damaged file is passed over with a
-  /// line in notes(), and removed by tidy(): its sentences are parsed again. Throws FileError if
-  /// the folder cannot be read.
+  /// Reads the folder, if it is there; without a name parses are in memory alone. `parser`: what
+  /// parses depend on; files of another parser, of another kind or with another form of name are
+  /// left alone. A damaged file is passed over with a line in notes(), and removed by tidy(): its
+  /// sentences are parsed again. Throws FileError if the folder cannot be read.
   ParseCache(std::filesystem::path folder, std::string parser);
 
   /// True, and the parse, if there is one that a limit of `limit_ms` would not better: any but a

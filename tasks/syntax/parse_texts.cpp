@@ -110,6 +110,7 @@ bool TextParser::parse() {
   }
   cache_->save();
   if (!whole) return false;
+  wanted_.clear();
   try {
     cache_->tidy();
   } catch (const FileError& error) {  // every parse is on disk all the same
@@ -117,6 +118,12 @@ bool TextParser::parse() {
       observer_.note(fmt::format("the parses stay in several files: {}", error.what()));
   }
   return true;
+}
+
+Syntax TextParser::parse(const std::string& text) {
+  add(text);
+  parse();
+  return syntax(text);
 }
 
 Syntax TextParser::syntax(const std::string& text) {

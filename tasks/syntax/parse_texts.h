@@ -20,7 +20,7 @@ struct ParseOptions {
   double seconds = 2;  ///< CPU time for one sentence, at least 0.001
   int threads = 0;     ///< parser processes; 0: as many as there are processors
   int64_t memory = ParserPool::kMemory >> 20;  ///< MiB for one process, beyond those of its start
-  std::filesystem::path cache;                 ///< folder of the cache
+  std::filesystem::path cache;                 ///< folder of the cache; empty: in memory alone
   ParserStart parser = start_link_parser;
 };
 
@@ -66,6 +66,8 @@ class TextParser {
   bool parse();
   /// Words and links of a text that was added before parse(); counts its sentences.
   Syntax syntax(const std::string& text);
+  /// All three for one text. Throws DataError if the observer stopped it.
+  Syntax parse(const std::string& text);
 
   const ParseCounts& counts() const { return counts_; }
   const std::string& identity() const { return pool_.identity(); }

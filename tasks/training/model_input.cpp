@@ -6,6 +6,22 @@
 
 namespace filigree {
 
+namespace {
+
+/// The text, or the two of a model that takes pairs.
+std::vector<std::string> texts_of_line(const ModelInfo& info, std::string_view where,
+                                       const std::string& line) {
+  if (info.encoder.segments == 0) return {line};
+  const size_t tab = line.find('\t');
+  if (tab == std::string::npos || line.find('\t', tab + 1) != std::string::npos) {
+    throw DataError(where, "expected 2 texts",
+                    "the model takes pairs: two texts with a tab between them");
+  }
+  return {line.substr(0, tab), line.substr(tab + 1)};
+}
+
+}  // namespace
+
 void expect_fits(const ModelInfo& info, const TokenDataset& dataset) {
   const std::string where = dataset.path().string();
   expect_tokenizer_hash(where, info.tokenizer_hash, "the model", dataset.info().tokenizer_hash,
@@ -33,17 +49,19 @@ Tokenizer load_tokenizer(const ModelInfo& info, const std::filesystem::path& fil
 
 Sample sample_of_line(const ModelInfo& info, const Tokenizer& tokenizer, std::string_view where,
                       const std::string& line, std::span<const Syntax> syntax) {
-  std::vector<std::string> texts{line};
-  if (info.encoder.segments > 0) {
-    const size_t tab = line.find('\t');
-    if (tab == std::string::npos || line.find('\t', tab + 1) != std::string::npos) {
-      throw DataError(where, "expected 2 texts",
-                      "the model takes pairs: two texts with a tab between them");
-    }
-    texts = {line.substr(0, tab), line.substr(tab + 1)};
-  }
+  const std::vector<std::string> texts = texts_of_line(info, where, line);
   const int64_t most = info.encoder.max_positions;
   return make_sample(where, tokenizer, texts, most > 0 ? most : INT32_MAX, syntax);
+}
+
+Sample sample_of_line(const ModelInfo& info, const Tokenizer& tokenizer, std::string_view where,
+                      const std::string& line, TextParser& parser) {
+  require_utf8(where, line);
+  std::vector<Syntax> syntax;
+  for (const std::string& text : texts_of_line(info, where, line)) {
+    syntax.push_back(parser.parse(text));
+  }
+  return sample_of_line(info, tokenizer, where, line, syntax);
 }
 
 }  // namespace filigree

@@ -1,7 +1,9 @@
 // The commands under attention that follows trees and words.
+#include <cmath>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "command_runner.h"
 #include "core/file.h"
@@ -143,6 +145,29 @@ TEST(TextAttention, RawTextIsParsedAndSyntaxTrainsOnIt) {
       short_run(folder / "run", folder / "d", folder / "d", {"--attention.pattern", "syntax:1"}));
   EXPECT_EQ(result.status, 0) << result.output;
 
+  // Raw text is parsed for a prediction, too: the same probabilities as of the dataset.
+  result = run_command_on("The old mill is near the inn.\nA farmer sings. He sings well.\n",
+                          {"predict", "--model", folder / "run", "--tokenizer",
+                           local_data() / "tok", "--parse", "--parse-seconds", "60"});
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("{\"label\":"));
+  EXPECT_THAT(result.output, Not(HasSubstr("unparsed")));
+  double loss = 0;
+  std::istringstream lines(result.output);
+  for (const char* label : {"fit", "misfit"}) {
+    std::string line;
+    ASSERT_TRUE(std::getline(lines, line));
+    loss -= std::log(nlohmann::json::parse(line).at("probabilities").at(label).get<double>()) / 2;
+  }
+  result = run_command({"evaluate", "--model", folder / "run", "--data", folder / "d", "--json"});
+  EXPECT_NEAR(nlohmann::json::parse(result.output).at("loss"), loss, 1e-5);
+  result = run_command({"inspect", "--model", folder / "run", "--tokenizer", local_data() / "tok",
+                        "--text", "The old mill is near the inn.", "--parse"});
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("attention syntax:1"));
+  EXPECT_EQ(run_command({"predict", "--model", folder / "run", "--trees", "x", "--parse"}).status,
+            2);
+
   fs::remove_all(folder / "parse-cache");
   std::vector<std::string> absent = words;
   absent[2] = folder / "absent.tsv";
@@ -152,6 +177,31 @@ TEST(TextAttention, RawTextIsParsedAndSyntaxTrainsOnIt) {
                         local_data() / "tok", "--out", folder / "e", "--parse-memory", "5"});
   EXPECT_EQ(result.status, 2);
   EXPECT_THAT(result.output, HasSubstr("add --parse"));
+}
+
+TEST(TextAttention, PairsOfRawTextAreParsed) {
+  if (run_command({"info"}).output.find("parser     none") != std::string::npos) {
+    GTEST_SKIP() << "this build has no link-grammar";
+  }
+  const TemporaryFolder folder;
+  write_file(folder / "in.tsv",
+             "sentence\tother\tlabel\nThe mill is old.\tIt is near the inn.\tfit\n"
+             "A farmer sings.\tHe sings well.\tmisfit\n");
+  CommandResult result = run_command({"prepare", "--input", folder / "in.tsv", "--pair", "other",
+                                      "--tokenizer", local_data() / "tok", "--out", folder / "d",
+                                      "--parse", "--parse-seconds", "60"});
+  ASSERT_EQ(result.status, 0) << result.output;
+  result = run_command(
+      short_run(folder / "run", folder / "d", folder / "d",
+                {"--attention.pattern", "syntax:1", "--data.tokenizer", local_data() / "tok"}));
+  ASSERT_EQ(result.status, 0) << result.output;
+  result = run_command({"predict", "--model", folder / "run", "--parse", "--text",
+                        "The mill is old.\tIt is near the inn."});
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("probabilities"));
+  result = run_command({"predict", "--model", folder / "run", "--parse", "--text", "The mill."});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("expected 2 texts"));
 }
 
 TEST(TextAttention, MistakesInAPlanArePointedAt) {

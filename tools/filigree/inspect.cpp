@@ -204,7 +204,7 @@ Json all_weights(const Subject& subject) {
 int run(std::span<const std::string> words) {
   std::string path, data, text, file, pattern, out, candidates;
   int64_t samples = 32, reach = 32;
-  bool weights = false, explained = false;
+  bool weights = false, explained = false, parse = false;
   Options cli(
       "inspect --model RUN (--data FILE | --text TEXT) [--candidates \"P;P\"] [--json FILE]",
       "The graph of a model's attention: degrees, components, reach, mixing; and its "
@@ -213,6 +213,7 @@ int run(std::span<const std::string> words) {
   cli.add("data", data, "dataset of `filigree prepare`; its first samples are looked at");
   cli.add("samples", samples, "how many samples of the dataset [32]");
   cli.add("text", text, "a text instead");
+  cli.flag("parse", parse, "with --text: parse it (English), for attention that follows syntax");
   cli.add("tokenizer", file, "the model's tokenizer, for --text [RUN/tokenizer.model]");
   cli.add("pattern", pattern, "look under this attention instead of the model's");
   cli.add("candidates", candidates, "patterns, separated by ;: what would they keep?");
@@ -224,6 +225,7 @@ int run(std::span<const std::string> words) {
   if (cli.given("data") == cli.given("text")) {
     throw ConfigError("inspect", "expected one of --data and --text");
   }
+  if (parse && cli.given("data")) throw ConfigError("--parse", "needs --text TEXT");
   if (samples < 1 || samples > 1 << 20 || reach < 0 || reach > 1 << 20) {
     throw ConfigError("inspect", "--samples or --reach makes no sense");
   }
@@ -246,7 +248,12 @@ int run(std::span<const std::string> words) {
   } else {
     const Tokenizer tokenizer =
         load_tokenizer(info, file.empty() ? find_tokenizer(model) : std::filesystem::path(file));
-    batch = make_batch(sample_of_line(info, tokenizer, "--text", text));
+    if (parse) {
+      TextParser parser({}, {});
+      batch = make_batch(sample_of_line(info, tokenizer, "--text", text, parser));
+    } else {
+      batch = make_batch(sample_of_line(info, tokenizer, "--text", text));
+    }
   }
   const auto plan_of = [&](const std::string& pattern_text, const std::string& layers,
                            const std::string& heads) {
