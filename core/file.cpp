@@ -124,9 +124,16 @@ void expect_other_file(const std::filesystem::path& output, const std::filesyste
                     "give another name for the output");
 }
 
+void expect_writable(const std::filesystem::path& output) {
+  if (std::filesystem::is_directory(output)) throw_file(output, "write", EISDIR);
+  const AtomicFile probe(output);
+}
+
 uint64_t checksum(std::span<const uint8_t> bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
 }
+
+uint64_t checksum(std::string_view text) { return XXH3_64bits(text.data(), text.size()); }
 
 std::string to_hex(uint64_t value) { return fmt::format("{:016x}", value); }
 

@@ -55,8 +55,13 @@ void write_file(const std::filesystem::path& path, std::string_view text);
 /// Throws ConfigError if `output` is the file `input`: it would be written over.
 void expect_other_file(const std::filesystem::path& output, const std::filesystem::path& input);
 
+/// Throws FileError unless a file can be made where `output` will be written: to be asked before
+/// long work. Leaves nothing behind, and what is there as it is.
+void expect_writable(const std::filesystem::path& output);
+
 /// 64-bit checksum (XXH3), as 16 hexadecimal digits by to_hex().
 uint64_t checksum(std::span<const uint8_t> bytes);
+uint64_t checksum(std::string_view text);
 std::string to_hex(uint64_t value);
 
 }  // namespace filigree

@@ -147,7 +147,11 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path)
   uint64_t header_size = 0;
   if (bytes.size() < sizeof header_size) throw_damaged(path, "shorter than its header");
   std::memcpy(&header_size, bytes.data(), sizeof header_size);
-  if (header_size > kMaxHeader || header_size > bytes.size() - sizeof header_size) {
+  if (header_size > kMaxHeader || (bytes.size() > sizeof header_size && bytes[8] != '{')) {
+    throw CheckpointError(path.string(), "is no safetensors file: it begins otherwise",
+                          "give a file that Filigree wrote; of text `filigree prepare` makes one");
+  }
+  if (header_size > bytes.size() - sizeof header_size) {
     throw_damaged(path,
                   fmt::format("header of {} bytes in a file of {}", header_size, bytes.size()));
   }

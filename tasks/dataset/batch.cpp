@@ -76,7 +76,7 @@ Batch make_batch(const TokenDataset& dataset, std::span<const int64_t> samples, 
   return batch;
 }
 
-Batch make_batch(const Sample& sample) {
+Batch make_batch(const Sample& sample, int64_t number) {
   Batch batch;
   const auto length = static_cast<int64_t>(sample.ids.size());
   batch.ids = Tensor::from(sample.ids);
@@ -94,7 +94,7 @@ Batch make_batch(const Sample& sample) {
     batch.links = Tensor::from(sample.links).view({links, 2});
     batch.link_offsets = Tensor::from(std::vector<int64_t>{0, links});
   }
-  batch.samples = {0};
+  batch.samples = {number};
   mark_special(batch);
   return batch;
 }

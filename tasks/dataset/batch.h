@@ -43,8 +43,9 @@ struct Batch {
 /// O(T).
 Batch make_batch(const TokenDataset& dataset, std::span<const int64_t> samples, int64_t cursor = 0);
 
-/// A batch of one sample that stands in no dataset.
-Batch make_batch(const Sample& sample);
+/// A batch of one sample that stands in no dataset. `number`: its place among its like, which keys
+/// what is random a sample (`random:r per=example`) as in a dataset.
+Batch make_batch(const Sample& sample, int64_t number = 0);
 
 /// What attention patterns look at. The view refers to the batch's memory: keep the batch.
 SequenceBatch sequence_view(const Batch& batch);

@@ -237,7 +237,8 @@ TokenDataset TokenDataset::open(const std::filesystem::path& path) {
     impl->read_arrays();
     dataset.impl_ = std::move(impl);
   } catch (const CheckpointError& error) {  // the container is damaged: here it holds data
-    throw DataError(path.string(), fmt::format("not a whole tokenized dataset\n{}", error.what()),
+    throw DataError(path.string(),
+                    fmt::format("not a whole dataset of `filigree prepare`\n{}", error.what()),
                     "prepare the dataset again (`filigree prepare`)");
   }
   return dataset;
@@ -299,20 +300,13 @@ std::span<const int32_t> TokenDataset::links(int64_t sample) const {
 std::string TokenDataset::checksum() const { return impl_->file.stored_checksum(); }
 
 void TokenDataset::expect_tokenizer(const Tokenizer& tokenizer) const {
-  if (tokenizer.hash() == info().tokenizer_hash) return;
-  throw DataError(path().string(),
-                  fmt::format("expected the tokenizer {} that made the dataset, got {}",
-                              info().tokenizer_hash, tokenizer.hash()),
-                  "give that tokenizer, or prepare the dataset again with this one");
+  expect_tokenizer_hash(path().string(), info().tokenizer_hash, "the dataset", tokenizer.hash(),
+                        "give that tokenizer, or prepare the dataset again with this one");
 }
 
 void TokenDataset::expect_like(const TokenDataset& other) const {
-  if (info().tokenizer_hash != other.info().tokenizer_hash) {
-    throw DataError(path().string(),
-                    fmt::format("made with tokenizer {}, but {} with {}", info().tokenizer_hash,
-                                other.path().string(), other.info().tokenizer_hash),
-                    "prepare both with the same tokenizer");
-  }
+  expect_tokenizer_hash(path().string(), other.info().tokenizer_hash, other.path().string(),
+                        info().tokenizer_hash, "prepare both with the same tokenizer");
   if (has_segments() != other.has_segments()) {
     throw DataError(path().string(),
                     fmt::format("holds {}, but {} does not",

@@ -70,23 +70,28 @@ class Pass {
         targets_(reader_of(options)),
         writer_(info_of(input, tokenizer, options)) {}
 
-  /// Reads all records; `visit`, if any, gets every text of a good one.
-  void read(const std::function<void(const std::string&)>& visit) {
+  /// Reads all records; `visit`, if any, gets every text of a good one. What an earlier pass left
+  /// out is left out again, for its reasons.
+  void read(const std::function<void(const std::string&)>& visit, const Pass* earlier = nullptr) {
     ReaderOptions how = options_.reader;
     if (targets_) how.word_field = targets_->word_field();
     const auto reader = RecordReader::open(input_, wanted_columns(), how);
-    for (;;) {
+    for (size_t number = 0;; ++number) {
+      const bool was_bad = earlier && number < earlier->bad_.size() && earlier->bad_[number];
       try {
         const std::optional<Record> record = reader->next();
         if (!record) break;
-        take(*record, visit);
+        if (!was_bad) take(*record, visit);
+        bad_.push_back(was_bad);
       } catch (const DataError& error) {
-        if (options_.strict) throw;
-        ++report_.skipped;
-        if (static_cast<int64_t>(report_.bad_lines.size()) < options_.show_bad_lines) {
-          report_.bad_lines.push_back(on_one_line(error));
-        }
+        if (options_.strict || (earlier && !was_bad)) throw;
+        if (!earlier) note_bad(error);
+        bad_.push_back(true);
       }
+    }
+    if (earlier) {
+      report_.skipped = earlier->report_.skipped;
+      report_.bad_lines = earlier->report_.bad_lines;
     }
     if (report_.skipped > options_.skip_bad_lines) refuse();
     if (writer_.size() == 0) {
@@ -141,6 +146,14 @@ class Pass {
     return info;
   }
 
+  /// Counts a bad record, and keeps what is wrong with the first ones.
+  void note_bad(const DataError& error) {
+    ++report_.skipped;
+    if (static_cast<int64_t>(report_.bad_lines.size()) < options_.show_bad_lines) {
+      report_.bad_lines.push_back(on_one_line(error));
+    }
+  }
+
   void take(const Record& record, const std::function<void(const std::string&)>& visit) {
     const std::string where = fmt::format("{}:{}", input_.string(), record.line);
     std::vector<std::string> texts{record.values[0]};
@@ -148,6 +161,7 @@ class Pass {
     if (options_.parse && !record.words.empty()) {
       throw ConfigError("parse", "the file has trees already", "leave --parse out");
     }
+    if (!record.words.empty()) expect_text_of_trees(options_.text);
     const std::vector<Syntax> syntax = syntax_of(record, texts);
     const Sample sample = make_sample(where, tokenizer_, texts, options_.max_length, syntax);
     Target target;
@@ -168,6 +182,16 @@ class Pass {
     for (size_t t = 0; visit && t < texts.size(); ++t) visit(texts[t]);
   }
 
+  /// The words of a tree are places in the sentence's own text, in no other column.
+  static void expect_text_of_trees(const std::string& column) {
+    if (column == "text" || column == "sentence") return;
+    throw ConfigError("text",
+                      fmt::format("expected the text that the trees of CoNLL-U belong to, got the "
+                                  "column {}",
+                                  excerpt(column)),
+                      "give --text text; for another column make a TSV file of it");
+  }
+
   std::vector<Syntax> syntax_of(const Record& record, const std::vector<std::string>& texts) {
     std::vector<Syntax> syntax;
     if (!record.words.empty()) syntax.push_back(syntax_of_tree(record.words));
@@ -182,7 +206,8 @@ class Pass {
     report_.truncated += sample.truncated;
     report_.unknown += std::count(sample.ids.begin(), sample.ids.end(), tokenizer_.specials().unk);
     report_.longest = std::max(report_.longest, static_cast<int64_t>(sample.ids.size()));
-    if (!sample.heads.empty()) count_links(sample);
+    report_.has_syntax = !sample.heads.empty();
+    if (report_.has_syntax) count_links(sample);
   }
 
   void count_links(const Sample& sample) {
@@ -204,6 +229,7 @@ class Pass {
   std::unique_ptr<TargetReader> targets_;  // null: there are none
   DatasetWriter writer_;
   PrepareReport report_;
+  std::vector<bool> bad_;  // (records) left out
 };
 
 }  // namespace
@@ -212,6 +238,7 @@ PrepareReport prepare(const std::filesystem::path& input, const Tokenizer& token
                       const PrepareOptions& options, const std::filesystem::path& output) {
   check(options);
   expect_other_file(output, input);
+  expect_writable(output);
   if (!options.parse) {
     Pass pass(input, tokenizer, options, nullptr);
     pass.read({});
@@ -227,7 +254,7 @@ PrepareReport prepare(const std::filesystem::path& input, const Tokenizer& token
     return report;
   }
   Pass second(input, tokenizer, options, &parser);
-  second.read({});
+  second.read({}, &first);
   return second.save(output);
 }
 

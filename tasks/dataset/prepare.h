@@ -41,6 +41,7 @@ struct PrepareReport {
   int64_t longest = 0;                 ///< tokens of the longest sample
   ParseCounts parses;                  ///< with options.parse
   std::string parser;                  ///< its name and version
+  bool has_syntax = false;             ///< from trees or a parser
   int64_t unparsed = 0;                ///< tokens of sentences that could not be parsed
   int64_t alone = 0;                   ///< all tokens of words without a link, special ones aside
   int64_t links = 0;                   ///< links, each once
@@ -56,8 +57,9 @@ struct PrepareReport {
 /// A bad line never gets into the dataset, and never goes unseen: the input is read to its end, and
 /// if more lines than skip_bad_lines are bad, a DataError lists the first of them, each with file,
 /// line and reason, and counts all; under `strict` it names the first bad line alone. The output is
-/// there whole or not at all. Throws DataError for an input without a sample. Cost: one pass (two
-/// and the parsing with `parse`); the ids are held in memory.
+/// there whole or not at all; that it can be written is looked at first. Throws DataError for an
+/// input without a sample. Cost: one pass (two and the parsing with `parse`); the ids are held in
+/// memory.
 PrepareReport prepare(const std::filesystem::path& input, const Tokenizer& tokenizer,
                       const PrepareOptions& options, const std::filesystem::path& output);
 

@@ -52,9 +52,6 @@ class LineReader {
   int64_t number_ = 0;
 };
 
-/// True if there is nothing but white space.
-bool is_blank(std::string_view line);
-
 /// Throws the error of an absent column: the nearest name, and the list of those there are.
 [[noreturn]] void throw_absent_column(std::string_view where, std::string_view wanted,
                                       const std::vector<std::string>& columns);

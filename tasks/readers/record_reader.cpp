@@ -119,10 +119,6 @@ std::string LineReader::where() const {
   return fmt::format("{}:{}", file_.path().string(), number_);
 }
 
-bool is_blank(std::string_view line) {
-  return line.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos;
-}
-
 void throw_absent_column(std::string_view where, std::string_view wanted,
                          const std::vector<std::string>& columns) {
   std::vector<std::string> shown;

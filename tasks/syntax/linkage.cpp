@@ -25,6 +25,17 @@ std::vector<Range> overlaps(std::span<const ByteSpan> words, std::span<const Byt
   return ranges;
 }
 
+/// What the parser takes for one word is up to so many words of ours that are all joined; more (an
+/// address) form a chain, and the first carries the parser's links.
+constexpr int32_t kMostJoined = 8;
+
+bool is_long(const Range& range) { return range.last - range.first > kMostJoined; }
+
+/// The words that carry the links of a range.
+Range carriers(const Range& range) {
+  return is_long(range) ? Range{range.first, range.first + 1} : range;
+}
+
 /// Joins the words of one range with those of another, or a range within itself.
 void join(const Range& a, const Range& b, std::vector<WordLink>& links) {
   for (int32_t i = a.first; i < a.last; ++i) {
@@ -86,9 +97,15 @@ Syntax syntax_of_linkages(std::string_view text, std::span<const ByteSpan> sente
       continue;
     }
     const std::vector<Range> ranges = overlaps(syntax.words, linkage.words, sentences[s].begin);
-    for (const Range& range : ranges) join(range, range, syntax.links);
+    for (const Range& range : ranges) {
+      if (!is_long(range)) join(range, range, syntax.links);
+      for (int32_t w = range.first; is_long(range) && w + 1 < range.last; ++w) {
+        syntax.links.push_back({w, w + 1});
+      }
+    }
     for (const WordLink& link : linkage.links) {
-      join(ranges[static_cast<size_t>(link.a)], ranges[static_cast<size_t>(link.b)], syntax.links);
+      join(carriers(ranges[static_cast<size_t>(link.a)]),
+           carriers(ranges[static_cast<size_t>(link.b)]), syntax.links);
     }
     if (linkage.root < 0) continue;
     if (const Range& root = ranges[static_cast<size_t>(linkage.root)]; root.first < root.last) {

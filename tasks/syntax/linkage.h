@@ -40,8 +40,9 @@ bool unpack(std::span<const int32_t> numbers, int64_t sentence_bytes, Linkage& l
 
 /// The words of the text (split_words) with the links of its sentences. A link of two words of the
 /// parser joins all words of the text that overlap one with all that overlap the other, and what
-/// the parser takes for one word ("U.S.") is joined: by offsets only. A sentence's linkage refers
-/// to bytes of its sentence. Cost O(text + links).
+/// the parser takes for one word ("U.S.") is joined: by offsets only. Where that is more than 8
+/// words (an address), they form a chain, and the first of them carries the links. A sentence's
+/// linkage refers to bytes of its sentence. Cost O(text + links).
 Syntax syntax_of_linkages(std::string_view text, std::span<const ByteSpan> sentences,
                           std::span<const Linkage> linkages);
 

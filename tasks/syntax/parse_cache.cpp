@@ -16,9 +16,21 @@ namespace fs = std::filesystem;
 constexpr std::string_view kFormat = "filigree-parses";
 constexpr std::string_view kVersion = "1";
 
+constexpr std::string_view kPrefix = "part-", kSuffix = ".safetensors";
+
+/// True for names that write() gives, with the checksums in the middle: other files in the folder
+/// are the user's.
 bool is_part(const fs::path& path) {
   const std::string name = path.filename().string();
-  return name.starts_with("part-") && name.ends_with(".safetensors");
+  constexpr size_t kDigits = 32;
+  return name.size() == kPrefix.size() + kDigits + kSuffix.size() && name.starts_with(kPrefix) &&
+         name.ends_with(kSuffix) &&
+         name.find_first_not_of("0123456789abcdef", kPrefix.size()) == kPrefix.size() + kDigits;
+}
+
+[[noreturn]] void throw_folder(const fs::path& folder, const std::error_code& error) {
+  throw FileError(folder.string(), fmt::format("no folder for parses: {}", error.message()),
+                  "name one that can be written (--parse-cache)");
 }
 
 /// Element i of a list with offsets. Throws CheckpointError if they leave the list.
@@ -36,19 +48,14 @@ std::span<const T> item(const fs::path& path, std::span<const T> all,
 
 ParseCache::ParseCache(fs::path folder, std::string parser)
     : folder_(std::move(folder)), parser_(std::move(parser)) {
+  if (folder_.empty()) return;
   std::error_code error;
-  fs::create_directories(folder_, error);
   std::vector<fs::path> found;
-  if (!error) {
-    for (fs::directory_iterator entry(folder_, error), end; !error && entry != end;
-         entry.increment(error)) {
-      if (is_part(entry->path())) found.push_back(entry->path());
-    }
+  for (fs::directory_iterator entry(folder_, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (is_part(entry->path()) && entry->is_regular_file(error)) found.push_back(entry->path());
   }
-  if (error) {
-    throw FileError(folder_.string(), fmt::format("no folder for parses: {}", error.message()),
-                    "name one that can be written (--parse-cache)");
-  }
+  if (error && error != std::errc::no_such_file_or_directory) throw_folder(folder_, error);
   std::sort(found.begin(), found.end());
   for (const fs::path& path : found) {
     try {
@@ -66,14 +73,14 @@ ParseCache::ParseCache(fs::path folder, std::string parser)
 
 void ParseCache::read(const fs::path& path) {
   const SafetensorsFile file(path);
-  file.verify_checksum();
   const auto& metadata = file.metadata();
   const auto says = [&](const std::string& key, std::string_view value) {
     const auto found = metadata.find(key);
     return found != metadata.end() && found->second == value;
   };
-  if (!says("format", kFormat)) throw CheckpointError(path.string(), "not a file of parses");
-  if (!says("format_version", kVersion) || !says("parser", parser_)) return;
+  const bool ours = says("format", kFormat);
+  file.verify_checksum(ours ? Unsealed::refuse : Unsealed::accept);
+  if (!ours || !says("format_version", kVersion) || !says("parser", parser_)) return;
   const auto texts = file.array<uint8_t>("texts");
   const auto records = file.array<int32_t>("records");
   const auto text_offsets = file.array<int64_t>("text_offsets");
@@ -109,6 +116,13 @@ bool ParseCache::find(const std::string& sentence, int32_t limit_ms, Linkage& li
   return linkage.outcome != ParseOutcome::timed_out || linkage.limit_ms >= limit_ms;
 }
 
+void ParseCache::make_folder() const {
+  if (folder_.empty()) return;
+  std::error_code error;
+  fs::create_directories(folder_, error);
+  if (error) throw_folder(folder_, error);
+}
+
 void ParseCache::add(const std::string& sentence, const Linkage& linkage) {
   entries_[sentence] = fresh_[sentence] = pack(linkage);
 }
@@ -137,16 +151,16 @@ fs::path ParseCache::write(const Entries& entries) const {
   // Named by its content, so that several processes never write different files of one name.
   const std::span<const uint8_t> numbers(reinterpret_cast<const uint8_t*>(records.data()),
                                          records.size() * sizeof(int32_t));
-  const std::string name = fmt::format(
-      "part-{}{}.safetensors",
-      to_hex(checksum(bytes) ^
-             checksum({reinterpret_cast<const uint8_t*>(parser_.data()), parser_.size()})),
-      to_hex(checksum(numbers)));
+  const std::string name =
+      fmt::format("{}{}{}{}", kPrefix, to_hex(checksum(texts) ^ checksum(parser_)),
+                  to_hex(checksum(numbers)), kSuffix);
+  make_folder();
   writer.save(folder_ / name);
   return folder_ / name;
 }
 
 void ParseCache::save() {
+  if (folder_.empty()) fresh_.clear();
   if (fresh_.empty()) return;
   parts_.push_back(write(fresh_));
   fresh_.clear();

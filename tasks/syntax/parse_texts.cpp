@@ -37,6 +37,15 @@ int threads_of(const ParseOptions& options) {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+int64_t memory_of(const ParseOptions& options) {
+  constexpr int64_t kMost = int64_t{1} << 40;  // MiB
+  if (options.memory < 1 || options.memory > kMost) {
+    throw ConfigError("parse-memory",
+                      fmt::format("expected 1 to {} MiB, got {}", kMost, options.memory));
+  }
+  return options.memory << 20;
+}
+
 std::string part_of(const std::string& text, const ByteSpan& span) {
   return text.substr(static_cast<size_t>(span.begin), static_cast<size_t>(span.end - span.begin));
 }
@@ -47,7 +56,7 @@ TextParser::TextParser(const ParseOptions& options, ParseObserver observer)
     : options_(options),
       observer_(std::move(observer)),
       limit_ms_(limit_of(options)),
-      pool_(options.parser, threads_of(options)),
+      pool_(options.parser, threads_of(options), memory_of(options)),
       cache_(std::make_unique<ParseCache>(options.cache, pool_.identity())) {
   if (!observer_.note) return;
   for (const std::string& note : cache_->notes()) observer_.note(note);
@@ -67,6 +76,7 @@ bool TextParser::parse() {
   for (const std::string& sentence : wanted_) {
     if (!cache_->find(sentence, limit_ms_, known)) missing.push_back(sentence);
   }
+  if (!missing.empty()) cache_->make_folder();  // what cannot be written shows before the work
   progress.done = progress.total - static_cast<int64_t>(missing.size());
   const int64_t found = progress.done;
   const Clock::time_point begin = Clock::now();
@@ -80,8 +90,10 @@ bool TextParser::parse() {
   const auto idle = [&] {
     progress.seconds = seconds_since(begin);
     progress.rate = static_cast<double>(progress.done - found) / std::max(progress.seconds, 1e-9);
-    progress.seconds_left =
-        static_cast<double>(progress.total - progress.done) / std::max(progress.rate, 1e-9);
+    progress.seconds_left = progress.done == progress.total
+                                ? 0
+                                : static_cast<double>(progress.total - progress.done) /
+                                      progress.rate;  // infinite before the first
     if (observer_.progress) observer_.progress(progress);
     if (seconds_since(saved) >= kSaveSeconds) {
       cache_->save();
@@ -96,12 +108,22 @@ bool TextParser::parse() {
     cache_->save();
     throw;
   }
-  if (whole) {
+  cache_->save();
+  if (!whole) return false;
+  wanted_.clear();
+  try {
     cache_->tidy();
-  } else {
-    cache_->save();
+  } catch (const FileError& error) {  // every parse is on disk all the same
+    if (observer_.note)
+      observer_.note(fmt::format("the parses stay in several files: {}", error.what()));
   }
-  return whole;
+  return true;
+}
+
+Syntax TextParser::parse(const std::string& text) {
+  add(text);
+  parse();
+  return syntax(text);
 }
 
 Syntax TextParser::syntax(const std::string& text) {

@@ -17,9 +17,10 @@ namespace filigree {
 class ParseCache;
 
 struct ParseOptions {
-  double seconds = 2;           ///< CPU time for one sentence, at least 0.001
-  int threads = 0;              ///< parser processes; 0: as many as there are processors
-  std::filesystem::path cache;  ///< folder of the cache
+  double seconds = 2;  ///< CPU time for one sentence, at least 0.001
+  int threads = 0;     ///< parser processes; 0: as many as there are processors
+  int64_t memory = ParserPool::kMemory >> 20;  ///< MiB for one process, beyond those of its start
+  std::filesystem::path cache;                 ///< folder of the cache; empty: in memory alone
   ParserStart parser = start_link_parser;
 };
 
@@ -29,7 +30,7 @@ struct ParseProgress {
   int64_t timed_out = 0, refused = 0;  ///< of those parsed now
   double seconds = 0;                  ///< since the beginning
   double rate = 0;                     ///< sentences parsed a second
-  double seconds_left = 0;
+  double seconds_left = 0;             ///< infinite while nothing is parsed
 };
 
 /// What is told while parsing; any may be empty.
@@ -65,6 +66,8 @@ class TextParser {
   bool parse();
   /// Words and links of a text that was added before parse(); counts its sentences.
   Syntax syntax(const std::string& text);
+  /// All three for one text. Throws DataError if the observer stopped it.
+  Syntax parse(const std::string& text);
 
   const ParseCounts& counts() const { return counts_; }
   const std::string& identity() const { return pool_.identity(); }

@@ -1,10 +1,14 @@
 #include "tasks/syntax/parser_pool.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fstream>
+#include <new>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -63,7 +67,25 @@ void limit_cpu_time(int32_t milliseconds) {
   setitimer(ITIMER_PROF, &timer, nullptr);
 }
 
-/// A worker is silent, leaves no core file, and leaves Ctrl-C to its parent.
+/// Bytes of address space that the process has now, 0 if that is unknown.
+int64_t address_space() {
+  std::ifstream file("/proc/self/statm");
+  int64_t pages = 0;
+  file >> pages;
+  return pages * sysconf(_SC_PAGESIZE);
+}
+
+/// Lets requests for more memory fail beyond so many bytes more than the process has now.
+void limit_memory(int64_t bytes) {
+  rlimit limit{};
+  const int64_t now = address_space();
+  if (now == 0 || getrlimit(RLIMIT_AS, &limit) != 0) return;
+  limit.rlim_cur = std::min(limit.rlim_max, static_cast<rlim_t>(now + bytes));
+  setrlimit(RLIMIT_AS, &limit);
+}
+
+/// A worker is silent, leaves no core file, and leaves Ctrl-C and SIGTERM, which may go to the
+/// whole group, to its parent.
 void settle_worker() {
   const int nowhere = open("/dev/null", O_WRONLY);
   if (nowhere >= 0) {
@@ -73,8 +95,8 @@ void settle_worker() {
   }
   const rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);
-  std::signal(SIGINT, SIG_IGN);
-  for (const int number : {SIGTERM, SIGPROF, SIGSEGV, SIGABRT, SIGILL, SIGFPE, SIGBUS, SIGTRAP}) {
+  for (const int number : {SIGINT, SIGTERM}) std::signal(number, SIG_IGN);
+  for (const int number : {SIGPROF, SIGSEGV, SIGABRT, SIGILL, SIGFPE, SIGBUS, SIGTRAP}) {
     std::signal(number, SIG_DFL);
   }
   sigset_t signals;
@@ -96,7 +118,8 @@ SentenceParser start_link_parser(std::string& identity) {
   return [parser](std::string_view sentence) { return parser->parse(sentence); };
 }
 
-ParserPool::ParserPool(ParserStart start, int processes) : start_(std::move(start)) {
+ParserPool::ParserPool(ParserStart start, int processes, int64_t memory)
+    : start_(std::move(start)), memory_(memory) {
   if (processes < 1) {
     throw ConfigError("parse-threads", fmt::format("expected 1 or more, got {}", processes));
   }
@@ -134,6 +157,7 @@ void ParserPool::launch(Worker& worker) {
 
 void ParserPool::serve(int channel) {
   settle_worker();
+  limit_memory(memory_);
   SentenceParser parser;
   try {
     std::string identity;
@@ -151,6 +175,8 @@ void ParserPool::serve(int channel) {
     Linkage linkage;
     try {
       linkage = parser(sentence);
+    } catch (const std::bad_alloc&) {
+      std::abort();  // so that the next sentence begins with all the memory there is
     } catch (const std::exception&) {
       linkage = {};  // refused
     }
@@ -162,6 +188,23 @@ void ParserPool::serve(int channel) {
     if (!send_text(channel, bytes)) break;
   }
   _exit(0);
+}
+
+void ParserPool::start_missing(size_t sentences) {
+  std::vector<Worker*> fresh;
+  for (Worker& worker : workers_) {
+    if (sentences == 0) break;
+    if (worker.sentence >= 0) continue;
+    --sentences;
+    if (worker.channel < 0) fresh.push_back(&worker);
+  }
+  try {
+    for (Worker* worker : fresh) launch(*worker);
+    for (Worker* worker : fresh) wait_for_start(*worker);
+  } catch (const Error&) {
+    for (Worker* worker : fresh) stop(*worker);
+    throw;
+  }
 }
 
 void ParserPool::wait_for_start(Worker& worker) {
@@ -233,12 +276,9 @@ bool ParserPool::parse(std::span<const std::string> sentences, int32_t limit_ms,
   size_t next = 0, finished = 0;
   std::vector<pollfd> watched(workers_.size());
   while (finished < sentences.size()) {
+    start_missing(sentences.size() - next);
     for (Worker& worker : workers_) {
       if (worker.sentence >= 0 || next == sentences.size()) continue;
-      if (worker.channel < 0) {
-        launch(worker);
-        wait_for_start(worker);
-      }
       worker.sentence = static_cast<int64_t>(next);
       // A failure to send shows when its answer is read.
       if (send_all(worker.channel, &limit_ms, sizeof limit_ms)) {

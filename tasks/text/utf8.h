@@ -27,6 +27,9 @@ std::optional<int64_t> invalid_utf8(std::string_view text);
 /// Throws DataError "[where] ... byte 0xff at offset 12 ..." unless the text is well-formed UTF-8.
 void require_utf8(std::string_view where, std::string_view text);
 
+/// True if there is nothing but ASCII white space.
+bool is_blank(std::string_view text);
+
 /// The words of a text: maximal runs of letters, digits and marks (an apostrophe or hyphen between
 /// two letters belongs to its word), and every other visible character by itself. Spans ascend and
 /// do not overlap. The text must be well-formed UTF-8. Cost O(bytes).

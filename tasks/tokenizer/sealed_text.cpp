@@ -8,12 +8,8 @@
 
 namespace filigree {
 
-std::string hash_of(std::string_view text) {
-  return to_hex(checksum({reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
-}
-
 std::string seal_text(std::string_view name, std::string_view body) {
-  return fmt::format("{} 1 {}\n{}", name, hash_of(body), body);
+  return fmt::format("{} 1 {}\n{}", name, to_hex(checksum(body)), body);
 }
 
 bool is_sealed_text(std::string_view name, std::string_view bytes) {
@@ -24,7 +20,7 @@ std::string_view unseal_text(std::string_view name, std::string_view bytes,
                              std::string_view where) {
   std::string_view body = bytes;
   const std::string_view head = take_line(body);
-  if (head != fmt::format("{} 1 {}", name, hash_of(body))) {
+  if (head != fmt::format("{} 1 {}", name, to_hex(checksum(body)))) {
     throw DataError(where, "damaged tokenizer: its checksum differs",
                     "make the tokenizer again, or restore the file");
   }

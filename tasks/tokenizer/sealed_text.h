@@ -6,9 +6,6 @@
 
 namespace filigree {
 
-/// Checksum of a text, 16 hexadecimal digits.
-std::string hash_of(std::string_view text);
-
 /// "NAME 1 CHECKSUM", a line end, and the body.
 std::string seal_text(std::string_view name, std::string_view body);
 /// True if the bytes begin like a text sealed under this name.

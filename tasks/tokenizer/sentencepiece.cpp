@@ -6,6 +6,7 @@
 #include <sentencepiece_processor.h>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "tasks/tokenizer/model.h"
 #include "tasks/tokenizer/sealed_text.h"
 
@@ -193,7 +194,7 @@ class SentencePieceModel final : public Tokenizer::Model {
 }  // namespace
 
 std::string seal_sentencepiece(std::string_view model) {
-  return fmt::format("{}{}{}", kSealTag, hash_of(model), model);
+  return fmt::format("{}{}{}", kSealTag, to_hex(checksum(model)), model);
 }
 
 std::string sentencepiece_bytes(std::string_view model, SentencePieceLayout layout) {
@@ -207,7 +208,7 @@ ModelPointer load_sentencepiece(std::string bytes, std::string_view where) {
   std::optional<SentencePieceLayout> layout;
   if (rest.starts_with(kSealTag)) {
     if (rest.size() < kSealSize ||
-        rest.substr(kSealTag.size(), 16) != hash_of(rest.substr(kSealSize))) {
+        rest.substr(kSealTag.size(), 16) != to_hex(checksum(rest.substr(kSealSize)))) {
       throw DataError(where, "damaged tokenizer: its checksum differs",
                       "make the tokenizer again, or restore the file");
     }

@@ -55,10 +55,6 @@ void check(const TokenizerOptions& options) {
   }
 }
 
-bool is_blank(std::string_view line) {
-  return line.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos;
-}
-
 /// The lines that are not blank, or a uniform sample of `max_sentences` of them (reservoir
 /// sampling, Vitter 1985, algorithm R).
 std::vector<std::string> collect(const TokenizerOptions& options,
@@ -100,7 +96,7 @@ SentencePieceLayout parse_sentencepiece_layout(std::string_view name) {
 }
 
 Tokenizer::Model::Model(std::string bytes, const SpecialIds& specials)
-    : bytes_(std::move(bytes)), hash_(hash_of(bytes_)), specials_(specials) {}
+    : bytes_(std::move(bytes)), hash_(to_hex(checksum(bytes_))), specials_(specials) {}
 
 Tokenizer Tokenizer::train(const TokenizerOptions& options, const LineSource& source) {
   check(options);
@@ -154,6 +150,8 @@ std::vector<Piece> Tokenizer::encode(std::string_view text) const {
 
 std::vector<Piece> Tokenizer::encode(std::string_view text, std::span<const ByteSpan> words) const {
   require_utf8("encode", text);
+  // White space to Unicode may be a piece to SentencePiece (U+0085): it would belong to no word.
+  if (words.empty()) return {};
   std::vector<Piece> pieces = model_->encode(text, words);
   size_t word = 0;
   for (Piece& piece : pieces) {
@@ -175,6 +173,13 @@ std::string Tokenizer::token(int32_t id) const {
                     fmt::format("expected an id of 0 to {}, got {}", vocabulary() - 1, id));
   }
   return model_->token(id);
+}
+
+void expect_tokenizer_hash(std::string_view where, std::string_view expected,
+                           std::string_view owner, std::string_view got, std::string_view hint) {
+  if (expected == got) return;
+  throw DataError(
+      where, fmt::format("expected the tokenizer {} of {}, got {}", expected, owner, got), hint);
 }
 
 int32_t Tokenizer::id_of(std::string_view token) const { return model_->id_of(token); }

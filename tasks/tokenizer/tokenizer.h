@@ -106,9 +106,9 @@ class Tokenizer {
   /// in an extension field; for the other kinds a line "filigree-KIND 1 CHECKSUM" and text.
   void save(const std::filesystem::path& path) const;
 
-  /// Pieces of a text, in order, without special pieces. The words are those of split_words().
-  /// Throws DataError for malformed UTF-8 (with the byte). Cost O(bytes) (unigram, word),
-  /// O(bytes log bytes) (bpe).
+  /// Pieces of a text, in order, without special pieces; none where there is no word. The words are
+  /// those of split_words(). Throws DataError for malformed UTF-8 (with the byte). Cost O(bytes)
+  /// (unigram, word), O(bytes log bytes) (bpe).
   std::vector<Piece> encode(std::string_view text) const;
   /// The same with the caller's words (the words of a tree): ascending, disjoint spans of the text.
   std::vector<Piece> encode(std::string_view text, std::span<const ByteSpan> words) const;
@@ -139,5 +139,10 @@ class Tokenizer {
   explicit Tokenizer(std::shared_ptr<const Model> model) : model_(std::move(model)) {}
   std::shared_ptr<const Model> model_;
 };
+
+/// Throws DataError at `where` unless the hashes are equal: `expected` is that of the tokenizer of
+/// `owner` ("the model").
+void expect_tokenizer_hash(std::string_view where, std::string_view expected,
+                           std::string_view owner, std::string_view got, std::string_view hint);
 
 }  // namespace filigree

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "tasks/tokenizer/model.h"
 #include "tasks/tokenizer/sealed_text.h"
 
@@ -102,8 +103,8 @@ std::string train_words(const TokenizerOptions& options, const std::vector<std::
   std::string body;
   for (const std::string_view special : kSpecialTokens) body.append(special).append("\n");
   for (const auto& entry : order) body.append(entry.first).append("\n");
-  return fmt::format("{}{} {}\n{}", kMagic, hash_of(body), options.lower_case ? "fold" : "exact",
-                     body);
+  return fmt::format("{}{} {}\n{}", kMagic, to_hex(checksum(body)),
+                     options.lower_case ? "fold" : "exact", body);
 }
 
 bool is_word_list(std::string_view bytes) { return bytes.starts_with(kMagic); }
@@ -120,7 +121,7 @@ ModelPointer load_words(std::string bytes, std::string_view where) {
   const size_t space = head.find(' ');
   const std::string fold_name = space == std::string::npos ? "" : head.substr(space + 1);
   if (fold_name != "fold" && fold_name != "exact") throw damaged("its first line is malformed");
-  if (head.substr(0, space) != hash_of(body)) throw damaged("its checksum differs");
+  if (head.substr(0, space) != to_hex(checksum(body))) throw damaged("its checksum differs");
   std::vector<std::string> words;
   for (size_t at = 0; at < body.size();) {
     const size_t end = body.find('\n', at);

@@ -28,7 +28,8 @@ json to_json(const TrainState& s) {
           {"seconds", s.seconds},
           {"best_step", s.best_step},
           {"best_metric", s.best_metric},
-          {"without_gain", s.without_gain}};
+          {"without_gain", s.without_gain},
+          {"skipped_in_a_row", s.skipped_in_a_row}};
 }
 
 TrainState state_of(const json& j) {
@@ -40,7 +41,8 @@ TrainState state_of(const json& j) {
           j.at("seconds"),
           j.at("best_step"),
           best.is_null() ? std::numeric_limits<double>::quiet_NaN() : best.get<double>(),
-          j.at("without_gain")};
+          j.at("without_gain"),
+          j.value("skipped_in_a_row", int64_t{0})};  // early manifests lack it
 }
 
 json seal(const fs::path& path) {

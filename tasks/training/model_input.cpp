@@ -6,14 +6,26 @@
 
 namespace filigree {
 
+namespace {
+
+/// The text, or the two of a model that takes pairs.
+std::vector<std::string> texts_of_line(const ModelInfo& info, std::string_view where,
+                                       const std::string& line) {
+  if (!info.pairs) return {line};
+  const size_t tab = line.find('\t');
+  if (tab == std::string::npos || line.find('\t', tab + 1) != std::string::npos) {
+    throw DataError(where, "expected 2 texts",
+                    "the model takes pairs: two texts with a tab between them");
+  }
+  return {line.substr(0, tab), line.substr(tab + 1)};
+}
+
+}  // namespace
+
 void expect_fits(const ModelInfo& info, const TokenDataset& dataset) {
   const std::string where = dataset.path().string();
-  if (dataset.info().tokenizer_hash != info.tokenizer_hash) {
-    throw DataError(where,
-                    fmt::format("made with tokenizer {}, but the model with {}",
-                                dataset.info().tokenizer_hash, info.tokenizer_hash),
-                    "prepare the data with the model's tokenizer (RUN/tokenizer.model)");
-  }
+  expect_tokenizer_hash(where, info.tokenizer_hash, "the model", dataset.info().tokenizer_hash,
+                        "prepare the data with the model's tokenizer (RUN/tokenizer.model)");
   if (dataset.has_segments() != info.pairs) {
     throw DataError(where, fmt::format("holds {}, the model takes {}",
                                        dataset.has_segments() ? "pairs" : "single texts",
@@ -30,26 +42,26 @@ void expect_fits(const ModelInfo& info, const TokenDataset& dataset) {
 
 Tokenizer load_tokenizer(const ModelInfo& info, const std::filesystem::path& file) {
   Tokenizer tokenizer = Tokenizer::load(file);
-  if (tokenizer.hash() == info.tokenizer_hash) return tokenizer;
-  throw DataError(file.string(),
-                  fmt::format("expected the tokenizer {} of the model, got {}", info.tokenizer_hash,
-                              tokenizer.hash()),
-                  "give the tokenizer that the training data were prepared with");
+  expect_tokenizer_hash(file.string(), info.tokenizer_hash, "the model", tokenizer.hash(),
+                        "give the tokenizer that the training data were prepared with");
+  return tokenizer;
 }
 
 Sample sample_of_line(const ModelInfo& info, const Tokenizer& tokenizer, std::string_view where,
                       const std::string& line, std::span<const Syntax> syntax) {
-  std::vector<std::string> texts{line};
-  if (info.pairs) {
-    const size_t tab = line.find('\t');
-    if (tab == std::string::npos || line.find('\t', tab + 1) != std::string::npos) {
-      throw DataError(where, "expected 2 texts",
-                      "the model takes pairs: two texts with a tab between them");
-    }
-    texts = {line.substr(0, tab), line.substr(tab + 1)};
-  }
+  const std::vector<std::string> texts = texts_of_line(info, where, line);
   const int64_t most = info.encoder.longest_sequence();
   return make_sample(where, tokenizer, texts, most > 0 ? most : INT32_MAX, syntax);
+}
+
+Sample sample_of_line(const ModelInfo& info, const Tokenizer& tokenizer, std::string_view where,
+                      const std::string& line, TextParser& parser) {
+  require_utf8(where, line);
+  std::vector<Syntax> syntax;
+  for (const std::string& text : texts_of_line(info, where, line)) {
+    syntax.push_back(parser.parse(text));
+  }
+  return sample_of_line(info, tokenizer, where, line, syntax);
 }
 
 }  // namespace filigree

@@ -8,6 +8,7 @@
 
 #include "tasks/dataset/dataset.h"
 #include "tasks/dataset/sample.h"
+#include "tasks/syntax/parse_texts.h"
 #include "tasks/training/model_file.h"
 
 namespace filigree {
@@ -23,5 +24,9 @@ Tokenizer load_tokenizer(const ModelInfo& info, const std::filesystem::path& fil
 /// if the model takes pairs. `syntax` as in make_sample(). Throws DataError at `where`.
 Sample sample_of_line(const ModelInfo& info, const Tokenizer& tokenizer, std::string_view where,
                       const std::string& line, std::span<const Syntax> syntax = {});
+
+/// The same with the syntax that a parser finds in the text, or in both.
+Sample sample_of_line(const ModelInfo& info, const Tokenizer& tokenizer, std::string_view where,
+                      const std::string& line, TextParser& parser);
 
 }  // namespace filigree

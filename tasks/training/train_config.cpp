@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/number.h"
 #include "core/safetensors.h"
 #include "nn/finetuning.h"
 #include "nn/schedules.h"
@@ -100,7 +101,14 @@ po::options_description description(TrainConfig& config) {
   po::options_description options;
   each_setting(config, [&](const char* name, auto& field, const char*, bool) {
     using Field = std::decay_t<decltype(field)>;
-    options.add_options()(name, po::value<Field>(&field));
+    if constexpr (std::is_same_v<Field, uint64_t>) {  // Boost takes -1 for 2^64 - 1
+      const auto take = [name, &field](const std::string& text) {
+        field = parse_natural(name, text);
+      };
+      options.add_options()(name, po::value<std::string>()->notifier(take));
+    } else {
+      options.add_options()(name, po::value<Field>(&field));
+    }
   });
   return options;
 }
@@ -122,6 +130,34 @@ po::options_description description(TrainConfig& config) {
                                  : fmt::format("did you mean \"{}\"?", near));
 }
 
+/// The words with every truth value written out: a setting that is true or false may stand alone,
+/// `--name` is `--name=true`. Throws ConfigError for another one without a value; words that begin
+/// with -- are none.
+std::vector<std::string> with_all_values(std::span<const std::string> words) {
+  TrainConfig config;
+  std::map<std::string, bool> is_truth;  // of every setting
+  each_setting(config, [&](const std::string& name, auto& field, const char*, bool) {
+    is_truth["--" + name] = std::is_same_v<std::decay_t<decltype(field)>, bool>;
+  });
+  const std::vector<std::string> truths{"true", "false", "on", "off", "yes", "no", "1", "0"};
+  std::vector<std::string> result;
+  for (size_t i = 0; i < words.size(); ++i) {
+    result.push_back(words[i]);
+    const auto setting = is_truth.find(words[i]);
+    if (setting == is_truth.end()) continue;
+    const std::string next = i + 1 < words.size() ? words[i + 1] : "--";
+    if (setting->second) {
+      const bool given = std::find(truths.begin(), truths.end(), next) != truths.end();
+      result.back() += "=" + (given ? next : "true");
+      i += given;
+    } else if (next.starts_with("--")) {
+      throw ConfigError(words[i].substr(2), "expected a value behind it, got none",
+                        fmt::format("{} VALUE, or {}=VALUE", words[i], words[i]));
+    }
+  }
+  return result;
+}
+
 /// Runs a parser of Boost, with its errors in our words.
 template <class Parse>
 void translate(Parse&& parse) {
@@ -129,8 +165,6 @@ void translate(Parse&& parse) {
     parse();
   } catch (const po::unknown_option& error) {
     throw_unknown(error.get_option_name());
-  } catch (const po::error_with_option_name& error) {
-    throw ConfigError("settings", error.what(), "`filigree train --help` lists all settings");
   } catch (const po::error& error) {
     throw ConfigError("settings", error.what(), "`filigree train --help` lists all settings");
   }
@@ -233,7 +267,7 @@ std::string TrainConfig::hash(const TokenDataset& train_data, const TokenDataset
   each_setting(*this, [&](std::string_view name, const auto& field, const char*, bool bears) {
     if (bears) text += fmt::format("{}={}\n", name, show(field));
   });
-  return to_hex(checksum({reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
+  return to_hex(checksum(text));
 }
 
 std::string TrainConfig::difference(const TrainConfig& other) const {
@@ -298,7 +332,7 @@ TrainConfig parse_train_config(std::span<const std::string> words, const std::st
   translate([&] {
     const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
     const po::positional_options_description no_words;
-    auto parsed = po::command_line_parser(std::vector<std::string>(words.begin(), words.end()))
+    auto parsed = po::command_line_parser(with_all_values(words))
                       .options(options)
                       .style(style)
                       .positional(no_words)

@@ -85,7 +85,8 @@ struct TrainConfig {
                         const EncoderConfig& base = {}) const;
 };
 
-/// Reads settings from `--section.name value` words and the INI file `file` ("" for none); the
+/// Reads settings from `--section.name value` words (of a setting that is true or false the value
+/// may be left out: true) and the INI file `file` ("" for none); the
 /// command line wins. Throws ConfigError: unknown name with the nearest known one, wrong value.
 TrainConfig parse_train_config(std::span<const std::string> words, const std::string& file);
 

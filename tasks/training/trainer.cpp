@@ -245,7 +245,7 @@ class Trainer {
       const double clip = config_.train.clip;
       const bool clipped = clip > 0 && progress.gradient_norm > clip;
       optimizer_->step(progress.learning_rate, clipped ? clip / progress.gradient_norm : 1);
-      skipped_in_a_row_ = 0;
+      state_.skipped_in_a_row = 0;
     } else {
       on_not_finite(batches, units);
     }
@@ -257,7 +257,7 @@ class Trainer {
   }
 
   void on_not_finite(const std::vector<Batch>& batches, int64_t units) {
-    if (config_.train.nan == "skip" && ++skipped_in_a_row_ <= kMostSkippedInARow) {
+    if (config_.train.nan == "skip" && ++state_.skipped_in_a_row <= kMostSkippedInARow) {
       ++state_.skipped_steps;
       note(fmt::format("step {}: loss or gradient is not finite; skipped", state_.step + 1));
       return;
@@ -347,7 +347,7 @@ class Trainer {
   std::optional<CheckpointStore> checkpoints_;
   std::unique_ptr<Optimizer> optimizer_;
   Schedule schedule_;
-  int64_t evaluate_every_ = 1, save_every_ = 1, evaluated_step_ = -1, skipped_in_a_row_ = 0;
+  int64_t evaluate_every_ = 1, save_every_ = 1, evaluated_step_ = -1;
   bool graphs_seen_ = false;
   TrainState state_;
   TrainResult result_;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -104,6 +105,23 @@ TEST(Checkpoints, ABestMetricThatIsNoNumberSurvives) {
   const auto loaded = store.store.load_latest([](const std::string&) {});
   ASSERT_TRUE(loaded);
   EXPECT_TRUE(std::isnan(loaded->state.best_metric));
+}
+
+TEST(Checkpoints, StepsSkippedInARowAreKeptAndEarlyManifestsHaveNone) {
+  const Store store(2);
+  TrainState state;
+  state.step = 3;
+  state.skipped_in_a_row = 99;
+  store.store.save(state, {}, {}, {});
+  const auto latest = [&] {
+    return store.store.load_latest([](const std::string&) {}).value().state.skipped_in_a_row;
+  };
+  EXPECT_EQ(latest(), 99);
+  const auto path = store.folder.path() / "step-00000003" / "manifest.json";
+  auto manifest = nlohmann::json::parse(read_file(path));
+  ASSERT_EQ(manifest["state"].erase("skipped_in_a_row"), 1U);
+  write_file(path, manifest.dump());
+  EXPECT_EQ(latest(), 0);
 }
 
 }  // namespace filigree

@@ -1,6 +1,7 @@
 // Parsing texts: the cache, resuming, and real English where link-grammar is built in.
 #include "tasks/syntax/parse_texts.h"
 
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <gmock/gmock.h>
@@ -9,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/safetensors.h"
 #include "tasks/dataset/dataset.h"
 #include "tasks/dataset/prepare.h"
 #include "tasks/syntax/link_parser.h"
@@ -232,6 +234,88 @@ TEST_F(ParseTexts, ParsesOfAnotherParserAreLeftAlone) {
   EXPECT_EQ(ParseCache(cache, "chain 2").size(), 1);
 }
 
+TEST_F(ParseTexts, BadLinesAreLeftOutForTheirOwnReasons) {
+  write_file(folder_ / "in.tsv", "text\tlabel\na b\tx\nonly here\tghost\nno columns\nc d\ty\n");
+  TokenizerOptions words;
+  words.kind = TokenizerKind::word;
+  const Tokenizer tokenizer = Tokenizer::train(words, std::vector<std::string>{"a b c d only"});
+  PrepareOptions options;
+  options.text = "text";
+  options.labels = {"x", "y"};
+  options.parse = chain(folder_ / "cache");
+  options.skip_bad_lines = 2;
+  report_ = prepare(folder_ / "in.tsv", tokenizer, options, folder_ / "out");
+  EXPECT_EQ(report_.samples, 2);
+  EXPECT_EQ(report_.skipped, 2);
+  EXPECT_THAT(report_.bad_lines, ElementsAre(HasSubstr("in.tsv:3] expected a label among x, y"),
+                                            HasSubstr("in.tsv:4] expected 2 columns, got 1")));
+  EXPECT_EQ(report_.parses.sentences, 2);
+  options.skip_bad_lines = 1;
+  EXPECT_THROW(prepare(folder_ / "in.tsv", tokenizer, options, folder_ / "out"), DataError);
+}
+
+TEST_F(ParseTexts, FilesThatAreNotOfTheCacheAreKept) {
+  const auto cache = folder_.path() / "cache";
+  prepare_lines("a b\n", chain(cache));
+  const std::string digits(32, '0');
+  SafetensorsWriter foreign;
+  foreign.metadata("format", "a model");
+  foreign.add_array<int32_t>("x", std::vector<int32_t>{1, 2}, {2});
+  foreign.save(cache / ("part-" + digits + ".safetensors"));
+  const std::vector<std::string> own{"part-1.safetensors", "part-of-a-model.safetensors",
+                                     "part-" + std::string(31, '0') + "g.safetensors"};
+  for (const std::string& name : own) write_file(cache / name, "the user's");
+  const std::string damaged = "part-" + std::string(32, 'f') + ".safetensors";
+  write_file(cache / damaged, "an unreadable file with a name of ours");
+  notes_.clear();
+  prepare_lines("a b\nc d\n", chain(cache));
+  ASSERT_EQ(notes_.size(), 1U);
+  EXPECT_THAT(notes_[0], HasSubstr(damaged));
+  for (const std::string& name : own) EXPECT_EQ(read_file(cache / name), "the user's");
+  EXPECT_TRUE(std::filesystem::exists(cache / ("part-" + digits + ".safetensors")));
+  EXPECT_FALSE(std::filesystem::exists(cache / damaged));
+  EXPECT_EQ(parts_in(cache), 5);  // three, the foreign one, and one of parses
+}
+
+TEST_F(ParseTexts, FilesThatCannotBeMadeOneAreNoError) {
+  const auto other = folder_.path() / "other", cache = folder_.path() / "cache";
+  const std::string bytes = prepare_lines("a b\nc d\n", chain(other));
+  const std::filesystem::path whole = std::filesystem::directory_iterator(other)->path();
+  prepare_lines("a b\n", chain(cache));
+  // A folder stands where the one file would go.
+  std::filesystem::create_directories(cache / whole.filename() / "x");
+  EXPECT_EQ(prepare_lines("a b\nc d\n", chain(cache)), bytes);
+  ASSERT_EQ(notes_.size(), 1U);
+  EXPECT_THAT(notes_[0], HasSubstr("the parses stay in several files"));
+  EXPECT_EQ(prepare_lines("a b\nc d\n", no_parser(cache)), bytes);
+}
+
+TEST_F(ParseTexts, TheTimeLeftIsUnknownBeforeTheFirstParse) {
+  ParseOptions options = chain(folder_ / "cache");
+  options.seconds = 0.6;  // some calls come before the first sentence is done
+  std::vector<ParseProgress> seen;
+  TextParser parser(options, {[&](const ParseProgress& p) { seen.push_back(p); }, {}, {}});
+  parser.add("slow one. another two.");
+  EXPECT_TRUE(parser.parse());
+  ASSERT_FALSE(seen.empty());
+  int unknown = 0;
+  for (const ParseProgress& p : seen) {
+    EXPECT_EQ(std::isinf(p.seconds_left), p.done == 0);
+    EXPECT_GE(p.seconds_left, 0);
+    unknown += p.done == 0;
+  }
+  EXPECT_GT(unknown, 0);
+  EXPECT_EQ(seen.back().seconds_left, 0);
+}
+
+TEST_F(ParseTexts, TheCachesFolderIsMadeWhenThereIsSomethingToParse) {
+  const auto cache = folder_.path() / "cache";
+  EXPECT_TRUE(TextParser(chain(cache), {}).parse());
+  EXPECT_FALSE(std::filesystem::exists(cache));
+  prepare_lines("a b\n", chain(cache));
+  EXPECT_EQ(parts_in(cache), 1);
+}
+
 TEST_F(ParseTexts, SenselessOptionsAreNamed) {
   for (const double seconds : {0.0, -1.0, 1e9}) {
     ParseOptions options = chain(folder_ / "cache");
@@ -239,6 +323,9 @@ TEST_F(ParseTexts, SenselessOptionsAreNamed) {
     EXPECT_THROW(prepare_lines("a\n", options), ConfigError);
   }
   EXPECT_THROW(prepare_lines("a\n", chain(folder_ / "cache", -1)), ConfigError);
+  ParseOptions no_memory = chain(folder_ / "cache");
+  no_memory.memory = 0;
+  EXPECT_THROW(prepare_lines("a\n", no_memory), ConfigError);
   write_file(folder_ / "file", "x");
   EXPECT_THROW(prepare_lines("a\n", chain(folder_ / "file")), FileError);
 }

@@ -5,6 +5,9 @@
 #include <cstdlib>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <new>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/error.h"
@@ -26,6 +29,16 @@ SentenceParser start_obedient(std::string& identity) {
     if (sentence == "crash") std::abort();
     if (sentence == "exit") _exit(3);
     if (sentence == "die") raise(SIGKILL);
+    if (sentence == "terminate") raise(SIGTERM);
+    if (sentence == "hoard") {  // address space alone, up to 64 GiB
+      constexpr size_t kPart = size_t{16} << 20;
+      for (int i = 0; i < 4096; ++i) {
+        if (mmap(nullptr, kPart, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+            MAP_FAILED) {
+          throw std::bad_alloc();
+        }
+      }
+    }
     if (sentence == "throw") throw DataError("here", "no");
     if (sentence == "wrong") return {ParseOutcome::complete, 0, -1, {{0, 100}}, {}};
     return {ParseOutcome::complete, 0, 0, {{0, 1}}, {}};
@@ -74,6 +87,22 @@ TEST(ParserPool, ACrashCostsOneSentence) {
                           ParseOutcome::refused, ParseOutcome::complete, ParseOutcome::refused));
 }
 
+TEST(ParserPool, WhatAsksForTooMuchMemoryIsRefused) {
+  ParserPool pool(start_obedient, 2, int64_t{256} << 20);
+  EXPECT_THAT(outcomes(pool, {"a", "hoard", "b", "hoard", "c"}),
+              ElementsAre(ParseOutcome::complete, ParseOutcome::refused, ParseOutcome::complete,
+                          ParseOutcome::refused, ParseOutcome::complete));
+}
+
+TEST(ParserPool, ATerminationOfTheWholeGroupIsTheParentsMatter) {
+  const ParserStart start = [](std::string& identity) {
+    raise(SIGTERM);
+    return start_obedient(identity);
+  };
+  ParserPool pool(start, 3);
+  EXPECT_THAT(outcomes(pool, {"a", "terminate", "b"}), ::testing::Each(ParseOutcome::complete));
+}
+
 TEST(ParserPool, AnEndFromOutsideIsAnError) {
   for (const std::string sentence : {"die", "exit"}) {
     ParserPool pool(start_obedient, 2);
@@ -92,6 +121,30 @@ TEST(ParserPool, StopsWhenAsked) {
       sentences, 1000, [&](size_t, const Linkage&) { ++done; }, [&] { return done < 10; }));
   EXPECT_GE(done, 10);
   EXPECT_LT(done, 100);
+}
+
+TEST(ParserPool, AllParsersStartAtOnce) {
+  // Every start but the first waits until all have begun: one after the other they never would.
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const int mine = getpid();
+  bool first = true;
+  const ParserStart start = [&](std::string& identity) {
+    if (!first) {
+      EXPECT_NE(getpid(), mine);
+      if (write(ends[1], "x", 1) != 1) _exit(1);
+      for (int waited = 0, begun = 0; begun < 2; ++waited) {
+        if (ioctl(ends[0], FIONREAD, &begun) != 0 || waited > 10'000) _exit(1);
+        usleep(1000);
+      }
+    }
+    return start_obedient(identity);
+  };
+  ParserPool pool(start, 3);
+  first = false;
+  EXPECT_THAT(outcomes(pool, {"a", "b", "c"}), ::testing::Each(ParseOutcome::complete));
+  close(ends[0]);
+  close(ends[1]);
 }
 
 TEST(ParserPool, AParserThatDoesNotStartIsAnError) {
@@ -148,6 +201,27 @@ TEST(Linkage, LinksGoToTheWordsThatOverlap) {
                                  WordLink{3, 4}, WordLink{3, 5}, WordLink{3, 6}, WordLink{3, 7},
                                  WordLink{4, 5}, WordLink{4, 6}, WordLink{4, 7}, WordLink{5, 6},
                                  WordLink{5, 7}, WordLink{6, 7}));
+}
+
+TEST(Linkage, ALongWordOfTheParserIsAChain) {
+  // "a xx.xx. ... b": the middle is one word to the parser, and thousands of ours.
+  constexpr int32_t kParts = 8000;
+  std::string address;
+  for (int32_t i = 0; i < kParts / 2; ++i) address += "x.";
+  const std::string text = "a " + address + " b";
+  const auto end = static_cast<int64_t>(text.size());
+  const std::vector<ByteSpan> sentences{{0, end}};
+  const std::vector<Linkage> linkages{{ParseOutcome::complete,
+                                       1,
+                                       1,
+                                       {{0, 1}, {2, end - 2}, {end - 1, end}},
+                                       {{0, 1}, {1, 2}, {0, 2}}}};
+  const Syntax syntax = syntax_of_linkages(text, sentences, linkages);
+  ASSERT_EQ(syntax.words.size(), static_cast<size_t>(kParts + 2));
+  EXPECT_THAT(syntax.roots, ElementsAre(1));
+  std::vector<WordLink> expected{{0, 1}, {0, kParts + 1}, {1, kParts + 1}};
+  for (int32_t w = 1; w < kParts; ++w) expected.push_back({w, w + 1});
+  EXPECT_THAT(syntax.links, ::testing::UnorderedElementsAreArray(expected));
 }
 
 }  // namespace filigree

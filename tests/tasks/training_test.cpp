@@ -11,6 +11,7 @@
 #include "tasks/dataset/prepare.h"
 #include "tasks/language/language.h"
 #include "tasks/study/study.h"
+#include "tasks/task/classes.h"
 #include "tasks/training/evaluate.h"
 #include "tasks/training/trainer.h"
 #include "tests/temporary_folder.h"
@@ -199,6 +200,52 @@ TEST(Training, LearnsWhatItsAttentionCanSee) {
   EXPECT_GT(train(config, folder.path() / "with", false).state.best_metric, 0.95);
   config.attention.pattern = needed_connection(Labelling::global).without;
   EXPECT_EQ(train(config, folder.path() / "without", false).state.best_metric, 0.5);
+}
+
+TEST(Training, TheLimitOfSkippedStepsOutlastsAStop) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.model.init_std = 1e30;  // no loss is ever finite
+  config.train.nan = "skip";
+  config.train.steps = 300;
+  config.train.evaluate_every = 1000;
+  int64_t last = 0;
+  TrainObserver observer;
+  observer.step = [&](const Progress& progress) { last = progress.step; };
+  observer.stop = [&] { return last == 60; };
+  EXPECT_TRUE(train(config, folder / "run", false, observer).stopped);
+  EXPECT_THROW(train(config, folder / "run", true, observer), NumericError);
+  EXPECT_EQ(last, 100);
+}
+
+TEST(Training, PredictionOfATextIsThatOfItsSampleInADataset) {
+  // Random edges that differ from sample to sample: the number of a sample bears on it.
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.attention.pattern = "random:2,per=example";
+  config.train.steps = 2;
+  train(config, folder / "run", false);
+  const LoadedModel loaded = load_model(folder.path() / "run/best/model.safetensors");
+  const AttentionPlan plan = loaded.info.plan();
+  const TokenDataset dev = TokenDataset::open(data().path() / "dev");
+  int differ = 0;
+  const auto probability = [&](const Batch& batch) {
+    return probabilities_of(outputs_of(*loaded.model, plan, batch, loaded.info.seed).values)[0][0];
+  };
+  evaluate(loaded, plan, dev, 8192, [&](const Batch& batch, const Tensor& outputs) {
+    const auto expected = probabilities_of(outputs);
+    for (size_t b = 0; b < expected.size(); ++b) {
+      const int64_t number = batch.samples[b];
+      Sample sample;
+      sample.ids.resize(static_cast<size_t>(dev.length(number)));
+      dev.copy_ids(number, sample.ids.data());
+      sample.words.assign(dev.words(number).begin(), dev.words(number).end());
+      sample.classes.assign(dev.classes(number).begin(), dev.classes(number).end());
+      EXPECT_NEAR(probability(make_batch(sample, number)), expected[b][0], 1e-6);
+      differ += std::abs(probability(make_batch(sample)) - expected[b][0]) > 1e-5;
+    }
+  });
+  EXPECT_GT(differ, 100);
 }
 
 TEST(Study, ADenseRunIsMadeOnceAndWhatIsDoneIsKept) {

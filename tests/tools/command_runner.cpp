@@ -13,13 +13,15 @@ namespace filigree::testing {
 
 namespace {
 
-pid_t start(const std::vector<std::string>& words, const std::string& output, int64_t size_limit) {
+pid_t start(const std::vector<std::string>& words, const std::string& output,
+            const std::string& input, int64_t size_limit) {
   std::vector<char*> arguments{const_cast<char*>(FILIGREE_COMMAND)};
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   const pid_t process = fork();
   if (process == 0) {
     const int file = open(output.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    dup2(open(input.c_str(), O_RDONLY), STDIN_FILENO);
     dup2(file, STDOUT_FILENO);
     dup2(file, STDERR_FILENO);
     if (size_limit > 0) {
@@ -33,10 +35,17 @@ pid_t start(const std::vector<std::string>& words, const std::string& output, in
   return process;
 }
 
+CommandResult finish(pid_t process, const std::string& output) {
+  CommandResult result;
+  result.status = wait_for(process);
+  result.output = read_file(output);
+  return result;
+}
+
 }  // namespace
 
 pid_t start_command(const std::vector<std::string>& words, const std::filesystem::path& output) {
-  return start(words, output.string(), 0);
+  return start(words, output.string(), "/dev/null", 0);
 }
 
 int wait_for(pid_t process) {
@@ -47,11 +56,27 @@ int wait_for(pid_t process) {
 
 CommandResult run_command(const std::vector<std::string>& words, int64_t size_limit) {
   const TemporaryFolder folder;
-  const std::string output = folder / "output";
-  CommandResult result;
-  result.status = wait_for(start(words, output, size_limit));
-  result.output = read_file(output);
-  return result;
+  return finish(start(words, folder / "output", "/dev/null", size_limit), folder / "output");
+}
+
+CommandResult run_command_on(const std::string& input, const std::vector<std::string>& words) {
+  const TemporaryFolder folder;
+  write_file(folder / "input", input);
+  return finish(start(words, folder / "output", folder / "input", 0), folder / "output");
+}
+
+std::vector<std::string> short_run(const std::string& out, const std::string& data,
+                                   const std::string& dev, const std::vector<std::string>& more) {
+  std::vector<std::string> words{"train", "--out",           out, "--data.train",
+                                 data,    "--data.dev",      dev, "--model.width",
+                                 "32",    "--train.steps",   "4", "--train.batch_tokens",
+                                 "256",   "--train.threads", "1"};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+std::vector<std::string> short_run(const std::string& out, const std::vector<std::string>& more) {
+  return short_run(out, local_data() / "train", local_data() / "dev", more);
 }
 
 const TemporaryFolder& local_data() {

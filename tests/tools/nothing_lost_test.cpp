@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <sstream>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -26,13 +28,8 @@ CommandResult prepare(const std::string& input, const std::string& out,
 }
 
 CommandResult train(const std::string& out, const std::string& data, const std::string& dev,
-                    std::vector<std::string> more = {}) {
-  std::vector<std::string> words{"train", "--out",           out, "--data.train",
-                                 data,    "--data.dev",      dev, "--model.width",
-                                 "32",    "--train.steps",   "4", "--train.batch_tokens",
-                                 "256",   "--train.threads", "1"};
-  words.insert(words.end(), more.begin(), more.end());
-  return run_command(words);
+                    const std::vector<std::string>& more = {}) {
+  return run_command(short_run(out, data, dev, more));
 }
 
 const std::string kText = "sentence\tlabel\na b\t0\nb a\t1\na a\t0\nb b\t1\n";
@@ -41,13 +38,61 @@ const std::string kText = "sentence\tlabel\na b\t0\nb a\t1\na a\t0\nb b\t1\n";
 
 TEST(NothingLost, TheInputIsNotTheOutput) {
   const TemporaryFolder folder;
-  const std::string text = folder / "in.tsv";
+  const std::string text = folder / "in.tsv", tok = folder / "tok", data = folder / "data";
   write_file(text, kText);
   EXPECT_EQ(prepare(text, text).status, 2);
   EXPECT_EQ(
       run_command({"tokenizer", "train", "--kind", "word", "--input", text, "--out", text}).status,
       2);
   EXPECT_EQ(read_file(text), kText);
+
+  fs::copy(local_data() / "tok", tok);
+  fs::create_hard_link(tok, folder / "other name");
+  for (const std::string out : {"tok", "other name"}) {
+    const CommandResult result =
+        run_command({"prepare", "--input", text, "--tokenizer", tok, "--out", folder / out});
+    EXPECT_EQ(result.status, 2);
+    EXPECT_THAT(result.output, HasSubstr("is the input, which would be written over"));
+  }
+  EXPECT_EQ(read_file(tok), read_file(local_data() / "tok"));
+
+  ASSERT_EQ(prepare(text, data).status, 0);
+  ASSERT_EQ(train(folder / "run", data, data).status, 0);
+  const std::string model = folder / "run/best/model.safetensors";
+  const std::string before = read_file(model), data_before = read_file(data);
+  for (const std::string& out : {model, data}) {
+    EXPECT_EQ(
+        run_command({"inspect", "--model", folder / "run", "--data", data, "--json", out}).status,
+        2);
+  }
+  EXPECT_EQ(run_command({"inspect", "--model", folder / "run", "--text", "a b", "--tokenizer", tok,
+                         "--json", tok})
+                .status,
+            2);
+  EXPECT_EQ(read_file(model), before);
+  EXPECT_EQ(read_file(data), data_before);
+  EXPECT_EQ(read_file(tok), read_file(local_data() / "tok"));
+}
+
+TEST(NothingLost, WhereNothingCanBeWrittenIsSaidBeforeTheWork) {
+  const TemporaryFolder folder;
+  const std::string text = folder / "in.tsv", absent = folder / "absent/out";
+  write_file(text, kText + "a bad line\n");  // which would be the error, were it read
+  const auto expect_refused = [](const CommandResult& result, const std::string& reason) {
+    EXPECT_EQ(result.status, 1);
+    EXPECT_THAT(result.output, HasSubstr(reason));
+  };
+  expect_refused(prepare(text, absent), "cannot open for writing: No such file");
+  expect_refused(prepare(text, folder.path()), "cannot write: Is a directory");
+  expect_refused(run_command({"tokenizer", "train", "--kind", "word", "--input", folder / "none",
+                              "--out", absent}),
+                 "cannot open for writing");
+  const std::string train_data = local_data() / "train";
+  ASSERT_EQ(train(folder / "run", train_data, train_data).status, 0);
+  const CommandResult result =
+      run_command({"inspect", "--model", folder / "run", "--data", train_data, "--json", absent});
+  expect_refused(result, "cannot open for writing");
+  EXPECT_THAT(result.output, Not(HasSubstr("spectral gap")));
 }
 
 TEST(NothingLost, ADatasetThatChangedIsNoticed) {
@@ -162,6 +207,45 @@ TEST(NothingLost, PredictFindsTheTokenizerAndGoesOnBehindABadLine) {
         run_command({"predict", "--model", folder / model, "--text", "a b"});
     EXPECT_EQ(result.status, 0) << result.output;
   }
+  const CommandResult result =
+      run_command_on("a b\n\na \xff\nthe mill\n", {"predict", "--model", folder / "run"});
+  EXPECT_EQ(result.status, 1);
+  std::istringstream lines(result.output);
+  std::string line;
+  for (int64_t number = 1; number <= 4; ++number) {
+    ASSERT_TRUE(std::getline(lines, line));
+    const auto json = nlohmann::json::parse(line);
+    EXPECT_EQ(json.at("line"), number);
+    EXPECT_EQ(json.contains("error"), number == 2 || number == 3) << line;
+    EXPECT_EQ(json.contains("probabilities"), number == 1 || number == 4) << line;
+  }
+  ASSERT_TRUE(std::getline(lines, line));
+  EXPECT_EQ(line, "2 of 4 lines could not be read");
+}
+
+TEST(NothingLost, EveryLineHasANumberOfItsOwnUnderRandomEdges) {
+  const TemporaryFolder folder;
+  const std::string tok = local_data() / "tok", text = folder / "in.tsv";
+  ASSERT_EQ(run_command(short_run(folder / "run", {"--data.tokenizer", tok, "--attention.pattern",
+                                                   "random:2,per=example"}))
+                .status,
+            0);
+  const std::string same = "the farmer sings near the old mill .";
+  CommandResult result =
+      run_command_on(same + "\n\n" + same + "\n", {"predict", "--model", folder / "run"});
+  std::istringstream lines(result.output);
+  std::string first, bad, second;
+  ASSERT_TRUE(std::getline(lines, first) && std::getline(lines, bad) &&
+              std::getline(lines, second));
+  EXPECT_NE(nlohmann::json::parse(first).at("probabilities"),
+            nlohmann::json::parse(second).at("probabilities"));
+  // The bad line has no number: what stands behind it is as without it.
+  result = run_command_on(same + "\n" + same + "\n", {"predict", "--model", folder / "run"});
+  std::istringstream again(result.output);
+  std::string other;
+  ASSERT_TRUE(std::getline(again, other) && std::getline(again, other));
+  EXPECT_EQ(nlohmann::json::parse(other).at("probabilities"),
+            nlohmann::json::parse(second).at("probabilities"));
 }
 
 }  // namespace filigree::testing

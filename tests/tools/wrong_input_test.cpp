@@ -11,6 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 /// `prepare` of a file with this text; the columns are sentence and label.
 CommandResult prepare_text(const std::string& text, const TemporaryFolder& folder,
@@ -21,14 +22,6 @@ CommandResult prepare_text(const std::string& text, const TemporaryFolder& folde
       "--out",   folder / "out"};
   words.insert(words.end(), more.begin(), more.end());
   return run_command(words);
-}
-
-std::vector<std::string> short_run(const std::string& out) {
-  const TemporaryFolder& data = local_data();
-  return {"train",        "--out",           out,          "--data.train",
-          data / "train", "--data.dev",      data / "dev", "--model.width",
-          "32",           "--train.steps",   "4",          "--train.batch_tokens",
-          "256",          "--train.threads", "1"};
 }
 
 }  // namespace
@@ -71,6 +64,53 @@ TEST(WrongInput, SettingsWithoutSenseAreNamed) {
   EXPECT_THAT(result.output, HasSubstr("a word stands behind no option"));
 }
 
+TEST(WrongInput, ASettingTakesNoOptionForItsValue) {
+  const TemporaryFolder folder;
+  const auto run_with = [&](const std::string& out, const std::vector<std::string>& more) {
+    return run_command(short_run(folder / out, more));
+  };
+  CommandResult result = run_with("a", {"--model.recompute", "--quiet"});
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, Not(HasSubstr("[model]")));  // --quiet
+  EXPECT_THAT(read_file(folder / "a/config.ini"), HasSubstr("recompute = true"));
+  result = run_with("b", {"--model.recompute", "no", "--quiet"});
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(read_file(folder / "b/config.ini"), HasSubstr("recompute = false"));
+  EXPECT_EQ(run_with("c", {"--quiet", "--model.recompute"}).status, 0);
+  EXPECT_THAT(read_file(folder / "c/config.ini"), HasSubstr("recompute = true"));
+  for (const auto& more : std::vector<std::vector<std::string>>{
+           {"--train.lr", "--quiet"}, {"--train.lr"}, {"--train.lr", "--train.seed", "2"}}) {
+    result = run_with("d", more);
+    EXPECT_EQ(result.status, 2);
+    EXPECT_THAT(result.output, HasSubstr("[train.lr] expected a value behind it, got none"));
+  }
+  EXPECT_EQ(run_with("d", {"--model.recompute", "word"}).status, 2);
+  EXPECT_FALSE(fs::exists(folder / "d"));
+}
+
+TEST(WrongInput, NegativeSeedsAreRefused) {
+  const TemporaryFolder folder;
+  write_file(folder / "seed.ini", "[train]\nseed = -1\n");
+  const std::string out = folder / "out", text = local_data() / "local.train.tsv";
+  const std::vector<std::vector<std::string>> commands{
+      short_run(out, {"--train.seed", "-1"}),
+      short_run(out, {"--train.seed=-1"}),
+      short_run(out, {"--config", folder / "seed.ini"}),
+      {"generate", "--labelling", "local", "--out", out, "--seed", "-1"},
+      {"tokenizer", "train", "--kind", "word", "--input", text, "--out", out, "--seed", "-1"}};
+  for (const auto& words : commands) {
+    const CommandResult result = run_command(words);
+    EXPECT_EQ(result.status, 2) << words[0];
+    EXPECT_THAT(result.output, HasSubstr("seed] expected a whole number"));
+    EXPECT_THAT(result.output, HasSubstr("got \"-1\""));
+    EXPECT_FALSE(fs::exists(out));
+  }
+  EXPECT_EQ(run_command({"generate", "--labelling", "local", "--out", out, "--train", "10", "--dev",
+                         "2", "--seed", "18446744073709551615"})
+                .status,
+            0);
+}
+
 TEST(WrongInput, SamplesThatAreTooLongForTheModel) {
   const TemporaryFolder folder;
   ASSERT_EQ(run_command(short_run(folder / "run")).status, 0);
@@ -78,10 +118,14 @@ TEST(WrongInput, SamplesThatAreTooLongForTheModel) {
   for (int i = 0; i < 50; ++i) text += "mill ";
   const CommandResult prepared = prepare_text(text + "\tfit\n", folder);
   ASSERT_EQ(prepared.status, 0) << prepared.output;
-  const CommandResult result =
+  CommandResult result =
       run_command({"evaluate", "--model", folder / "run", "--data", folder / "out"});
   EXPECT_EQ(result.status, 1);
   EXPECT_THAT(result.output, HasSubstr("--max-length 32"));
+  result = run_command({"evaluate", "--model", folder / "run", "--data", local_data() / "dev",
+                        "--batch-tokens", "0"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_THAT(result.output, HasSubstr("[batch-tokens] expected 1 or more"));
 }
 
 TEST(WrongInput, UnknownKeyInAFileNamesTheNearest) {
@@ -168,6 +212,42 @@ TEST(WrongInput, EmptyFileAndHeaderOnly) {
   EXPECT_THAT(result.output, HasSubstr("no sample"));
 }
 
+TEST(WrongInput, TextThatIsWhiteSpaceToUnicodeAlone) {
+  const TemporaryFolder folder;
+  write_file(folder / "in.tsv", "sentence\tlabel\n\xc2\x85\tfit\n");
+  CommandResult result =
+      run_command({"tokenizer", "train", "--kind", "bpe", "--vocabulary", "60", "--input",
+                   local_data() / "local.train.tsv", "--out", folder / "bpe"});
+  ASSERT_EQ(result.status, 0) << result.output;
+  result = run_command({"prepare", "--input", folder / "in.tsv", "--tokenizer", folder / "bpe",
+                        "--out", folder / "out"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("in.tsv:2] the text is empty"));
+}
+
+TEST(WrongInput, TreesBelongToTheirText) {
+  const TemporaryFolder folder;
+  write_file(folder / "in.conllu",
+             "# sent_id = 7\n# text_en = the mill is old\n# label = fit\n"
+             "1\tdie\t_\tDET\t_\t_\t2\tdet\t_\t_\n2\tMuehle\t_\tNOUN\t_\t_\t0\troot\t_\t_\n\n");
+  const auto prepare_column = [&](const std::string& column) {
+    return run_command({"prepare", "--input", folder / "in.conllu", "--text", column, "--tokenizer",
+                        local_data() / "tok", "--out", folder / "out"});
+  };
+  for (const std::string column : {"text_en", "sent_id"}) {
+    const CommandResult result = prepare_column(column);
+    EXPECT_EQ(result.status, 2);
+    EXPECT_THAT(result.output, HasSubstr("got the column \"" + column + "\""));
+    EXPECT_FALSE(fs::exists(folder / "out"));
+  }
+  for (const std::string column : {"text", "sentence"}) {
+    const CommandResult result = prepare_column(column);
+    EXPECT_EQ(result.status, 0);
+    EXPECT_THAT(result.output, HasSubstr("1 links, 0.250 a token; tokens without a link (they keep "
+                                         "self and globals only): 0\n"));
+  }
+}
+
 TEST(WrongInput, NotUtf8) {
   const TemporaryFolder folder;
   const CommandResult result =
@@ -200,9 +280,13 @@ TEST(WrongInput, TruncatedAndForeignFiles) {
   CommandResult result = run_command(words);
   EXPECT_EQ(result.status, 1);
   EXPECT_THAT(result.output, HasSubstr("cut"));
-  words[4] = local_data() / "tok";  // text, not safetensors
-  result = run_command(words);
-  EXPECT_EQ(result.status, 1);
+  for (const std::string name : {"tok", "local.train.tsv"}) {  // text, not safetensors
+    words[4] = local_data() / name;
+    result = run_command(words);
+    EXPECT_EQ(result.status, 1);
+    EXPECT_THAT(result.output, HasSubstr("is no safetensors file"));
+    EXPECT_THAT(result.output, Not(HasSubstr(" bytes")));
+  }
   std::string changed = whole;
   changed[changed.size() - 5] ^= 1;
   write_file(folder / "changed", changed);

@@ -70,6 +70,9 @@ int run(std::span<const std::string> words) {
   cli.flag("explain", explained,
            "print which kernel computes the first batch's attention, and why");
   if (!cli.parse(words)) return 0;
+  if (batch_tokens < 1) {
+    throw ConfigError("batch-tokens", fmt::format("expected 1 or more, got {}", batch_tokens));
+  }
   const LoadedModel loaded = load_model(find_model(path));
   const ModelInfo& info = loaded.info;
   const TokenDataset dataset = TokenDataset::open(data);

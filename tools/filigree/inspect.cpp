@@ -207,7 +207,7 @@ Json all_weights(const Subject& subject) {
 int run(std::span<const std::string> words) {
   std::string path, data, text, file, pattern, out, candidates;
   int64_t samples = 32, reach = 32;
-  bool weights = false, explained = false;
+  bool weights = false, explained = false, parse = false;
   Options cli(
       "inspect --model RUN (--data FILE | --text TEXT) [--candidates \"P;P\"] [--json FILE]",
       "The graph of a model's attention: degrees, components, reach, mixing; and its "
@@ -216,6 +216,7 @@ int run(std::span<const std::string> words) {
   cli.add("data", data, "dataset of `filigree prepare`; its first samples are looked at");
   cli.add("samples", samples, "how many samples of the dataset [32]");
   cli.add("text", text, "a text instead");
+  cli.flag("parse", parse, "with --text: parse it (English), for attention that follows syntax");
   cli.add("tokenizer", file, "the model's tokenizer, for --text [RUN/tokenizer.model]");
   cli.add("pattern", pattern, "look under this attention instead of the model's");
   cli.add("candidates", candidates, "patterns, separated by ;: what would they keep?");
@@ -227,11 +228,18 @@ int run(std::span<const std::string> words) {
   if (cli.given("data") == cli.given("text")) {
     throw ConfigError("inspect", "expected one of --data and --text");
   }
+  if (parse && cli.given("data")) throw ConfigError("--parse", "needs --text TEXT");
   if (samples < 1 || samples > 1 << 20 || reach < 0 || reach > 1 << 20) {
     throw ConfigError("inspect", "--samples or --reach makes no sense");
   }
   if (weights && out.empty()) throw ConfigError("--weights", "needs --json FILE");
   const std::filesystem::path model = find_model(path);
+  if (!out.empty()) {
+    for (const auto& input : {model, std::filesystem::path(data), std::filesystem::path(file)}) {
+      expect_other_file(out, input);
+    }
+    expect_writable(out);
+  }
   LoadedModel loaded = load_model(model);
   const ModelInfo& info = loaded.info;
   std::optional<TokenDataset> dataset;
@@ -243,7 +251,12 @@ int run(std::span<const std::string> words) {
   } else {
     const Tokenizer tokenizer =
         load_tokenizer(info, file.empty() ? find_tokenizer(model) : std::filesystem::path(file));
-    batch = make_batch(sample_of_line(info, tokenizer, "--text", text));
+    if (parse) {
+      TextParser parser({}, {});
+      batch = make_batch(sample_of_line(info, tokenizer, "--text", text, parser));
+    } else {
+      batch = make_batch(sample_of_line(info, tokenizer, "--text", text));
+    }
   }
   const auto plan_of = [&](const std::string& pattern_text, const std::string& layers,
                            const std::string& heads) {

@@ -39,7 +39,10 @@ bool Options::parse(std::span<const std::string> words) {
       continue;
     }
     settings_.push_back(words[i]);
-    if (name.size() == words[i].size() && i + 1 < words.size()) settings_.push_back(words[++i]);
+    const bool has_value = name.size() < words[i].size();
+    if (!has_value && i + 1 < words.size() && !words[i + 1].starts_with("--")) {
+      settings_.push_back(words[++i]);
+    }
   }
   try {
     const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;

@@ -2,10 +2,14 @@
 #pragma once
 
 #include <boost/program_options.hpp>
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
+
+#include "core/number.h"
 
 namespace filigree {
 
@@ -18,7 +22,15 @@ class Options {
   /// `--name VALUE` (a comma and a letter behind the name give its short form).
   template <class T>
   void add(const char* name, T& field, const char* help) {
-    options_.add_options()(name, boost::program_options::value<T>(&field), help);
+    namespace po = boost::program_options;
+    if constexpr (std::is_same_v<T, uint64_t>) {  // Boost takes -1 for 2^64 - 1
+      const auto take = [name, &field](const std::string& text) {
+        field = parse_natural(name, text);
+      };
+      options_.add_options()(name, po::value<std::string>()->notifier(take), help);
+    } else {
+      options_.add_options()(name, po::value<T>(&field), help);
+    }
     names_.push_back(name);
   }
   /// `--name`, no value.
@@ -29,7 +41,8 @@ class Options {
     add(name, field, help);
     required_.push_back(name);
   }
-  /// Words `--section.key VALUE` are kept for settings(); `help` lists them.
+  /// Words `--section.key VALUE` are kept for settings(); `help` lists them. A value that begins
+  /// with -- needs the form `--section.key=VALUE`.
   void take_settings(std::function<std::string()> help) { settings_help_ = std::move(help); }
 
   /// False if --help was asked for (and printed). Throws ConfigError: unknown option with the

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/error.h"
 #include "tasks/readers/record_reader.h"
@@ -16,16 +17,23 @@ namespace {
 
 class Predictor {
  public:
-  Predictor(LoadedModel loaded, Tokenizer tokenizer)
-      : loaded_(std::move(loaded)), tokenizer_(std::move(tokenizer)), plan_(loaded_.info.plan()) {}
+  /// With a parser texts have its syntax.
+  Predictor(LoadedModel loaded, Tokenizer tokenizer, TextParser* parser)
+      : loaded_(std::move(loaded)),
+        tokenizer_(std::move(tokenizer)),
+        plan_(loaded_.info.plan()),
+        parser_(parser) {}
 
   /// A text, or two with a tab between them.
-  void line(const std::string& text, int64_t number) const {
-    print(number, sample_of_line(loaded_.info, tokenizer_, fmt::format("line {}", number), text));
+  void line(const std::string& text, int64_t number) {
+    const std::string where = fmt::format("line {}", number);
+    print(number, parser_ != nullptr
+                      ? sample_of_line(loaded_.info, tokenizer_, where, text, *parser_)
+                      : sample_of_line(loaded_.info, tokenizer_, where, text));
   }
 
   /// Every sentence of a CoNLL-U file, with its tree.
-  void trees(const std::string& path) const {
+  void trees(const std::string& path) {
     if (loaded_.info.pairs) {
       throw DataError(path, "the model takes pairs of texts, the file has single sentences");
     }
@@ -42,40 +50,55 @@ class Predictor {
 
  private:
   /// Prints the task's prediction, with the line and whether it was cut, as one JSON object.
-  void print(int64_t line, const Sample& sample) const {
+  void print(int64_t line, const Sample& sample) {
     const ModelInfo& info = loaded_.info;
-    Batch batch = make_batch(sample);
+    Batch batch = make_batch(sample, samples_++);
     loaded_.task->draw(batch, info.seed, 0);
     const Tensor outputs = outputs_of(*loaded_.model, plan_, batch, info.seed).values;
     auto json = nlohmann::json::parse(loaded_.task->predict(info, *loaded_.model, outputs, sample));
     json["line"] = line;
     if (sample.truncated) json["truncated"] = true;
+    if (sample.unparsed > 0) json["unparsed"] = sample.unparsed;
     fmt::print("{}\n", json.dump());
   }
 
   LoadedModel loaded_;
   Tokenizer tokenizer_;
   AttentionPlan plan_;
+  TextParser* parser_;
+  int64_t samples_ = 0;  // so far: the next one's number, as in a dataset of the same texts
 };
 
 int run(std::span<const std::string> words) {
   std::string path, file, text, trees;
+  bool parse = false;
+  ParseOptions parsing;
   Options cli(
-      "predict --model RUN [--tokenizer FILE] [--text TEXT | --trees FILE]",
+      "predict --model RUN [--tokenizer FILE] [--text TEXT | --trees FILE] [--parse]",
       "The model's answer to a text, or to each line of the standard input, as JSON lines.");
   cli.require("model", path, "folder of a run, or a model file");
   cli.add("tokenizer", file, "the model's tokenizer [RUN/tokenizer.model]");
   cli.add("text", text, "text; without it the standard input, line by line");
   cli.add("trees", trees, "CoNLL-U file instead: for a model whose attention follows syntax");
+  cli.flag("parse", parse, "parse the text (English), for a model whose attention follows syntax");
+  cli.add("parse-seconds", parsing.seconds, "with --parse: CPU time for a sentence [2]");
   if (!cli.parse(words)) return 0;
   if (cli.given("text") && cli.given("trees")) {
     throw ConfigError("predict", "--text and --trees exclude each other");
+  }
+  if (parse && cli.given("trees")) {
+    throw ConfigError("predict", "--parse and --trees exclude each other");
+  }
+  if (!parse && cli.given("parse-seconds")) {
+    throw ConfigError("parse", "its options are given, but not --parse itself", "add --parse");
   }
   const std::filesystem::path model = find_model(path);
   if (file.empty()) file = find_tokenizer(model).string();
   LoadedModel loaded = load_model(model);
   Tokenizer tokenizer = load_tokenizer(loaded.info, file);
-  const Predictor predictor(std::move(loaded), std::move(tokenizer));
+  std::optional<TextParser> parser;
+  if (parse) parser.emplace(parsing, ParseObserver{});
+  Predictor predictor(std::move(loaded), std::move(tokenizer), parser ? &*parser : nullptr);
   if (cli.given("trees")) {
     predictor.trees(trees);
   } else if (cli.given("text")) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "tasks/training/stop_request.h"
 #include "tools/filigree/command.h"
 #include "tools/filigree/options.h"
@@ -37,20 +38,24 @@ ParseObserver show_parsing() {
   return observer;
 }
 
-void print_parses(const PrepareReport& report) {
+void print_syntax(const PrepareReport& report) {
   const ParseCounts& p = report.parses;
   const auto share = [](int64_t part, int64_t all) {
     return 100.0 * static_cast<double>(part) / static_cast<double>(std::max<int64_t>(all, 1));
   };
+  if (!report.parser.empty()) {
+    fmt::print(
+        "  syntax by {}: {} sentences, {:.1f}% parsed: {} whole, {} with words left out; {} timed "
+        "out, {} refused\n",
+        report.parser, p.sentences, share(p.complete + p.partial, p.sentences), p.complete,
+        p.partial, p.timed_out, p.refused);
+  }
   fmt::print(
-      "  syntax by {}: {} sentences, {:.1f}% parsed: {} whole, {} with words left out; {} timed "
-      "out, {} refused\n",
-      report.parser, p.sentences, share(p.complete + p.partial, p.sentences), p.complete, p.partial,
-      p.timed_out, p.refused);
-  fmt::print(
-      "  {} links, {:.3f} a token; tokens without a link (they keep self and globals only): {}, of "
-      "these {} in sentences not parsed\n",
-      report.links, share(report.links, report.tokens) / 100, report.alone, report.unparsed);
+      "  {} links, {:.3f} a token; tokens without a link (they keep self and globals only): {}{}\n",
+      report.links, share(report.links, report.tokens) / 100, report.alone,
+      report.parser.empty()
+          ? ""
+          : fmt::format(", of these {} in sentences not parsed", report.unparsed));
 }
 
 void print_bad_lines(const PrepareReport& report) {
@@ -99,6 +104,7 @@ int run(std::span<const std::string> words) {
   std::string cache;
   cli.flag("parse", parse, "parse the text (English, link-grammar): links for the pattern syntax");
   cli.add("parse-seconds", parsing.seconds, "CPU time for a sentence [2]");
+  cli.add("parse-memory", parsing.memory, "MiB of memory for a sentence [2048]");
   cli.add("parse-threads", parsing.threads, "sentences parsed at once [the processors]");
   cli.add("parse-cache", cache, "folder that keeps parses [parse-cache, beside --out]");
   if (!cli.parse(words)) return 0;
@@ -107,7 +113,8 @@ int run(std::span<const std::string> words) {
                                   : std::filesystem::path(cache);
     options.parse = parsing;
     options.observer = show_parsing();
-  } else if (cli.given("parse-seconds") || cli.given("parse-threads") || cli.given("parse-cache")) {
+  } else if (cli.given("parse-seconds") || cli.given("parse-memory") ||
+             cli.given("parse-threads") || cli.given("parse-cache")) {
     throw ConfigError("parse", "its options are given, but not --parse itself", "add --parse");
   }
   std::optional<StopRequest> stop_request;  // while parsing, Ctrl-C saves first
@@ -117,6 +124,7 @@ int run(std::span<const std::string> words) {
   options.reader.columns = split_list(columns);
   options.reader.format = parse_record_format(format);
   options.reader.quoting = parse_quoting(quoting);
+  expect_other_file(out, tokenizer);
   const PrepareReport report = prepare(input, Tokenizer::load(tokenizer), options, out);
   if (report.stopped) {
     fmt::print(stderr, "stopped; the parses are kept in {}: the same command goes on\n",
@@ -128,7 +136,7 @@ int run(std::span<const std::string> words) {
       "wrote {}: {} samples, {} tokens, longest {}, {} truncated, {} lines skipped, {} [UNK]\n",
       out, report.samples, report.tokens, report.longest, report.truncated, report.skipped,
       report.unknown);
-  if (parse) print_parses(report);
+  if (report.has_syntax) print_syntax(report);
   print_targets(report);
   return 0;
 }

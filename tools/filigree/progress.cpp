@@ -22,6 +22,7 @@ std::string line_of(const Progress& p) {
 }  // namespace
 
 std::string human_seconds(double seconds) {
+  if (!std::isfinite(seconds)) return "?";
   const auto s = static_cast<int64_t>(std::llround(seconds));
   if (s >= 3600) return fmt::format("{}h{:02}m", s / 3600, s % 3600 / 60);
   if (s >= 60) return fmt::format("{}m{:02}s", s / 60, s % 60);

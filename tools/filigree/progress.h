@@ -9,7 +9,7 @@ namespace filigree {
 /// StopRequest.
 TrainObserver print_progress(int64_t log_every);
 
-/// "1h02m", "3m20s", "12s".
+/// "1h02m", "3m20s", "12s"; "?" for what is not finite.
 std::string human_seconds(double seconds);
 
 }  // namespace filigree

@@ -45,6 +45,7 @@ int train_tokenizer(std::span<const std::string> words) {
   std::unique_ptr<RecordReader> reader;
   std::vector<std::string> pending;
   for (const std::string& input : inputs) expect_other_file(out, input);
+  expect_writable(out);
   const Tokenizer tokenizer = Tokenizer::train(options, [&](std::string& line) {
     while (pending.empty()) {
       std::optional<Record> record;
