@@ -113,6 +113,7 @@ Sentence tokenize(const Tokenizer& tokenizer, const std::string& text, const Syn
       const bool has_lemma = w < syntax->lemmas.size() && !syntax->lemmas[w].empty();
       sentence.names.push_back(has_lemma ? fold_case(syntax->lemmas[w]) : form(syntax->words[w]));
     }
+    if (sentence.words.empty()) return sentence;
     sentence.forest = span_forest(*syntax, sentence.pieces);
     sentence.unparsed = syntax->unparsed;
   }

@@ -150,9 +150,11 @@ std::vector<Piece> Tokenizer::encode(std::string_view text) const {
 
 std::vector<Piece> Tokenizer::encode(std::string_view text, std::span<const ByteSpan> words) const {
   require_utf8("encode", text);
-  // White space to Unicode may be a piece to SentencePiece (U+0085): it would belong to no word.
-  if (words.empty()) return {};
   std::vector<Piece> pieces = model_->encode(text, words);
+  if (words.empty()) {  // white space may have pieces (byte-level BPE; U+0085 of SentencePiece)
+    for (Piece& piece : pieces) piece.word = -1;
+    return pieces;
+  }
   size_t word = 0;
   for (Piece& piece : pieces) {
     // The first word that ends behind the piece's begin: its own, or the next for a word mark.

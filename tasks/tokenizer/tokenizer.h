@@ -19,7 +19,7 @@ namespace filigree {
 /// One piece of a text.
 struct Piece {
   int32_t id = 0;
-  int32_t word = 0;   ///< index of the word that it belongs to
+  int32_t word = 0;   ///< index of the word that it belongs to, -1 in a text without words
   int64_t begin = 0;  ///< bytes [begin, end) of the original text; empty for a mere word mark
   int64_t end = 0;
 };
@@ -106,9 +106,9 @@ class Tokenizer {
   /// in an extension field; for the other kinds a line "filigree-KIND 1 CHECKSUM" and text.
   void save(const std::filesystem::path& path) const;
 
-  /// Pieces of a text, in order, without special pieces; none where there is no word. The words are
-  /// those of split_words(). Throws DataError for malformed UTF-8 (with the byte). Cost O(bytes)
-  /// (unigram, word), O(bytes log bytes) (bpe).
+  /// Pieces of a text, in order, without special pieces. The words are those of split_words().
+  /// Throws DataError for malformed UTF-8 (with the byte). Cost O(bytes) (unigram, word), O(bytes
+  /// log bytes) (bpe).
   std::vector<Piece> encode(std::string_view text) const;
   /// The same with the caller's words (the words of a tree): ascending, disjoint spans of the text.
   std::vector<Piece> encode(std::string_view text, std::span<const ByteSpan> words) const;
