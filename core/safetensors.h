@@ -54,8 +54,9 @@ class SafetensorsFile {
   std::string stored_checksum() const;
   /// Compares the stored checksum ("xxh3" in the metadata: XXH3 over the header without it, and all
   /// data bytes) with the file; throws CheckpointError if they differ, or if there is none and
-  /// `unsealed` refuses that. Cost: reads the whole file.
-  void verify_checksum(Unsealed unsealed = Unsealed::refuse) const;
+  /// `unsealed` refuses that. Returns the checksum of what is in the file, stored or not. Cost:
+  /// reads the whole file.
+  std::string verify_checksum(Unsealed unsealed = Unsealed::refuse) const;
 
  private:
   std::shared_ptr<const MappedFile> file_;

@@ -18,6 +18,7 @@ struct TokenDataset::Impl {
   explicit Impl(const std::filesystem::path& path) : file(path) {}
 
   SafetensorsFile file;
+  std::string checksum;
   DatasetInfo info;
   int64_t longest = 0;
   std::span<const uint16_t> narrow;  // ids of a small vocabulary
@@ -30,7 +31,9 @@ struct TokenDataset::Impl {
 
   std::string where() const { return file.path().string(); }
   [[noreturn]] void fail(std::string_view what) const {
-    throw DataError(where(), what, "prepare the dataset again (`filigree prepare`)");
+    throw DataError(where(), what,
+                    "prepare the dataset again (`filigree prepare`), or see "
+                    "docs/dataset-format.md for what a file must hold");
   }
 
   const std::string& text(const std::string& key) const {
@@ -233,7 +236,7 @@ TokenDataset TokenDataset::open(const std::filesystem::path& path) {
   try {
     auto impl = std::make_shared<Impl>(path);
     impl->read_info();
-    impl->file.verify_checksum();
+    impl->checksum = impl->file.verify_checksum(Unsealed::accept);  // Python writes none
     impl->read_arrays();
     dataset.impl_ = std::move(impl);
   } catch (const CheckpointError& error) {  // the container is damaged: here it holds data
@@ -297,7 +300,7 @@ std::span<const int32_t> TokenDataset::links(int64_t sample) const {
   return impl_->links_of(sample);
 }
 
-std::string TokenDataset::checksum() const { return impl_->file.stored_checksum(); }
+std::string TokenDataset::checksum() const { return impl_->checksum; }
 
 void TokenDataset::expect_tokenizer(const Tokenizer& tokenizer) const {
   expect_tokenizer_hash(path().string(), info().tokenizer_hash, "the dataset", tokenizer.hash(),

@@ -56,12 +56,13 @@ struct DatasetInfo {
 /// undirected and each once, are those between its words and their heads, and `links`. Metadata:
 /// DatasetInfo, of it "special_ids" as JSON {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}
 /// (may be left out for these very ids), and "format": "filigree-dataset", "format_version": "2".
-/// Files of version 1 (no scores, no token labels) are read, too.
+/// Files of version 1 (no scores, no token labels) are read, too, and files of other programs,
+/// which have no checksum (docs/dataset-format.md).
 class TokenDataset {
  public:
-  /// Opens and checks everything that reading relies on: format, version, checksum, shapes,
-  /// offsets, the range of every id, label, word, head and segment. Throws DataError that names the
-  /// file and the fault. Cost: reads the file once.
+  /// Opens and checks everything that reading relies on: format, version, checksum if there is one,
+  /// shapes, offsets, the range of every id, label, word, head and segment. Throws DataError that
+  /// names the file and the fault. Cost: reads the file once.
   static TokenDataset open(const std::filesystem::path& path);
 
   const DatasetInfo& info() const;

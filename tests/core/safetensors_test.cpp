@@ -152,8 +152,11 @@ TEST_F(SafetensorsTest, ReadsAFileFromElsewhere) {
   write_file(folder_ / "x", raw_file(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}} )",
                                      std::string(reinterpret_cast<const char*>(values), 8)));
   const SafetensorsFile file(folder_ / "x");
-  file.verify_checksum(Unsealed::accept);
+  const std::string checksum = file.verify_checksum(Unsealed::accept);
   EXPECT_THROW(file.verify_checksum(), CheckpointError);
+  write_file(folder_ / "y", raw_file(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}} )",
+                                     std::string(8, '\1')));
+  EXPECT_NE(SafetensorsFile(folder_ / "y").verify_checksum(Unsealed::accept), checksum);
   EXPECT_EQ(file.tensor("a").at(1), -2);  // whatever the alignment
 }
 
