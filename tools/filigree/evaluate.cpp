@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "tasks/training/attention_setup.h"
 #include "tasks/training/model_input.h"
+#include "tools/filigree/answer_flags.h"
 #include "tools/filigree/command.h"
 #include "tools/filigree/options.h"
 
@@ -69,8 +70,10 @@ int run(std::span<const std::string> words) {
   cli.flag("json", json, "print one JSON object");
   cli.flag("explain", explained,
            "print which kernel computes the first batch's attention, and why");
+  AnswerFlags answers(cli);
   if (!cli.parse(words)) return 0;
-  const LoadedModel loaded = load_model(find_model(path));
+  LoadedModel loaded = load_model(find_model(path));
+  answers.apply(loaded);
   const ModelInfo& info = loaded.info;
   const TokenDataset dataset = TokenDataset::open(data);
   expect_fits(info, dataset);

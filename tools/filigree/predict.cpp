@@ -7,6 +7,7 @@
 #include "tasks/readers/record_reader.h"
 #include "tasks/training/evaluate.h"
 #include "tasks/training/model_input.h"
+#include "tools/filigree/answer_flags.h"
 #include "tools/filigree/command.h"
 #include "tools/filigree/options.h"
 
@@ -19,9 +20,10 @@ class Predictor {
   Predictor(LoadedModel loaded, Tokenizer tokenizer)
       : loaded_(std::move(loaded)), tokenizer_(std::move(tokenizer)), plan_(loaded_.info.plan()) {}
 
-  /// A text, or two with a tab between them.
+  /// A line of text, as the task reads it.
   void line(const std::string& text, int64_t number) const {
-    print(number, sample_of_line(loaded_.info, tokenizer_, fmt::format("line {}", number), text));
+    print(number,
+          loaded_.task->read_line(loaded_.info, tokenizer_, fmt::format("line {}", number), text));
   }
 
   /// Every sentence of a CoNLL-U file, with its tree.
@@ -36,20 +38,24 @@ class Predictor {
       const std::vector<Syntax> syntax{syntax_of_tree(record->words)};
       const std::string where = fmt::format("{}:{}", path, record->line);
       print(record->line,
-            sample_of_line(loaded_.info, tokenizer_, where, record->values[0], syntax));
+            {sample_of_line(loaded_.info, tokenizer_, where, record->values[0], syntax)});
     }
   }
 
  private:
   /// Prints the task's prediction, with the line and whether it was cut, as one JSON object.
-  void print(int64_t line, const Sample& sample) const {
+  void print(int64_t line, const std::vector<Sample>& samples) const {
     const ModelInfo& info = loaded_.info;
-    Batch batch = make_batch(sample);
-    loaded_.task->draw(batch, info.seed, 0);
-    const Tensor outputs = outputs_of(*loaded_.model, plan_, batch, info.seed).values;
-    auto json = nlohmann::json::parse(loaded_.task->predict(info, *loaded_.model, outputs, sample));
+    std::vector<Tensor> outputs;
+    for (const Sample& sample : samples) {
+      Batch batch = make_batch(sample);
+      loaded_.task->draw(batch, info.seed, 0);
+      outputs.push_back(outputs_of(*loaded_.model, plan_, batch, info.seed).values);
+    }
+    auto json =
+        nlohmann::json::parse(loaded_.task->predict_parts(info, *loaded_.model, outputs, samples));
     json["line"] = line;
-    if (sample.truncated) json["truncated"] = true;
+    if (samples.front().truncated) json["truncated"] = true;
     fmt::print("{}\n", json.dump());
   }
 
@@ -58,22 +64,60 @@ class Predictor {
   AttentionPlan plan_;
 };
 
+/// A JSON object a question, or one for all of them as SQuAD's own evaluation takes it.
+void print_answers(const LoadedModel& loaded, const std::string& data, bool official) {
+  const TokenDataset dataset = TokenDataset::open(data);
+  expect_fits(loaded.info, dataset);
+  if (!loaded.task->answers_questions()) {
+    throw ConfigError("data", "only the questions of a dataset have names to predict under",
+                      "give texts: --text, or the standard input");
+  }
+  nlohmann::json all = nlohmann::json::object();
+  for (const NamedPrediction& each : predict_named(loaded, dataset)) {
+    if (official) {
+      all[each.name] = each.answer;
+      continue;
+    }
+    auto json = nlohmann::json::parse(each.json);
+    json["id"] = each.name;
+    fmt::print("{}\n", json.dump());
+  }
+  if (official) fmt::print("{}\n", all.dump());
+}
+
 int run(std::span<const std::string> words) {
-  std::string path, file, text, trees;
+  std::string path, file, text, trees, data;
+  bool official = false;
   Options cli(
-      "predict --model RUN [--tokenizer FILE] [--text TEXT | --trees FILE]",
+      "predict --model RUN [--tokenizer FILE] [--text TEXT | --trees FILE | --data FILE]",
       "The model's answer to a text, or to each line of the standard input, as JSON lines.");
   cli.require("model", path, "folder of a run, or a model file");
   cli.add("tokenizer", file, "the model's tokenizer [RUN/tokenizer.model]");
-  cli.add("text", text, "text; without it the standard input, line by line");
+  cli.add(
+      "text", text,
+      "text (of a question: {\"question\": .., \"context\": ..}); without it the standard input, "
+      "line by line");
   cli.add("trees", trees, "CoNLL-U file instead: for a model whose attention follows syntax");
+  cli.add("data", data, "prepared dataset of questions instead: an answer a question");
+  cli.flag("official", official,
+           "with --data: one JSON object {id: answer}, as SQuAD's evaluation");
+  AnswerFlags answers(cli);
+  answers.add_text_options();
   if (!cli.parse(words)) return 0;
-  if (cli.given("text") && cli.given("trees")) {
-    throw ConfigError("predict", "--text and --trees exclude each other");
+  if (cli.given("text") + cli.given("trees") + cli.given("data") > 1) {
+    throw ConfigError("predict", "--text, --trees and --data exclude each other");
+  }
+  if (official && !cli.given("data")) {
+    throw ConfigError("official", "it is the form of the answers to a dataset", "add --data FILE");
   }
   const std::filesystem::path model = find_model(path);
-  if (file.empty()) file = find_tokenizer(model).string();
   LoadedModel loaded = load_model(model);
+  answers.apply(loaded);
+  if (cli.given("data")) {
+    print_answers(loaded, data, official);
+    return 0;
+  }
+  if (file.empty()) file = find_tokenizer(model).string();
   Tokenizer tokenizer = load_tokenizer(loaded.info, file);
   const Predictor predictor(std::move(loaded), std::move(tokenizer));
   if (cli.given("trees")) {

@@ -73,7 +73,8 @@ int run(std::span<const std::string> words) {
   std::string input, out, tokenizer, labels, label_map, columns, format = "auto", quoting = "none";
   PrepareOptions options;
   Options cli("prepare --input FILE --tokenizer FILE --out FILE [options]",
-              "Makes a tokenized dataset (safetensors) from TSV, JSON lines, CoNLL-U or text.");
+              "Makes a tokenized dataset (safetensors) from TSV, JSON lines, CoNLL-U, SQuAD "
+              "or text.");
   cli.require("input", input, "file of records");
   cli.require("tokenizer", tokenizer, "tokenizer file (`filigree tokenizer train`)");
   cli.require("out", out, "the dataset");
@@ -86,8 +87,11 @@ int run(std::span<const std::string> words) {
   cli.add("label-map", label_map,
           "a=x,b=x,c=: labels a and b become class x, samples with c are left out");
   cli.add("columns", columns, "TSV without a header line: names of its columns");
-  cli.add("format", format, "auto, tsv, jsonl, conllu or text [auto: by the name]");
+  cli.add("format", format, "auto, tsv, jsonl, conllu, text or squad [auto: by the name]");
   cli.add("quoting", quoting, "TSV: none or standard (\"...\") [none]");
+  int64_t doc_stride = 0, max_question = 0;
+  cli.add("doc-stride", doc_stride, "qa: tokens that neighbouring features share [128]");
+  cli.add("max-question", max_question, "qa: tokens of the question at most [64]");
   cli.add("max-length", options.max_length, "tokens at most; longer is cut and counted [512]");
   cli.add("skip-bad-lines", options.skip_bad_lines,
           "leave out so many bad lines at most; with more nothing is written [0]");
@@ -112,6 +116,8 @@ int run(std::span<const std::string> words) {
   }
   std::optional<StopRequest> stop_request;  // while parsing, Ctrl-C saves first
   if (parse) stop_request.emplace();
+  if (cli.given("doc-stride")) options.doc_stride = doc_stride;
+  if (cli.given("max-question")) options.max_question = max_question;
   options.labels = split_list(labels);
   options.label_map = parse_label_map(label_map);
   options.reader.columns = split_list(columns);
