@@ -25,8 +25,9 @@ class AnswerFlags {
     for (const char* name : {"max-answer", "n-best", "max-length", "doc-stride", "max-question"}) {
       if (!cli_.given(name)) continue;
       if (!loaded.task->answers_questions()) {
-        throw ConfigError(name, "it is for models that answer questions, the model's task is " +
-                                    loaded.info.task);
+        throw ConfigError(
+            name, "it is for models that answer questions, the model's task is " + loaded.info.task,
+            "leave it out");
       }
     }
     if (!loaded.task->answers_questions()) return;
