@@ -69,6 +69,37 @@ void print_targets(const PrepareReport& report) {
   if (report.left_out > 0) fmt::print("  {} samples left out by --label-map\n", report.left_out);
 }
 
+/// --parse and the options of parsing.
+class ParseFlags {
+ public:
+  explicit ParseFlags(Options& cli) : cli_(cli) {
+    cli.flag("parse", parse_,
+             "parse the text (English, link-grammar): links for the pattern syntax");
+    cli.add("parse-seconds", options_.seconds, "CPU time for a sentence [2]");
+    cli.add("parse-threads", options_.threads, "sentences parsed at once [the processors]");
+    cli.add("parse-cache", cache_, "folder that keeps parses [parse-cache, beside --out]");
+  }
+  /// True if the text is to be parsed.
+  bool apply(const std::string& out, PrepareOptions& options) {
+    if (parse_) {
+      options_.cache = cache_.empty() ? std::filesystem::path(out).parent_path() / "parse-cache"
+                                      : std::filesystem::path(cache_);
+      options.parse = options_;
+      options.observer = show_parsing();
+    } else if (cli_.given("parse-seconds") || cli_.given("parse-threads") ||
+               cli_.given("parse-cache")) {
+      throw ConfigError("parse", "its options are given, but not --parse itself", "add --parse");
+    }
+    return parse_;
+  }
+
+ private:
+  Options& cli_;
+  ParseOptions options_;
+  std::string cache_;
+  bool parse_ = false;
+};
+
 int run(std::span<const std::string> words) {
   std::string input, out, tokenizer, labels, label_map, columns, format = "auto", quoting = "none";
   PrepareOptions options;
@@ -98,22 +129,9 @@ int run(std::span<const std::string> words) {
   cli.add("show-bad-lines", options.show_bad_lines, "name so many bad lines at most [20]");
   cli.flag("strict", options.strict, "stop at the first bad line");
   cli.add("max-line-bytes", options.reader.max_line_bytes, "longest line in bytes [16777216]");
-  bool parse = false;
-  ParseOptions parsing;
-  std::string cache;
-  cli.flag("parse", parse, "parse the text (English, link-grammar): links for the pattern syntax");
-  cli.add("parse-seconds", parsing.seconds, "CPU time for a sentence [2]");
-  cli.add("parse-threads", parsing.threads, "sentences parsed at once [the processors]");
-  cli.add("parse-cache", cache, "folder that keeps parses [parse-cache, beside --out]");
+  ParseFlags parsing(cli);
   if (!cli.parse(words)) return 0;
-  if (parse) {
-    parsing.cache = cache.empty() ? std::filesystem::path(out).parent_path() / "parse-cache"
-                                  : std::filesystem::path(cache);
-    options.parse = parsing;
-    options.observer = show_parsing();
-  } else if (cli.given("parse-seconds") || cli.given("parse-threads") || cli.given("parse-cache")) {
-    throw ConfigError("parse", "its options are given, but not --parse itself", "add --parse");
-  }
+  const bool parse = parsing.apply(out, options);
   std::optional<StopRequest> stop_request;  // while parsing, Ctrl-C saves first
   if (parse) stop_request.emplace();
   if (cli.given("doc-stride")) options.doc_stride = doc_stride;
@@ -126,7 +144,7 @@ int run(std::span<const std::string> words) {
   const PrepareReport report = prepare(input, Tokenizer::load(tokenizer), options, out);
   if (report.stopped) {
     fmt::print(stderr, "stopped; the parses are kept in {}: the same command goes on\n",
-               parsing.cache.string());
+               options.parse->cache.string());
     return 0;
   }
   print_bad_lines(report);
