@@ -253,7 +253,7 @@ std::string task_of(HeadKind head, int64_t outputs) {
     case HeadKind::masked_lm:
       return "masked_lm";
     case HeadKind::span:
-      return "question_answering";
+      return "qa";
     case HeadKind::tags:
       return "tagging";
     case HeadKind::none:

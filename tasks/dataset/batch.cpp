@@ -37,6 +37,7 @@ Batch make_batch(const TokenDataset& dataset, std::span<const int64_t> samples, 
   batch.words = Tensor(tokens, DType::i32);
   if (dataset.has_scores()) batch.scores = Tensor({count}, DType::f32);
   if (dataset.has_token_labels()) batch.token_labels = Tensor(tokens, DType::i32);
+  if (dataset.has_questions()) batch.spans = Tensor({count, 2}, DType::i32);
   if (dataset.has_heads()) batch.heads = Tensor(tokens, DType::i32);
   if (dataset.has_classes()) batch.classes = Tensor(tokens, DType::i32);
   for (int64_t b = 0; b < count; ++b) {
@@ -45,6 +46,9 @@ Batch make_batch(const TokenDataset& dataset, std::span<const int64_t> samples, 
     if (dataset.has_scores()) batch.scores.data<float>()[b] = dataset.score(sample);
     if (dataset.has_token_labels()) {
       std::ranges::copy(dataset.token_labels(sample), batch.token_labels.data<int32_t>() + first);
+    }
+    if (dataset.has_questions()) {
+      std::ranges::copy(dataset.questions().span(sample), batch.spans.data<int32_t>() + 2 * b);
     }
     dataset.copy_ids(sample, batch.ids.data<int32_t>() + first);
     std::iota(batch.positions.data<int32_t>() + first,

@@ -26,6 +26,8 @@ struct Batch {
   Tensor labels;                 // (B) i32, -1 without labels
   Tensor scores;                 // (B) f32; undefined if the dataset has none
   Tensor token_labels;           // (T) i32, -1: not counted; undefined if the dataset has none
+  Tensor spans;                  // (B, 2) i32, first and last token of the answer in its sample;
+                                 // undefined if the dataset has none
   Tensor special;                // (T) u8, 1 for [CLS], [SEP] and other special tokens
   Tensor words;                  // (T) i32, word of the token in its sample, -1 for special tokens
   Tensor classes;                // (T) i32, class of the word; undefined if the dataset has none

@@ -28,6 +28,7 @@ struct TokenDataset::Impl {
   std::span<const float> scores;
   std::span<const int64_t> link_offsets;
   std::span<const uint8_t> segments;
+  Questions questions;
 
   std::string where() const { return file.path().string(); }
   [[noreturn]] void fail(std::string_view what) const {
@@ -70,6 +71,7 @@ struct TokenDataset::Impl {
     info.truncated = number("truncated");
     info.skipped = number("skipped");
     if (file.metadata().contains("unlabelled")) info.unlabelled = number("unlabelled");
+    if (file.metadata().contains("unanswerable")) info.unanswerable = number("unanswerable");
     if (const auto found = file.metadata().find("syntax"); found != file.metadata().end()) {
       info.syntax = found->second;
     }
@@ -154,6 +156,9 @@ struct TokenDataset::Impl {
       check_range("classes", classes = array<int32_t>("classes", tokens), -1, kNoBound);
     }
     if (file.contains("links")) read_links(samples);
+    if (file.contains("spans")) {
+      questions = Questions(file, offsets, [&](const std::string& what) { fail(what); });
+    }
   }
 
   void read_targets(int64_t samples, int64_t tokens) {
@@ -261,6 +266,7 @@ bool TokenDataset::has_segments() const { return !impl_->segments.empty(); }
 bool TokenDataset::has_heads() const { return !impl_->heads.empty(); }
 bool TokenDataset::has_classes() const { return !impl_->classes.empty(); }
 bool TokenDataset::has_links() const { return !impl_->links.empty(); }
+bool TokenDataset::has_questions() const { return !impl_->questions.empty(); }
 
 void TokenDataset::copy_ids(int64_t sample, int32_t* out) const {
   const auto narrow = impl_->of(impl_->narrow, sample);
@@ -299,6 +305,8 @@ std::span<const int32_t> TokenDataset::classes(int64_t sample) const {
 std::span<const int32_t> TokenDataset::links(int64_t sample) const {
   return impl_->links_of(sample);
 }
+
+const Questions& TokenDataset::questions() const { return impl_->questions; }
 
 std::string TokenDataset::checksum() const { return impl_->checksum; }
 

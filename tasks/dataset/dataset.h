@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tasks/dataset/questions.h"
 #include "tasks/tokenizer/special_ids.h"
 
 namespace filigree {
@@ -23,6 +24,7 @@ struct Target {
   int32_t label = -1;                 ///< class; -1: none
   std::optional<float> score;         ///< number to be predicted, finite
   std::vector<int32_t> token_labels;  ///< (n) class of every token, -1: not counted; or empty
+  std::optional<Feature> feature;     ///< the answer to a question, and where its tokens stand
 };
 
 /// What a dataset file says about itself.
@@ -35,6 +37,7 @@ struct DatasetInfo {
   int64_t max_length = 0;                ///< truncation limit in tokens, special ones included
   int64_t truncated = 0;                 ///< samples cut to it
   int64_t unlabelled = 0;                ///< words with a label but no token to carry it
+  int64_t unanswerable = 0;              ///< questions whose answer is in no feature
   int64_t skipped = 0;                   ///< bad lines left out (--skip-bad-lines)
   std::string syntax;                    ///< where heads and links come from; empty: there are none
   std::string source;                    ///< name of the file that it was made from
@@ -53,11 +56,12 @@ struct DatasetInfo {
 /// linkages of a link grammar, or a contraction of two words with different heads), `heads` is a
 /// spanning forest of it, and `links` (K, 2) i32 holds the links beyond: pairs of words a < b of
 /// the sample, ascending, `link_offsets` (N+1) i64 says which are whose. All links of a sample,
-/// undirected and each once, are those between its words and their heads, and `links`. Metadata:
-/// DatasetInfo, of it "special_ids" as JSON {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}
-/// (may be left out for these very ids), and "format": "filigree-dataset", "format_version": "2".
-/// Files of version 1 (no scores, no token labels) are read, too, and files of other programs,
-/// which have no checksum (docs/dataset-format.md).
+/// undirected and each once, are those between its words and their heads, and `links`. The arrays
+/// of question answering: see Questions. Metadata: DatasetInfo, of it "special_ids" as JSON
+/// {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4} (may be left out for these very ids), and
+/// "format": "filigree-dataset", "format_version": "2". Files of version 1 (no scores, no token
+/// labels) are read, too, and files of other programs, which have no checksum
+/// (docs/dataset-format.md).
 class TokenDataset {
  public:
   /// Opens and checks everything that reading relies on: format, version, checksum if there is one,
@@ -82,6 +86,7 @@ class TokenDataset {
   bool has_heads() const;
   bool has_classes() const;
   bool has_links() const;
+  bool has_questions() const;
 
   /// Copies a sample's ids to `out` (length(sample) numbers).
   void copy_ids(int64_t sample, int32_t* out) const;
@@ -95,6 +100,7 @@ class TokenDataset {
   std::span<const int32_t> heads(int64_t sample) const;         // (length) or empty
   std::span<const int32_t> classes(int64_t sample) const;       // (length) or empty
   std::span<const int32_t> links(int64_t sample) const;         // (k, 2) words, k >= 0
+  const Questions& questions() const;                           // empty without questions
 
   /// Checksum of all that is in the file: equal for equal datasets, wherever they lie.
   std::string checksum() const;
@@ -126,6 +132,8 @@ class DatasetWriter {
   DatasetInfo& info() { return info_; }
   int64_t size() const { return static_cast<int64_t>(offsets_.size()) - 1; }
   int64_t tokens() const { return static_cast<int64_t>(ids_.size()); }
+  /// The questions that features (Target::feature) are of: add one before its features.
+  QuestionWriter& questions() { return questions_; }
   /// Renumbers the classes of samples and tokens: class c becomes order[c].
   void renumber_labels(std::span<const int32_t> order);
   /// Throws DataError if there is no sample, FileError if the file cannot be written.
@@ -146,6 +154,7 @@ class DatasetWriter {
   std::vector<int32_t> labels_;           // (N), -1 without labels
   std::vector<float> scores_;             // (N) or empty
   std::vector<int32_t> token_labels_;     // (T) or empty
+  QuestionWriter questions_;              // empty without features
 };
 
 }  // namespace filigree

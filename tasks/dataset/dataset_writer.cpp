@@ -50,6 +50,7 @@ void DatasetWriter::add(std::span<const int32_t> ids, std::span<const int32_t> w
   }
   if (!links.empty() && heads.empty()) fail("links need heads");
   if (const std::string fault = link_fault(links, words); !fault.empty()) fail(fault);
+  if (target.feature) questions_.add_feature(*target.feature, length);
   ids_.insert(ids_.end(), ids.begin(), ids.end());
   words_.insert(words_.end(), words.begin(), words.end());
   segments_.insert(segments_.end(), segments.begin(), segments.end());
@@ -72,8 +73,9 @@ void DatasetWriter::expect_target(const Target& target, size_t length) const {
   }
   if (size() > 0 &&
       ((target.label < 0) != (labels_.front() < 0) || target.score.has_value() == scores_.empty() ||
-       target.token_labels.empty() != token_labels_.empty())) {
-    fail("labels, scores and token labels must be there for all samples or for none");
+       target.token_labels.empty() != token_labels_.empty() ||
+       target.feature.has_value() == questions_.empty())) {
+    fail("labels, scores, token labels and features must be there for all samples or for none");
   }
   if (target.label < -1) fail(fmt::format("expected a label from -1, got {}", target.label));
   for (const int32_t label : target.token_labels) {
@@ -116,6 +118,9 @@ void DatasetWriter::save(const std::filesystem::path& path) const {
   writer.metadata("truncated", std::to_string(info_.truncated));
   writer.metadata("skipped", std::to_string(info_.skipped));
   if (info_.unlabelled > 0) writer.metadata("unlabelled", std::to_string(info_.unlabelled));
+  if (info_.unanswerable > 0) {
+    writer.metadata("unanswerable", std::to_string(info_.unanswerable));
+  }
   if (!info_.syntax.empty()) writer.metadata("syntax", info_.syntax);
   writer.metadata("label_names", nlohmann::json(info_.label_names).dump());
 
@@ -135,6 +140,7 @@ void DatasetWriter::save(const std::filesystem::path& path) const {
   if (!token_labels_.empty()) {
     writer.add_array<int32_t>("token_labels", token_labels_, shape_of(token_labels_));
   }
+  if (!questions_.empty()) questions_.save(writer);
   if (!segments_.empty()) writer.add_array<uint8_t>("segments", segments_, shape_of(segments_));
   if (!heads_.empty()) writer.add_array<int32_t>("heads", heads_, shape_of(heads_));
   if (!classes_.empty()) writer.add_array<int32_t>("classes", classes_, shape_of(classes_));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <functional>
 #include <set>
 
@@ -52,9 +53,34 @@ std::string on_one_line(const Error& error) {
 
 /// What gives the targets; null without a label.
 std::unique_ptr<TargetReader> reader_of(const PrepareOptions& options) {
-  if (options.label.empty()) return nullptr;
-  return make_task("task", options.task)
-      ->target_reader({options.label, options.labels, options.label_map});
+  std::unique_ptr<TargetReader> reader;
+  if (!options.label.empty()) {
+    FeatureOptions features;
+    features.max_length = options.max_length;
+    features.doc_stride = options.doc_stride.value_or(features.doc_stride);
+    features.max_question = options.max_question.value_or(features.max_question);
+    reader = make_task("task", options.task)
+                 ->target_reader({options.label, options.labels, options.label_map, features});
+  }
+  if ((options.doc_stride || options.max_question) && !(reader && reader->needs_answers())) {
+    throw ConfigError(options.doc_stride ? "doc-stride" : "max-question",
+                      "only questions are divided into features", "add --task qa");
+  }
+  return reader;
+}
+
+/// The columns of the texts: the task's, if it knows them.
+std::vector<std::string> text_columns(const PrepareOptions& options, const TargetReader* targets) {
+  std::vector<std::string> columns{options.text};
+  if (!options.pair.empty()) columns.push_back(options.pair);
+  const std::vector<std::string> known =
+      targets == nullptr ? std::vector<std::string>{} : targets->text_columns();
+  if (known.empty()) return columns;
+  if (columns != known && (columns[0] != PrepareOptions().text || !options.pair.empty())) {
+    throw ConfigError("text", fmt::format("the texts of this task are {}", fmt::join(known, ", ")),
+                      "leave --text and --pair out");
+  }
+  return known;
 }
 
 /// One way through the input.
@@ -68,13 +94,17 @@ class Pass {
         options_(options),
         parser_(parser),
         targets_(reader_of(options)),
+        text_columns_(text_columns(options, targets_.get())),
         writer_(info_of(input, tokenizer, options)) {}
 
   /// Reads all records; `visit`, if any, gets every text of a good one. What an earlier pass left
   /// out is left out again, for its reasons.
   void read(const std::function<void(const std::string&)>& visit, const Pass* earlier = nullptr) {
     ReaderOptions how = options_.reader;
-    if (targets_) how.word_field = targets_->word_field();
+    if (targets_) {
+      how.word_field = targets_->word_field();
+      how.answers = targets_->needs_answers();
+    }
     const auto reader = RecordReader::open(input_, wanted_columns(), how);
     for (size_t number = 0;; ++number) {
       const bool was_bad = earlier && number < earlier->bad_.size() && earlier->bad_[number];
@@ -116,8 +146,7 @@ class Pass {
 
  private:
   std::vector<std::string> wanted_columns() const {
-    std::vector<std::string> wanted{options_.text};
-    if (!options_.pair.empty()) wanted.push_back(options_.pair);
+    std::vector<std::string> wanted = text_columns_;
     if (!targets_) return wanted;
     for (std::string& column : targets_->columns()) wanted.push_back(std::move(column));
     return wanted;
@@ -155,31 +184,40 @@ class Pass {
   }
 
   void take(const Record& record, const std::function<void(const std::string&)>& visit) {
-    const std::string where = fmt::format("{}:{}", input_.string(), record.line);
-    std::vector<std::string> texts{record.values[0]};
-    if (!options_.pair.empty()) texts.push_back(record.values[1]);
+    const std::string where = place_of(record);
+    const auto texts_end = record.values.begin() + static_cast<long>(text_columns_.size());
+    const std::vector<std::string> texts(record.values.begin(), texts_end);
     if (options_.parse && !record.words.empty()) {
       throw ConfigError("parse", "the file has trees already", "leave --parse out");
     }
     if (!record.words.empty()) expect_text_of_trees(options_.text);
     const std::vector<Syntax> syntax = syntax_of(record, texts);
-    const Sample sample = make_sample(where, tokenizer_, texts, options_.max_length, syntax);
-    Target target;
+    std::vector<Example> examples(1);
     if (targets_) {  // after all that can go wrong, so that a bad line leaves no label behind
-      const auto first = record.values.begin() + static_cast<long>(texts.size());
-      const std::optional<Target> read =
-          targets_->read(where, {first, record.values.end()}, record, sample);
-      if (!read) {
-        ++report_.left_out;
-        return;
-      }
-      target = *read;
+      examples = targets_->examples({where,
+                                     record,
+                                     texts,
+                                     {texts_end, record.values.end()},
+                                     syntax,
+                                     tokenizer_,
+                                     options_.max_length},
+                                    writer_);
+    } else {
+      examples[0].sample = make_sample(where, tokenizer_, texts, options_.max_length, syntax);
     }
-    writer_.add(sample.ids, sample.words, sample.segments, sample.heads, target, sample.classes,
-                sample.links);
+    report_.left_out += examples.empty();
+    for (const auto& [sample, target] : examples) {
+      writer_.add(sample.ids, sample.words, sample.segments, sample.heads, target, sample.classes,
+                  sample.links);
+      count(sample);
+    }
     if (!record.words.empty()) writer_.info().syntax = "trees";
-    count(sample);
-    for (size_t t = 0; visit && t < texts.size(); ++t) visit(texts[t]);
+    for (size_t t = 0; visit && !examples.empty() && t < texts.size(); ++t) visit(texts[t]);
+  }
+
+  std::string place_of(const Record& record) const {
+    if (!record.where.empty()) return record.where;
+    return fmt::format("{}:{}", input_.string(), record.line);
   }
 
   /// The words of a tree are places in the sentence's own text, in no other column.
@@ -196,7 +234,7 @@ class Pass {
     std::vector<Syntax> syntax;
     if (!record.words.empty()) syntax.push_back(syntax_of_tree(record.words));
     for (size_t t = 0; parser_ != nullptr && t < texts.size(); ++t) {
-      require_utf8(fmt::format("{}:{}", input_.string(), record.line), texts[t]);
+      require_utf8(place_of(record), texts[t]);
       syntax.push_back(parser_->syntax(texts[t]));
     }
     return syntax;
@@ -227,6 +265,7 @@ class Pass {
   const PrepareOptions& options_;
   TextParser* parser_;
   std::unique_ptr<TargetReader> targets_;  // null: there are none
+  std::vector<std::string> text_columns_;
   DatasetWriter writer_;
   PrepareReport report_;
   std::vector<bool> bad_;  // (records) left out

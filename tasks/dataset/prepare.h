@@ -22,6 +22,8 @@ struct PrepareOptions {
   std::string label = "label";          ///< column (or CoNLL-U field) of the target; "": no targets
   std::vector<std::string> labels;      ///< see TargetOptions
   LabelMap label_map;                   ///< see TargetOptions
+  std::optional<int64_t> doc_stride;    ///< see FeatureOptions; for questions only
+  std::optional<int64_t> max_question;  ///< the same
   int64_t max_length = 512;             ///< tokens at most, special ones included; longer is cut
   int64_t skip_bad_lines = 0;           ///< leave out so many bad lines at most; more are an error
   int64_t show_bad_lines = 20;          ///< so many bad lines are named at most
@@ -52,7 +54,8 @@ struct PrepareReport {
 /// Reads `input`, writes `output`: [CLS] a [SEP], or [CLS] a [SEP] b [SEP] with segments 0 and 1;
 /// of a pair that is too long the longer sentence is cut token by token. From CoNLL-U come the
 /// words, heads and lemmas of the trees, too; `options.parse` parses raw English text, after one
-/// pass that finds what is wrong with the input. The targets are read as the task says.
+/// pass that finds what is wrong with the input. The targets are read as the task says, which may
+/// make several samples of a record: the features of a question.
 ///
 /// A bad line never gets into the dataset, and never goes unseen: the input is read to its end, and
 /// if more lines than skip_bad_lines are bad, a DataError lists the first of them, each with file,

@@ -27,11 +27,37 @@ struct Sample {
   bool truncated = false;           // cut to max_length
 };
 
+/// A text cut into pieces, each with its word, and the links between the words.
+struct TokenizedText {
+  std::string text;
+  std::vector<Piece> pieces;
+  std::vector<ByteSpan> words;
+  std::vector<std::string> names;  // (words) what a word has in common with words of its class
+  WordForest forest;               // no heads without syntax
+  std::vector<ByteSpan> unparsed;  // ascending
+  bool has_syntax = false;
+  SpecialIds specials;  // of the tokenizer
+};
+
+/// Words are of one class if their lemmas are equal up to case, or their forms where there is no
+/// lemma. `syntax`: words and links of the text, or null. Throws DataError at `where` for an empty
+/// text and for malformed UTF-8. Cost O(bytes + links log links).
+TokenizedText tokenize(std::string_view where, const Tokenizer& tokenizer, const std::string& text,
+                       const Syntax* syntax = nullptr);
+
+/// Pieces [begin, end) of a text.
+struct TextPart {
+  const TokenizedText* text;
+  size_t begin, end;
+};
+
+/// [CLS] a [SEP], or [CLS] a [SEP] b [SEP] with segments 0 and 1, of parts of one or two texts.
+/// Links to words outside a part are dropped.
+Sample join_parts(std::span<const TextPart> parts);
+
 /// [CLS] a [SEP], or [CLS] a [SEP] b [SEP] with segments 0 and 1. Of a pair that is too long the
 /// longer text loses tokens first. `syntax`: words and links of the texts, of none of them or of
-/// the first ones; links to words that were cut are dropped. Words are of one class if their lemmas
-/// are equal up to case, or their forms where there is no lemma. Throws DataError at `where` for an
-/// empty text and for malformed UTF-8. Cost O(bytes + links log links).
+/// the first ones; links to words that were cut are dropped. Throws and costs as tokenize().
 Sample make_sample(std::string_view where, const Tokenizer& tokenizer,
                    const std::vector<std::string>& texts, int64_t max_length,
                    std::span<const Syntax> syntax = {});

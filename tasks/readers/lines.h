@@ -65,5 +65,7 @@ std::unique_ptr<RecordReader> open_jsonl(const std::filesystem::path& path,
 std::unique_ptr<RecordReader> open_conllu(const std::filesystem::path& path,
                                           const std::vector<std::string>& wanted,
                                           const ReaderOptions& options);
+std::unique_ptr<RecordReader> open_squad(const std::filesystem::path& path,
+                                         const std::vector<std::string>& wanted);
 
 }  // namespace filigree

@@ -57,8 +57,9 @@ std::unique_ptr<RecordReader> open_text(const std::filesystem::path& path,
   return std::make_unique<TextReader>(path, wanted.size(), options.max_line_bytes);
 }
 
-RecordFormat format_of(const std::filesystem::path& path) {
+RecordFormat format_of(const std::filesystem::path& path, bool answers) {
   const std::string extension = path.extension().string();
+  if (extension == ".json" && answers) return RecordFormat::squad;
   if (extension == ".jsonl" || extension == ".ndjson" || extension == ".json") {
     return RecordFormat::jsonl;
   }
@@ -70,7 +71,8 @@ RecordFormat format_of(const std::filesystem::path& path) {
 }  // namespace
 
 RecordFormat parse_record_format(std::string_view name) {
-  constexpr std::array<std::string_view, 5> kNames = {"auto", "tsv", "jsonl", "conllu", "text"};
+  constexpr std::array<std::string_view, 6> kNames = {"auto",   "tsv",  "jsonl",
+                                                      "conllu", "text", "squad"};
   return static_cast<RecordFormat>(parse_name("format", kNames, name));
 }
 
@@ -146,7 +148,7 @@ std::unique_ptr<RecordReader> RecordReader::open(const std::filesystem::path& pa
                       fmt::format("expected at least 1, got {}", options.max_line_bytes));
   }
   const RecordFormat format =
-      options.format == RecordFormat::automatic ? format_of(path) : options.format;
+      options.format == RecordFormat::automatic ? format_of(path, options.answers) : options.format;
   if (!options.columns.empty() && format != RecordFormat::tsv) {
     throw ConfigError("columns", "expected a TSV file: only there columns can be named",
                       "leave the option out, or give --format tsv");
@@ -155,11 +157,17 @@ std::unique_ptr<RecordReader> RecordReader::open(const std::filesystem::path& pa
     throw ConfigError("label", "labels of words are read from CoNLL-U files only",
                       "give such a file, or --format conllu if its name ends otherwise");
   }
+  if (options.answers && format != RecordFormat::squad) {
+    throw ConfigError("task", "questions with their answers are read from SQuAD files only",
+                      "give such a file, or --format squad if its name does not end in .json");
+  }
   switch (format) {
     case RecordFormat::jsonl:
       return open_jsonl(path, wanted, options);
     case RecordFormat::conllu:
       return open_conllu(path, wanted, options);
+    case RecordFormat::squad:
+      return open_squad(path, wanted);
     case RecordFormat::text:
       return open_text(path, wanted, options);
     default:

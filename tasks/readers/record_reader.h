@@ -13,13 +13,15 @@
 namespace filigree {
 
 enum class RecordFormat {
-  automatic,  ///< by the name: .jsonl/.ndjson/.json, .conllu/.conll, .txt, otherwise TSV
+  automatic,  ///< by the name: .jsonl/.ndjson/.json, .conllu/.conll, .txt, otherwise TSV; .json is
+              ///< SQuAD if answers are asked for
   tsv,        ///< tab-separated, one record a line
   jsonl,      ///< one JSON object a line
   conllu,     ///< dependency trees; columns are the comments "# name = value"
   text,       ///< one text a line, column "text"
+  squad,      ///< SQuAD v1.1; columns id, title, question, context
 };
-/// "auto", "tsv", "jsonl", "conllu", "text". Throws ConfigError with the nearest name.
+/// "auto", "tsv", "jsonl", "conllu", "text", "squad". Throws ConfigError with the nearest name.
 RecordFormat parse_record_format(std::string_view name);
 
 enum class Quoting {
@@ -33,6 +35,7 @@ struct ReaderOptions {
   RecordFormat format = RecordFormat::automatic;
   std::vector<std::string> columns;  ///< TSV without a header line: its columns' names
   Quoting quoting = Quoting::none;
+  bool answers = false;    ///< the records need answers, which SQuAD files have
   std::string word_field;  ///< CoNLL-U: field that becomes TreeWord::label; "": none
   int64_t max_line_bytes = int64_t{16} << 20;  ///< a longer line is an error of its own
 };
@@ -47,11 +50,19 @@ struct TreeWord {
   int64_t line = 0;   ///< line of the file that it stands in, from 1
 };
 
+/// A right answer to a question.
+struct GivenAnswer {
+  std::string text;
+  ByteSpan place;  ///< in the context
+};
+
 /// One record: values in the order of the columns that were asked for.
 struct Record {
   std::vector<std::string> values;
-  int64_t line = 0;             ///< line that it begins in, from 1
-  std::vector<TreeWord> words;  ///< CoNLL-U only: the words of column "text"
+  int64_t line = 0;                  ///< line that it begins in, from 1
+  std::vector<TreeWord> words;       ///< CoNLL-U only: the words of column "text"
+  std::vector<GivenAnswer> answers;  ///< SQuAD only
+  std::string where;                 ///< its place, where file and line do not say it; else ""
 };
 
 /// Reads records one by one. Byte order mark and CRLF are dropped; empty lines are skipped.
@@ -64,8 +75,9 @@ class RecordReader {
                                             const ReaderOptions& options);
   virtual ~RecordReader() = default;
 
-  /// The next record, nothing at the end. A bad line is a DataError with where = "file:line" and
-  /// the reason; the reader then stands behind it, so that next() may be called again.
+  /// The next record, nothing at the end. A bad line is a DataError with where = "file:line" (of
+  /// SQuAD the file, article, paragraph and question) and the reason; the reader then stands behind
+  /// it, so that next() may be called again.
   virtual std::optional<Record> next() = 0;
 };
 

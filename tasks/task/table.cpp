@@ -8,12 +8,13 @@
 namespace filigree {
 
 TaskKind classification_task();
+TaskKind question_answering_task();
 TaskKind regression_task();
 TaskKind tagging_task();
 
 const std::vector<TaskKind>& task_kinds() {
-  static const std::vector<TaskKind> kinds{classification_task(), regression_task(),
-                                           tagging_task()};
+  static const std::vector<TaskKind> kinds{classification_task(), regression_task(), tagging_task(),
+                                           question_answering_task()};
   return kinds;
 }
 

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,9 +18,26 @@ namespace filigree {
 
 struct ModelInfo;  // tasks/training/model_file.h
 
+/// How questions are answered.
+struct AnswerOptions {
+  int64_t max_answer = 30;              ///< tokens of an answer at most
+  int64_t best = 20;                    ///< so many answers are kept
+  std::optional<int64_t> max_length;    ///< of questions in text: see FeatureOptions
+  std::optional<int64_t> doc_stride;    ///< the same
+  std::optional<int64_t> max_question;  ///< the same
+};
+
 /// Settings that bear on tasks. A task that cannot follow one throws ConfigError when it is made.
 struct TaskOptions {
-  double smoothing = 0;  ///< label smoothing of the training loss
+  double smoothing = 0;        ///< label smoothing of the training loss
+  AnswerOptions answers = {};  ///< of question answering
+};
+
+/// The prediction for what a dataset has under this name.
+struct NamedPrediction {
+  std::string name;
+  std::string answer;  ///< the answer alone
+  std::string json;    ///< all that is known of it, a JSON object
 };
 
 /// Loss and metrics of a split, gathered batch by batch.
@@ -29,6 +48,8 @@ class Evaluation {
   virtual void add(const Model& model, const Tensor& outputs, const Batch& batch) = 0;
   /// Sets loss, units and values (in the order of Task::metrics()).
   virtual void finish(Metrics& metrics) const = 0;
+  /// Of what has a name in the dataset: questions. None in other tasks.
+  virtual std::vector<NamedPrediction> predictions() const { return {}; }
 };
 
 /// A kind of prediction: what the data must hold, the model's head, the loss, the metrics, the form
@@ -49,6 +70,8 @@ class Task {
   virtual void start_from_data(Model& /*model*/, const TokenDataset& /*data*/) const {}
   /// True if the answer is read from the first token alone, which must then be reached by all.
   virtual bool reads_first_token(const ModelInfo& info) const = 0;
+  /// True if TaskOptions::answers bear on it.
+  virtual bool answers_questions() const { return false; }
 
   /// Makes inputs and targets that are not in the dataset (hides tokens, say). Called once a batch,
   /// before its graphs are built and its units are counted; `epoch` 0 in an evaluation. Pure: the
@@ -65,6 +88,16 @@ class Task {
   /// Gathers loss and metrics of a dataset that expect_data() accepts.
   virtual std::unique_ptr<Evaluation> evaluation(const ModelInfo& info,
                                                  const TokenDataset& data) const = 0;
+  /// A line of text as the samples that its prediction is made of: one, unless the task cuts the
+  /// text in parts. A parser, if there is one, gives the syntax of the text. Throws DataError at
+  /// `where`.
+  virtual std::vector<Sample> read_line(const ModelInfo& info, const Tokenizer& tokenizer,
+                                        const std::string& where, const std::string& line,
+                                        TextParser* parser) const;
+  /// The prediction for the parts of a text, as predict().
+  virtual std::string predict_parts(const ModelInfo& info, const Model& model,
+                                    std::span<const Tensor> outputs,
+                                    std::span<const Sample> samples) const;
   /// The prediction for a sample as one JSON object; `outputs` are the model's for a batch of it
   /// alone.
   virtual std::string predict(const ModelInfo& info, const Model& model, const Tensor& outputs,

@@ -31,18 +31,20 @@ void expect_task_fits(const Task& task, const ModelInfo& info, const TokenDatase
       "prepare it with --labels, the model's in their order");
 }
 
-Metrics evaluate(const ModelView& view, const AttentionPlan& plan, const TokenDataset& dataset,
-                 int64_t batch_tokens, const OutputObserver& each) {
+namespace {
+
+/// All samples in dataset order.
+std::unique_ptr<Evaluation> gather(const ModelView& view, const AttentionPlan& plan,
+                                   const TokenDataset& dataset, int64_t batch_tokens,
+                                   const OutputObserver& each, DensityMeter& density) {
   const auto& [info, task, model] = view;
   expect_task_fits(task, info, dataset);
-  const auto start = std::chrono::steady_clock::now();
   SamplerOptions options;
   options.token_budget = batch_tokens;
   options.shuffle = false;
   const Sampler sampler(dataset, options);
   Prefetcher batches(dataset, sampler, 0, sampler.batches_per_epoch());
-  const std::unique_ptr<Evaluation> evaluation = task.evaluation(info, dataset);
-  DensityMeter density;
+  std::unique_ptr<Evaluation> evaluation = task.evaluation(info, dataset);
   while (std::optional<Batch> batch = batches.next()) {
     task.draw(*batch, info.seed, 0);
     const ModelOutputs outputs = outputs_of(model, plan, *batch, info.seed);
@@ -50,6 +52,16 @@ Metrics evaluate(const ModelView& view, const AttentionPlan& plan, const TokenDa
     evaluation->add(model, outputs.values, *batch);
     if (each) each(*batch, outputs.values);
   }
+  return evaluation;
+}
+
+}  // namespace
+
+Metrics evaluate(const ModelView& view, const AttentionPlan& plan, const TokenDataset& dataset,
+                 int64_t batch_tokens, const OutputObserver& each) {
+  const auto start = std::chrono::steady_clock::now();
+  DensityMeter density;
+  const auto evaluation = gather(view, plan, dataset, batch_tokens, each, density);
   Metrics metrics;
   evaluation->finish(metrics);
   metrics.samples = dataset.size();
@@ -57,6 +69,14 @@ Metrics evaluate(const ModelView& view, const AttentionPlan& plan, const TokenDa
   metrics.density = density.mean();
   metrics.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return metrics;
+}
+
+std::vector<NamedPrediction> predict_named(const LoadedModel& loaded, const TokenDataset& dataset,
+                                           int64_t batch_tokens) {
+  DensityMeter density;
+  return gather({loaded.info, *loaded.task, *loaded.model}, loaded.info.plan(), dataset,
+                batch_tokens, {}, density)
+      ->predictions();
 }
 
 Metrics evaluate(const LoadedModel& loaded, const AttentionPlan& plan, const TokenDataset& dataset,

@@ -35,6 +35,10 @@ void expect_task_fits(const Task& task, const ModelInfo& info, const TokenDatase
 using OutputObserver = std::function<void(const Batch& batch, const Tensor& outputs)>;
 Metrics evaluate(const ModelView& view, const AttentionPlan& plan, const TokenDataset& dataset,
                  int64_t batch_tokens = 8192, const OutputObserver& each = {});
+/// What the model predicts for all that has a name in the dataset (Evaluation::predictions), under
+/// its own attention. Throws DataError as above.
+std::vector<NamedPrediction> predict_named(const LoadedModel& loaded, const TokenDataset& dataset,
+                                           int64_t batch_tokens = 8192);
 Metrics evaluate(const LoadedModel& loaded, const AttentionPlan& plan, const TokenDataset& dataset,
                  int64_t batch_tokens = 8192, const OutputObserver& each = {});
 

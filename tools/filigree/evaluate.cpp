@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "tasks/training/attention_setup.h"
 #include "tasks/training/model_input.h"
+#include "tools/filigree/answer_flags.h"
 #include "tools/filigree/command.h"
 #include "tools/filigree/options.h"
 
@@ -69,11 +70,13 @@ int run(std::span<const std::string> words) {
   cli.flag("json", json, "print one JSON object");
   cli.flag("explain", explained,
            "print which kernel computes the first batch's attention, and why");
+  AnswerFlags answers(cli);
   if (!cli.parse(words)) return 0;
   if (batch_tokens < 1) {
     throw ConfigError("batch-tokens", fmt::format("expected 1 or more, got {}", batch_tokens));
   }
-  const LoadedModel loaded = load_model(find_model(path));
+  LoadedModel loaded = load_model(find_model(path));
+  answers.apply(loaded);
   const ModelInfo& info = loaded.info;
   const TokenDataset dataset = TokenDataset::open(data);
   expect_fits(info, dataset);

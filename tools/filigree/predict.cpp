@@ -8,6 +8,7 @@
 #include "tasks/readers/record_reader.h"
 #include "tasks/training/evaluate.h"
 #include "tasks/training/model_input.h"
+#include "tools/filigree/answer_flags.h"
 #include "tools/filigree/command.h"
 #include "tools/filigree/options.h"
 
@@ -24,12 +25,10 @@ class Predictor {
         plan_(loaded_.info.plan()),
         parser_(parser) {}
 
-  /// A text, or two with a tab between them.
+  /// A line of text, as the task reads it.
   void line(const std::string& text, int64_t number) {
-    const std::string where = fmt::format("line {}", number);
-    print(number, parser_ != nullptr
-                      ? sample_of_line(loaded_.info, tokenizer_, where, text, *parser_)
-                      : sample_of_line(loaded_.info, tokenizer_, where, text));
+    print(number, loaded_.task->read_line(loaded_.info, tokenizer_, fmt::format("line {}", number),
+                                          text, parser_));
   }
 
   /// Every sentence of a CoNLL-U file, with its tree.
@@ -44,21 +43,27 @@ class Predictor {
       const std::vector<Syntax> syntax{syntax_of_tree(record->words)};
       const std::string where = fmt::format("{}:{}", path, record->line);
       print(record->line,
-            sample_of_line(loaded_.info, tokenizer_, where, record->values[0], syntax));
+            {sample_of_line(loaded_.info, tokenizer_, where, record->values[0], syntax)});
     }
   }
 
  private:
   /// Prints the task's prediction, with the line and whether it was cut, as one JSON object.
-  void print(int64_t line, const Sample& sample) {
+  void print(int64_t line, const std::vector<Sample>& samples) {
     const ModelInfo& info = loaded_.info;
-    Batch batch = make_batch(sample, samples_++);
-    loaded_.task->draw(batch, info.seed, 0);
-    const Tensor outputs = outputs_of(*loaded_.model, plan_, batch, info.seed).values;
-    auto json = nlohmann::json::parse(loaded_.task->predict(info, *loaded_.model, outputs, sample));
+    std::vector<Tensor> outputs;
+    int64_t unparsed = 0;
+    for (const Sample& sample : samples) {
+      Batch batch = make_batch(sample, samples_++);
+      loaded_.task->draw(batch, info.seed, 0);
+      outputs.push_back(outputs_of(*loaded_.model, plan_, batch, info.seed).values);
+      unparsed += sample.unparsed;
+    }
+    auto json =
+        nlohmann::json::parse(loaded_.task->predict_parts(info, *loaded_.model, outputs, samples));
     json["line"] = line;
-    if (sample.truncated) json["truncated"] = true;
-    if (sample.unparsed > 0) json["unparsed"] = sample.unparsed;
+    if (samples.front().truncated) json["truncated"] = true;
+    if (unparsed > 0) json["unparsed"] = unparsed;
     fmt::print("{}\n", json.dump());
   }
 
@@ -69,32 +74,69 @@ class Predictor {
   int64_t samples_ = 0;  // so far: the next one's number, as in a dataset of the same texts
 };
 
+/// A JSON object a question, or one for all of them as SQuAD's own evaluation takes it.
+void print_answers(const LoadedModel& loaded, const std::string& data, bool official) {
+  const TokenDataset dataset = TokenDataset::open(data);
+  expect_fits(loaded.info, dataset);
+  if (!loaded.task->answers_questions()) {
+    throw ConfigError("data", "only the questions of a dataset have names to predict under",
+                      "give texts: --text, or the standard input");
+  }
+  nlohmann::json all = nlohmann::json::object();
+  for (const NamedPrediction& each : predict_named(loaded, dataset)) {
+    if (official) {
+      all[each.name] = each.answer;
+      continue;
+    }
+    auto json = nlohmann::json::parse(each.json);
+    json["id"] = each.name;
+    fmt::print("{}\n", json.dump());
+  }
+  if (official) fmt::print("{}\n", all.dump());
+}
+
 int run(std::span<const std::string> words) {
-  std::string path, file, text, trees;
-  bool parse = false;
+  std::string path, file, text, trees, data;
+  bool official = false, parse = false;
   ParseOptions parsing;
   Options cli(
-      "predict --model RUN [--tokenizer FILE] [--text TEXT | --trees FILE] [--parse]",
+      "predict --model RUN [--tokenizer FILE] [--text TEXT | --trees FILE | --data FILE] [--parse]",
       "The model's answer to a text, or to each line of the standard input, as JSON lines.");
   cli.require("model", path, "folder of a run, or a model file");
   cli.add("tokenizer", file, "the model's tokenizer [RUN/tokenizer.model]");
-  cli.add("text", text, "text; without it the standard input, line by line");
+  cli.add(
+      "text", text,
+      "text (of a question: {\"question\": .., \"context\": ..}); without it the standard input, "
+      "line by line");
   cli.add("trees", trees, "CoNLL-U file instead: for a model whose attention follows syntax");
   cli.flag("parse", parse, "parse the text (English), for a model whose attention follows syntax");
   cli.add("parse-seconds", parsing.seconds, "with --parse: CPU time for a sentence [2]");
+  cli.add("data", data, "prepared dataset of questions instead: an answer a question");
+  cli.flag("official", official,
+           "with --data: one JSON object {id: answer}, as SQuAD's evaluation");
+  AnswerFlags answers(cli);
+  answers.add_text_options();
   if (!cli.parse(words)) return 0;
-  if (cli.given("text") && cli.given("trees")) {
-    throw ConfigError("predict", "--text and --trees exclude each other");
+  if (cli.given("text") + cli.given("trees") + cli.given("data") > 1) {
+    throw ConfigError("predict", "--text, --trees and --data exclude each other");
   }
-  if (parse && cli.given("trees")) {
-    throw ConfigError("predict", "--parse and --trees exclude each other");
+  if (official && !cli.given("data")) {
+    throw ConfigError("official", "it is the form of the answers to a dataset", "add --data FILE");
+  }
+  if (parse && (cli.given("trees") || cli.given("data"))) {
+    throw ConfigError("predict", "--parse is for texts, not for --trees or --data");
   }
   if (!parse && cli.given("parse-seconds")) {
     throw ConfigError("parse", "its options are given, but not --parse itself", "add --parse");
   }
   const std::filesystem::path model = find_model(path);
-  if (file.empty()) file = find_tokenizer(model).string();
   LoadedModel loaded = load_model(model);
+  answers.apply(loaded);
+  if (cli.given("data")) {
+    print_answers(loaded, data, official);
+    return 0;
+  }
+  if (file.empty()) file = find_tokenizer(model).string();
   Tokenizer tokenizer = load_tokenizer(loaded.info, file);
   std::optional<TextParser> parser;
   if (parse) parser.emplace(parsing, ParseObserver{});

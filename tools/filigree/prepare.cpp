@@ -74,11 +74,44 @@ void print_targets(const PrepareReport& report) {
   if (report.left_out > 0) fmt::print("  {} samples left out by --label-map\n", report.left_out);
 }
 
+/// --parse and the options of parsing.
+class ParseFlags {
+ public:
+  explicit ParseFlags(Options& cli) : cli_(cli) {
+    cli.flag("parse", parse_,
+             "parse the text (English, link-grammar): links for the pattern syntax");
+    cli.add("parse-seconds", options_.seconds, "CPU time for a sentence [2]");
+    cli.add("parse-memory", options_.memory, "MiB of memory for a sentence [2048]");
+    cli.add("parse-threads", options_.threads, "sentences parsed at once [the processors]");
+    cli.add("parse-cache", cache_, "folder that keeps parses [parse-cache, beside --out]");
+  }
+  /// True if the text is to be parsed.
+  bool apply(const std::string& out, PrepareOptions& options) {
+    if (parse_) {
+      options_.cache = cache_.empty() ? std::filesystem::path(out).parent_path() / "parse-cache"
+                                      : std::filesystem::path(cache_);
+      options.parse = options_;
+      options.observer = show_parsing();
+    } else if (cli_.given("parse-seconds") || cli_.given("parse-memory") ||
+               cli_.given("parse-threads") || cli_.given("parse-cache")) {
+      throw ConfigError("parse", "its options are given, but not --parse itself", "add --parse");
+    }
+    return parse_;
+  }
+
+ private:
+  Options& cli_;
+  ParseOptions options_;
+  std::string cache_;
+  bool parse_ = false;
+};
+
 int run(std::span<const std::string> words) {
   std::string input, out, tokenizer, labels, label_map, columns, format = "auto", quoting = "none";
   PrepareOptions options;
   Options cli("prepare --input FILE --tokenizer FILE --out FILE [options]",
-              "Makes a tokenized dataset (safetensors) from TSV, JSON lines, CoNLL-U or text.");
+              "Makes a tokenized dataset (safetensors) from TSV, JSON lines, CoNLL-U, SQuAD "
+              "or text.");
   cli.require("input", input, "file of records");
   cli.require("tokenizer", tokenizer, "tokenizer file (`filigree tokenizer train`)");
   cli.require("out", out, "the dataset");
@@ -91,34 +124,24 @@ int run(std::span<const std::string> words) {
   cli.add("label-map", label_map,
           "a=x,b=x,c=: labels a and b become class x, samples with c are left out");
   cli.add("columns", columns, "TSV without a header line: names of its columns");
-  cli.add("format", format, "auto, tsv, jsonl, conllu or text [auto: by the name]");
+  cli.add("format", format, "auto, tsv, jsonl, conllu, text or squad [auto: by the name]");
   cli.add("quoting", quoting, "TSV: none or standard (\"...\") [none]");
+  int64_t doc_stride = 0, max_question = 0;
+  cli.add("doc-stride", doc_stride, "qa: tokens that neighbouring features share [128]");
+  cli.add("max-question", max_question, "qa: tokens of the question at most [64]");
   cli.add("max-length", options.max_length, "tokens at most; longer is cut and counted [512]");
   cli.add("skip-bad-lines", options.skip_bad_lines,
           "leave out so many bad lines at most; with more nothing is written [0]");
   cli.add("show-bad-lines", options.show_bad_lines, "name so many bad lines at most [20]");
   cli.flag("strict", options.strict, "stop at the first bad line");
   cli.add("max-line-bytes", options.reader.max_line_bytes, "longest line in bytes [16777216]");
-  bool parse = false;
-  ParseOptions parsing;
-  std::string cache;
-  cli.flag("parse", parse, "parse the text (English, link-grammar): links for the pattern syntax");
-  cli.add("parse-seconds", parsing.seconds, "CPU time for a sentence [2]");
-  cli.add("parse-memory", parsing.memory, "MiB of memory for a sentence [2048]");
-  cli.add("parse-threads", parsing.threads, "sentences parsed at once [the processors]");
-  cli.add("parse-cache", cache, "folder that keeps parses [parse-cache, beside --out]");
+  ParseFlags parsing(cli);
   if (!cli.parse(words)) return 0;
-  if (parse) {
-    parsing.cache = cache.empty() ? std::filesystem::path(out).parent_path() / "parse-cache"
-                                  : std::filesystem::path(cache);
-    options.parse = parsing;
-    options.observer = show_parsing();
-  } else if (cli.given("parse-seconds") || cli.given("parse-memory") ||
-             cli.given("parse-threads") || cli.given("parse-cache")) {
-    throw ConfigError("parse", "its options are given, but not --parse itself", "add --parse");
-  }
+  const bool parse = parsing.apply(out, options);
   std::optional<StopRequest> stop_request;  // while parsing, Ctrl-C saves first
   if (parse) stop_request.emplace();
+  if (cli.given("doc-stride")) options.doc_stride = doc_stride;
+  if (cli.given("max-question")) options.max_question = max_question;
   options.labels = split_list(labels);
   options.label_map = parse_label_map(label_map);
   options.reader.columns = split_list(columns);
@@ -128,7 +151,7 @@ int run(std::span<const std::string> words) {
   const PrepareReport report = prepare(input, Tokenizer::load(tokenizer), options, out);
   if (report.stopped) {
     fmt::print(stderr, "stopped; the parses are kept in {}: the same command goes on\n",
-               parsing.cache.string());
+               options.parse->cache.string());
     return 0;
   }
   print_bad_lines(report);
