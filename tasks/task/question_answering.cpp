@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "nn/token_classifier.h"
 #include "tasks/readers/lines.h"
+#include "tasks/syntax/parse_texts.h"
 #include "tasks/task/answer_metrics.h"
 #include "tasks/task/answer_search.h"
 #include "tasks/task/question_reader.h"

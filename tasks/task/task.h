@@ -17,6 +17,7 @@
 namespace filigree {
 
 struct ModelInfo;  // tasks/training/model_file.h
+class TextParser;  // tasks/syntax/parse_texts.h
 
 /// How questions are answered.
 struct AnswerOptions {

@@ -31,6 +31,10 @@ int32_t next_character(std::string_view text, int64_t& at) {
   return character;
 }
 
+bool is_blank(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos;
+}
+
 std::optional<int64_t> invalid_utf8(std::string_view text) {
   const int64_t size = static_cast<int64_t>(text.size());
   for (int64_t at = 0; at < size;) {

@@ -190,7 +190,7 @@ TEST(QuestionAnswering, PredictsOfTextInParts) {
   const auto model = task->make_model(info);
   const Tokenizer tokenizer = word_tokenizer();
   for (const char* line : {R"({"question": "h", "context": "a b c d e f"})", "h\ta b c d e f"}) {
-    const auto samples = task->read_line(info, tokenizer, "line 1", line);
+    const auto samples = task->read_line(info, tokenizer, "line 1", line, nullptr);
     ASSERT_EQ(samples.size(), 3u);
     std::vector<Tensor> outputs;
     for (int64_t s = 0; s < 3; ++s) {
@@ -204,7 +204,7 @@ TEST(QuestionAnswering, PredictsOfTextInParts) {
     EXPECT_EQ(json["answer"], "f");
   }
   const auto wrong = [&](const std::string& line) {
-    return error_of([&] { task->read_line(info, tokenizer, "line 1", line); });
+    return error_of([&] { task->read_line(info, tokenizer, "line 1", line, nullptr); });
   };
   EXPECT_THAT(wrong("no tab"), AllOf(HasSubstr("[line 1]"), HasSubstr("a question and a context")));
   EXPECT_THAT(wrong("{"), HasSubstr("not JSON"));
