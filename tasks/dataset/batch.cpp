@@ -4,19 +4,16 @@
 #include <numeric>
 
 #include "attention/placement.h"
-#include "tasks/tokenizer/tokenizer.h"
 
 namespace filigree {
 
 namespace {
 
-/// 1 for [CLS], [SEP] and the like; an unknown word is a word.
+/// 1 for [CLS], [SEP] and the like, which belong to no word; an unknown word is a word.
 void mark_special(Batch& batch) {
-  batch.special = Tensor(batch.ids.shape(), DType::u8);
-  std::ranges::transform(
-      std::as_const(batch.ids).span<int32_t>(), batch.special.data<uint8_t>(), [](int32_t id) {
-        return static_cast<uint8_t>(id < Tokenizer::kSpecials && id != Tokenizer::kUnk);
-      });
+  batch.special = Tensor(batch.words.shape(), DType::u8);
+  std::ranges::transform(std::as_const(batch.words).span<int32_t>(), batch.special.data<uint8_t>(),
+                         [](int32_t word) { return static_cast<uint8_t>(word < 0); });
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <fmt/format.h>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -69,10 +70,36 @@ struct TokenDataset::Impl {
     if (const auto found = file.metadata().find("syntax"); found != file.metadata().end()) {
       info.syntax = found->second;
     }
+    if (file.metadata().contains("special_ids")) read_special_ids();
     try {
       info.label_names = nlohmann::json::parse(text("label_names")).get<std::vector<std::string>>();
     } catch (const nlohmann::json::exception&) {
       fail("\"label_names\" is no JSON list of strings");
+    }
+  }
+
+  void read_special_ids() {
+    SpecialIds& ids = info.specials;
+    try {
+      const auto read =
+          nlohmann::json::parse(text("special_ids")).get<std::map<std::string, int64_t>>();
+      for (const auto& [name, id] :
+           std::initializer_list<std::pair<const char*, int32_t*>>{{"pad", &ids.pad},
+                                                                   {"unk", &ids.unk},
+                                                                   {"cls", &ids.cls},
+                                                                   {"sep", &ids.sep},
+                                                                   {"mask", &ids.mask}}) {
+        const int64_t value = read.at(name);
+        if (value < 0 || value >= info.vocabulary) {
+          fail(fmt::format("expected the special id {} from 0 to {}, got {}", name,
+                           info.vocabulary - 1, value));
+        }
+        *id = static_cast<int32_t>(value);
+      }
+    } catch (const nlohmann::json::exception&) {
+      fail("\"special_ids\" is no JSON object of the ids pad, unk, cls, sep and mask");
+    } catch (const std::out_of_range&) {
+      fail("\"special_ids\" lacks one of pad, unk, cls, sep and mask");
     }
   }
 

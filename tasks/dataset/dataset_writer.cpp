@@ -108,6 +108,10 @@ void DatasetWriter::save(const std::filesystem::path& path) const {
   writer.metadata("tokenizer_hash", info_.tokenizer_hash);
   writer.metadata("source", info_.source);
   writer.metadata("vocabulary", std::to_string(info_.vocabulary));
+  const SpecialIds& ids = info_.specials;
+  const nlohmann::json specials{
+      {"pad", ids.pad}, {"unk", ids.unk}, {"cls", ids.cls}, {"sep", ids.sep}, {"mask", ids.mask}};
+  writer.metadata("special_ids", specials.dump());
   writer.metadata("max_length", std::to_string(info_.max_length));
   writer.metadata("truncated", std::to_string(info_.truncated));
   writer.metadata("skipped", std::to_string(info_.skipped));

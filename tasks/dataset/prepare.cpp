@@ -135,6 +135,7 @@ class Pass {
     info.task = options.label.empty() ? kNoTask : options.task;
     info.tokenizer_hash = tokenizer.hash();
     info.vocabulary = tokenizer.vocabulary();
+    info.specials = tokenizer.specials();
     info.max_length = options.max_length;
     info.source = input.filename().string();
     return info;
@@ -179,7 +180,7 @@ class Pass {
 
   void count(const Sample& sample) {
     report_.truncated += sample.truncated;
-    report_.unknown += std::count(sample.ids.begin(), sample.ids.end(), Tokenizer::kUnk);
+    report_.unknown += std::count(sample.ids.begin(), sample.ids.end(), tokenizer_.specials().unk);
     report_.longest = std::max(report_.longest, static_cast<int64_t>(sample.ids.size()));
     if (!sample.heads.empty()) count_links(sample);
   }

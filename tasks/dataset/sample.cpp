@@ -21,12 +21,13 @@ struct Sentence {
 /// Puts one sample together.
 class SampleBuilder {
  public:
-  SampleBuilder(const std::vector<Sentence>& sentences, int64_t max_length, bool has_syntax) {
+  SampleBuilder(const std::vector<Sentence>& sentences, const SpecialIds& ids, int64_t max_length,
+                bool has_syntax) {
     const std::vector<size_t> kept = cut(sentences, max_length);
-    special(Tokenizer::kCls, 0);
+    special(ids.cls, 0);
     for (size_t s = 0; s < sentences.size(); ++s) {
       add(sentences[s], kept[s], static_cast<uint8_t>(s));
-      special(Tokenizer::kSep, static_cast<uint8_t>(s));
+      special(ids.sep, static_cast<uint8_t>(s));
     }
     if (sentences.size() == 1) sample_.segments.clear();
     if (!has_syntax) sample_.heads.clear();
@@ -126,9 +127,13 @@ Sample make_sample(std::string_view where, const Tokenizer& tokenizer,
   std::vector<Sentence> sentences;
   for (size_t t = 0; t < texts.size(); ++t) {
     sentences.push_back(tokenize(tokenizer, texts[t], t < syntax.size() ? &syntax[t] : nullptr));
-    if (sentences.back().pieces.empty()) throw DataError(where, "the text is empty");
+    // White space alone may have pieces (byte-level BPE), but no word.
+    if (sentences.back().pieces.empty() || sentences.back().names.empty()) {
+      throw DataError(where, "the text is empty");
+    }
   }
-  Sample sample = SampleBuilder(sentences, max_length, !syntax.empty()).take();
+  Sample sample =
+      SampleBuilder(sentences, tokenizer.specials(), max_length, !syntax.empty()).take();
   sample.texts = texts;
   return sample;
 }

@@ -12,9 +12,15 @@ namespace filigree {
 
 namespace {
 
-/// Decodes the character at `at` and moves behind it; negative if malformed. 64-bit offsets, which
-/// ICU's macros do not know.
-UChar32 next_character(std::string_view text, int64_t& at) {
+bool is_word_character(UChar32 c) {
+  return u_isalnum(c) || (U_GET_GC_MASK(c) & (U_GC_M_MASK | U_GC_NL_MASK | U_GC_NO_MASK)) != 0;
+}
+
+bool joins_letters(UChar32 c) { return c == '\'' || c == '-' || c == 0x2019; }
+
+}  // namespace
+
+int32_t next_character(std::string_view text, int64_t& at) {
   const int64_t left = static_cast<int64_t>(text.size()) - at;
   const char* bytes = text.data() + at;
   const int32_t limit = static_cast<int32_t>(std::min<int64_t>(left, U8_MAX_LENGTH));
@@ -24,14 +30,6 @@ UChar32 next_character(std::string_view text, int64_t& at) {
   at += used;
   return character;
 }
-
-bool is_word_character(UChar32 c) {
-  return u_isalnum(c) || (U_GET_GC_MASK(c) & (U_GC_M_MASK | U_GC_NL_MASK | U_GC_NO_MASK)) != 0;
-}
-
-bool joins_letters(UChar32 c) { return c == '\'' || c == '-' || c == 0x2019; }
-
-}  // namespace
 
 std::optional<int64_t> invalid_utf8(std::string_view text) {
   const int64_t size = static_cast<int64_t>(text.size());

@@ -16,6 +16,10 @@ struct ByteSpan {
   bool operator==(const ByteSpan&) const = default;
 };
 
+/// Decodes the character that begins at byte `at` < size and moves `at` behind it. Negative if it is
+/// malformed. (ICU's macros know 32-bit offsets only.)
+int32_t next_character(std::string_view text, int64_t& at);
+
 /// Offset of the first byte that is not part of well-formed UTF-8 (RFC 3629: no overlong form, no
 /// surrogate, nothing above U+10FFFF), or nothing if the text is well-formed. Cost O(bytes).
 std::optional<int64_t> invalid_utf8(std::string_view text);

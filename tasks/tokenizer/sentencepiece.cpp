@@ -1,119 +1,144 @@
 // The SentencePiece tokenizers: unigram and byte-pair encoding.
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <fmt/format.h>
 #include <sentencepiece_processor.h>
-#include <sentencepiece_trainer.h>
-#include <unordered_map>
 
 #include "core/error.h"
-#include "core/file.h"
 #include "tasks/tokenizer/model.h"
+#include "tasks/tokenizer/sealed_text.h"
 
 namespace filigree {
 
 namespace {
 
-// A SentencePiece model is a protobuf message that allows extension fields from 200 on. We put one
-// in front: field 1000, length-delimited (tag 0xc2 0x3e), 20 bytes: "xxh3" and the checksum of all
-// that follows. Other readers skip it; for us a damaged or cut file never passes.
+// A SentencePiece model is a protobuf message that allows extension fields from 200 on. We put two
+// in front. Field 1000, length-delimited (tag 0xc2 0x3e), 20 bytes: "xxh3" and the checksum of all
+// that follows. Field 1001 (tag 0xca 0x3e), of imported models only: the name of the layout. Other
+// readers skip them; for us a damaged or cut file never passes.
 constexpr std::string_view kSealTag = "\xc2\x3e\x14xxh3";
 constexpr size_t kSealSize = kSealTag.size() + 16;
+constexpr std::string_view kLayoutTag = "\xca\x3e";
+constexpr std::string_view kHint =
+    "give a model of `filigree tokenizer train`, or bring in another with `filigree tokenizer "
+    "import "
+    "--kind sentencepiece`";
 
-std::string hash_of(std::string_view text) {
-  return to_hex(checksum({reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
-}
+using Processor = sentencepiece::SentencePieceProcessor;
 
-/// SentencePiece packs places within a line into 16 bits and looks at whitespace-separated words
-/// only, so long lines are handed over in parts, divided at whitespace where there is any.
-constexpr size_t kLongestPart = 4000;
+absl::string_view view(std::string_view text) { return {text.data(), text.size()}; }
 
-std::vector<std::string> divide(std::vector<std::string> lines) {
-  std::vector<std::string> parts;
-  parts.reserve(lines.size());
-  for (std::string& line : lines) {
-    if (line.size() <= kLongestPart) {
-      parts.push_back(std::move(line));
-      continue;
-    }
-    std::string_view rest = line;
-    while (!rest.empty()) {
-      std::string_view part = utf8_prefix(rest, kLongestPart);
-      if (part.size() < rest.size()) {
-        const size_t space = part.find_last_of(" \t");
-        if (space != std::string_view::npos && space > 0) part = part.substr(0, space);
-      }
-      parts.emplace_back(part);
-      rest.remove_prefix(part.size());
-    }
+std::optional<int32_t> find_piece(const Processor& processor, std::string_view piece) {
+  const int id = processor.PieceToId(view(piece));
+  if (id < 0 || id >= processor.GetPieceSize() || processor.IdToPiece(id) != piece) {
+    return std::nullopt;
   }
-  return parts;
+  return id;
 }
 
-class Lines final : public sentencepiece::SentenceIterator {
- public:
-  explicit Lines(const std::vector<std::string>& lines) : lines_(lines) {}
-  bool done() const override { return at_ == lines_.size(); }
-  void Next() override { ++at_; }
-  const std::string& value() const override { return lines_[at_]; }
-  sentencepiece::util::Status status() const override { return {}; }
-
- private:
-  const std::vector<std::string>& lines_;
-  size_t at_ = 0;
+/// Which id a piece of the model has: `offset` more than in the model, and further ids before
+/// (`front`, from 0 on) and behind (`back`) all pieces. The unknown piece is specials.unk.
+struct IdMap {
+  int32_t offset = 0;
+  std::vector<std::string> front, back;
+  SpecialIds specials;
 };
 
-/// The number behind the last occurrence of `mark`, or "".
-std::string number_behind(std::string_view text, std::string_view mark) {
-  const size_t at = text.rfind(mark);
-  if (at == std::string_view::npos) return "";
-  const size_t begin = text.find_first_of("0123456789", at + mark.size());
-  if (begin == std::string_view::npos) return "";
-  return std::string(text.substr(begin, text.find_first_not_of("0123456789", begin) - begin));
+/// Published fairseq dictionaries: see CamembertTokenizer and XLMRobertaTokenizer of transformers.
+IdMap fairseq_map(const Processor& processor, SentencePieceLayout layout, std::string_view where) {
+  constexpr std::array<std::string_view, 3> kFirst{"<unk>", "<s>", "</s>"};
+  for (int id = 0; id < 3; ++id) {
+    const std::string piece = id < processor.GetPieceSize() ? processor.IdToPiece(id) : "";
+    if (piece == kFirst[static_cast<size_t>(id)]) continue;
+    throw DataError(
+        where,
+        fmt::format("expected piece {} of a model for the layout {} to be {}, got {}", id,
+                    name_of(layout), kFirst[static_cast<size_t>(id)], excerpt(piece)),
+        "use --layout plain");
+  }
+  const int32_t size = processor.GetPieceSize();
+  if (layout == SentencePieceLayout::camembert) {
+    return {4,
+            {"<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED"},
+            {"<mask>"},
+            {.pad = 1, .unk = 3, .cls = 5, .sep = 6, .mask = size + 4}};
+  }
+  return {1,
+          {"<s>", "<pad>", "</s>", "<unk>"},
+          {"<mask>"},
+          {.pad = 1, .unk = 3, .cls = 0, .sep = 2, .mask = size + 1}};
 }
 
-[[noreturn]] void throw_training(const TokenizerOptions& options, std::string_view message) {
-  if (message.find("too high") != std::string_view::npos) {
-    const std::string bound = number_behind(message, "<=");
-    throw DataError("tokenizer",
-                    fmt::format("expected a vocabulary that the corpus can fill, got {} pieces{}",
-                                options.vocabulary,
-                                bound.empty() ? "" : fmt::format(" where {} are possible", bound)),
-                    bound.empty()
-                        ? "ask for fewer pieces or give more text"
-                        : fmt::format("ask for at most {} pieces, or give more text", bound));
+IdMap plain_map(const Processor& processor) {
+  IdMap map;
+  auto found = find_specials([&](std::string_view piece) { return find_piece(processor, piece); });
+  found[1] = processor.unk_id();  // every model has one, whatever its name
+  std::vector<int32_t> ids;
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (!found[i]) {
+      found[i] = processor.GetPieceSize() + static_cast<int32_t>(map.back.size());
+      map.back.emplace_back(kSpecialTokens[i]);
+    }
+    ids.push_back(*found[i]);
   }
-  if (message.find("required_chars") != std::string_view::npos ||
-      message.find("smaller than") != std::string_view::npos) {
-    const std::string bound = number_behind(message, " vs ");
+  map.specials = special_ids(ids);
+  return map;
+}
+
+/// Of a model that `tokenizer train` made.
+IdMap own_map(const Processor& processor, std::string_view where) {
+  for (int id = 0; id < Tokenizer::kSpecials; ++id) {
+    const std::string_view special = kSpecialTokens[static_cast<size_t>(id)];
+    if (id < processor.GetPieceSize() && processor.IdToPiece(id) == special) continue;
     throw DataError(
-        "tokenizer",
-        fmt::format("expected a vocabulary that holds every character of the corpus, got {} pieces"
-                    "{}",
-                    options.vocabulary,
-                    bound.empty() ? "" : fmt::format(" for {} characters", bound)),
-        "ask for more pieces, or lower the character coverage");
+        where,
+        fmt::format("expected piece {} to be {}, got {}", id, special,
+                    id < processor.GetPieceSize() ? excerpt(processor.IdToPiece(id)) : "nothing"),
+        kHint);
   }
-  throw DataError("tokenizer", fmt::format("SentencePiece cannot train: {}", message),
-                  "look at the corpus: it may be too small or too uniform");
+  return {};
+}
+
+/// The kind of a model, by its scores: pieces of BPE are scored 0, -1, -2, ... in the order of
+/// their merges, those of the unigram model by log-probabilities. (Pieces that the user defined,
+/// which may have any score, are among the first.)
+TokenizerKind kind_of(const Processor& processor) {
+  const float last = processor.GetScore(processor.GetPieceSize() - 1);
+  return last == std::floor(last) ? TokenizerKind::bpe : TokenizerKind::unigram;
 }
 
 class SentencePieceModel final : public Tokenizer::Model {
  public:
-  SentencePieceModel(std::string bytes, std::unique_ptr<sentencepiece::SentencePieceProcessor> p,
-                     TokenizerKind kind)
-      : Model(std::move(bytes)), processor_(std::move(p)), kind_(kind) {}
+  SentencePieceModel(std::string bytes, std::unique_ptr<Processor> processor, IdMap map)
+      : Model(std::move(bytes), map.specials),
+        processor_(std::move(processor)),
+        map_(std::move(map)),
+        kind_(kind_of(*processor_)) {}
 
   TokenizerKind kind() const override { return kind_; }
-  int64_t vocabulary() const override { return processor_->GetPieceSize(); }
-  std::string token(int32_t id) const override { return processor_->IdToPiece(id); }
+  int64_t vocabulary() const override {
+    return end_of_model() + static_cast<int64_t>(map_.back.size());
+  }
+  std::string token(int32_t id) const override {
+    const auto index = static_cast<size_t>(id);
+    if (index < map_.front.size()) return map_.front[index];
+    if (id >= end_of_model()) return map_.back[static_cast<size_t>(id - end_of_model())];
+    return processor_->IdToPiece(id - map_.offset);
+  }
   int32_t id_of(std::string_view token) const override {
-    return processor_->PieceToId(absl::string_view(token.data(), token.size()));
+    for (size_t i = 0; i < map_.front.size(); ++i) {
+      if (map_.front[i] == token) return static_cast<int32_t>(i);
+    }
+    for (size_t i = 0; i < map_.back.size(); ++i) {
+      if (map_.back[i] == token) return end_of_model() + static_cast<int32_t>(i);
+    }
+    return ours(processor_->PieceToId(view(token)));
   }
 
   std::vector<Piece> encode(std::string_view text, std::span<const ByteSpan>) const override {
     sentencepiece::ImmutableSentencePieceText result;
-    const auto status =
-        processor_->Encode(absl::string_view(text.data(), text.size()), result.mutable_proto());
+    const auto status = processor_->Encode(view(text), result.mutable_proto());
     if (!status.ok()) throw DataError("encode", status.message());
     std::vector<Piece> pieces;
     const size_t count = result.pieces_size();
@@ -121,7 +146,7 @@ class SentencePieceModel final : public Tokenizer::Model {
     int64_t last = 0;
     for (size_t i = 0; i < count; ++i) {
       const auto piece = result.pieces(static_cast<int>(i));
-      Piece next{static_cast<int32_t>(piece.id()), 0, piece.begin(), piece.end()};
+      Piece next{ours(static_cast<int32_t>(piece.id())), 0, piece.begin(), piece.end()};
       // The spaces that SentencePiece counts to the piece behind them belong to no word.
       while (next.begin < next.end && is_space(text, next.begin)) ++next.begin;
       next.begin = std::max(next.begin, last);
@@ -136,7 +161,12 @@ class SentencePieceModel final : public Tokenizer::Model {
     std::vector<int> known;
     known.reserve(ids.size());
     for (const int32_t id : ids) {
-      if (id >= Tokenizer::kSpecials || id == Tokenizer::kUnk) known.push_back(id);
+      if (specials().marks(id) || id >= end_of_model()) continue;
+      if (id == specials().unk) {
+        known.push_back(processor_->unk_id());
+      } else if (static_cast<size_t>(id) >= map_.front.size()) {
+        known.push_back(id - map_.offset);
+      }
     }
     std::string text;
     const auto status = processor_->Decode(known, &text);
@@ -150,78 +180,53 @@ class SentencePieceModel final : public Tokenizer::Model {
            std::string_view::npos;
   }
 
-  std::unique_ptr<sentencepiece::SentencePieceProcessor> processor_;
+  int32_t end_of_model() const { return processor_->GetPieceSize() + map_.offset; }
+  int32_t ours(int32_t id) const {
+    return id == processor_->unk_id() ? specials().unk : id + map_.offset;
+  }
+
+  std::unique_ptr<Processor> processor_;
+  IdMap map_;
   TokenizerKind kind_;
 };
 
-/// The kind of a model, by its scores: pieces of BPE are scored 0, -1, -2, ... in the order of
-/// their merges, those of the unigram model by log-probabilities, which are below 0.
-TokenizerKind kind_of(const sentencepiece::SentencePieceProcessor& processor) {
-  const int first = Tokenizer::kSpecials;
-  const int size = processor.GetPieceSize();
-  for (int id = first; id < size; ++id) {
-    if (processor.IsByte(id)) continue;
-    return processor.GetScore(id) == 0 ? TokenizerKind::bpe : TokenizerKind::unigram;
-  }
-  return TokenizerKind::unigram;
-}
-
 }  // namespace
 
-std::string train_sentencepiece(const TokenizerOptions& options, std::vector<std::string> lines) {
-  const std::vector<std::string> parts = divide(std::move(lines));
-  const std::unordered_map<std::string, std::string> settings{
-      {"model_type", std::string(name_of(options.kind))},
-      {"vocab_size", std::to_string(options.vocabulary)},
-      {"character_coverage", fmt::format("{}", options.character_coverage)},
-      {"normalization_rule_name", options.lower_case ? "nmt_nfkc_cf" : "nmt_nfkc"},
-      {"byte_fallback", options.byte_fallback ? "true" : "false"},
-      {"pad_id", "0"},
-      {"unk_id", "1"},
-      {"bos_id", "2"},
-      {"eos_id", "3"},
-      {"pad_piece", "[PAD]"},
-      {"unk_piece", "[UNK]"},
-      {"bos_piece", "[CLS]"},
-      {"eos_piece", "[SEP]"},
-      {"control_symbols", "[MASK]"},
-      // A fixed number, whatever the machine: the order of its sums depends on it.
-      {"num_threads", "4"},
-      {"minloglevel", "2"}};
-  Lines iterator(parts);
-  std::string model;
-  const auto status = sentencepiece::SentencePieceTrainer::Train(settings, &iterator, &model);
-  if (!status.ok()) throw_training(options, status.message());
-  return std::string(kSealTag) + hash_of(model) + model;
+std::string seal_sentencepiece(std::string_view model) {
+  return fmt::format("{}{}{}", kSealTag, hash_of(model), model);
 }
 
-std::shared_ptr<const Tokenizer::Model> load_sentencepiece(std::string bytes,
-                                                           std::string_view where) {
-  constexpr std::string_view kHint = "give a model of `filigree tokenizer train`";
-  const std::string_view all = bytes;
-  if (all.starts_with(kSealTag) && (all.size() < kSealSize || all.substr(kSealTag.size(), 16) !=
-                                                                  hash_of(all.substr(kSealSize)))) {
-    throw DataError(where, "damaged tokenizer: its checksum differs",
-                    "train the tokenizer again, or restore the file");
-  }
-  auto processor = std::make_unique<sentencepiece::SentencePieceProcessor>();
-  const auto status =
-      all.empty() ? sentencepiece::util::Status(sentencepiece::util::StatusCode::kDataLoss, "")
-                  : processor->LoadFromSerializedProto(absl::string_view(all.data(), all.size()));
-  if (!status.ok()) throw DataError(where, "not a SentencePiece model", kHint);
-  for (int id = 0; id < Tokenizer::kSpecials; ++id) {
-    if (id >= processor->GetPieceSize() ||
-        processor->IdToPiece(id) != kSpecialTokens[static_cast<size_t>(id)]) {
-      throw DataError(
-          where,
-          fmt::format(
-              "expected piece {} to be {}, got {}", id, kSpecialTokens[static_cast<size_t>(id)],
-              id < processor->GetPieceSize() ? excerpt(processor->IdToPiece(id)) : "nothing"),
-          kHint);
+std::string sentencepiece_bytes(std::string_view model, SentencePieceLayout layout) {
+  const std::string_view name = name_of(layout);
+  return seal_sentencepiece(
+      fmt::format("{}{}{}{}", kLayoutTag, static_cast<char>(name.size()), name, model));
+}
+
+ModelPointer load_sentencepiece(std::string bytes, std::string_view where) {
+  std::string_view rest = bytes;
+  std::optional<SentencePieceLayout> layout;
+  if (rest.starts_with(kSealTag)) {
+    if (rest.size() < kSealSize ||
+        rest.substr(kSealTag.size(), 16) != hash_of(rest.substr(kSealSize))) {
+      throw DataError(where, "damaged tokenizer: its checksum differs",
+                      "make the tokenizer again, or restore the file");
+    }
+    rest.remove_prefix(kSealSize);
+    if (rest.starts_with(kLayoutTag) && rest.size() > kLayoutTag.size()) {
+      const auto length = static_cast<uint8_t>(rest[kLayoutTag.size()]);
+      layout = parse_sentencepiece_layout(rest.substr(kLayoutTag.size() + 1, length));
+      rest.remove_prefix(kLayoutTag.size() + 1 + length);
     }
   }
-  const TokenizerKind kind = kind_of(*processor);
-  return std::make_shared<SentencePieceModel>(std::move(bytes), std::move(processor), kind);
+  auto processor = std::make_unique<Processor>();
+  if (rest.empty() || !processor->LoadFromSerializedProto(view(rest)).ok()) {
+    throw DataError(where, "not a SentencePiece model", kHint);
+  }
+  IdMap map = !layout                                 ? own_map(*processor, where)
+              : *layout == SentencePieceLayout::plain ? plain_map(*processor)
+                                                      : fairseq_map(*processor, *layout, where);
+  return std::make_shared<SentencePieceModel>(std::move(bytes), std::move(processor),
+                                              std::move(map));
 }
 
 }  // namespace filigree

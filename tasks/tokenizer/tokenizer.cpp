@@ -2,17 +2,32 @@
 
 #include <array>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "core/error.h"
 #include "core/file.h"
 #include "core/random.h"
 #include "tasks/tokenizer/model.h"
+#include "tasks/tokenizer/sealed_text.h"
 
 namespace filigree {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> kKindNames = {"unigram", "bpe", "word"};
+constexpr std::array<std::string_view, 5> kKindNames = {"unigram", "bpe", "word", "wordpiece",
+                                                        "bytebpe"};
+constexpr std::array<std::string_view, 3> kLayoutNames = {"plain", "camembert", "xlm-roberta"};
+
+template <class Enum, size_t N>
+Enum parse_name(std::string_view where, const std::array<std::string_view, N>& names,
+                std::string_view name) {
+  for (size_t i = 0; i < N; ++i) {
+    if (names[i] == name) return static_cast<Enum>(i);
+  }
+  const std::string near = nearest_name(name, names);
+  throw ConfigError(where, fmt::format("expected {}, got \"{}\"", fmt::join(names, ", "), name),
+                    near.empty() ? "" : fmt::format("did you mean \"{}\"?", near));
+}
 
 void check(const TokenizerOptions& options) {
   if (options.vocabulary <= Tokenizer::kSpecials || options.vocabulary > 4'000'000) {
@@ -24,6 +39,15 @@ void check(const TokenizerOptions& options) {
     throw ConfigError("tokenizer.character_coverage",
                       fmt::format("expected a share above 0.9 and at most 1, got {}",
                                   options.character_coverage));
+  }
+  if (options.kind == TokenizerKind::bytebpe) {
+    throw ConfigError("tokenizer.kind", "byte-level BPE can be imported, not trained",
+                      "train bpe with byte fallback, or `filigree tokenizer import`");
+  }
+  if (options.byte_fallback && options.kind != TokenizerKind::unigram &&
+      options.kind != TokenizerKind::bpe) {
+    throw ConfigError("tokenizer.byte_fallback", "expected kind unigram or bpe",
+                      "leave it out, or choose one of these kinds");
   }
   if (options.max_sentences < 1) {
     throw ConfigError("tokenizer.max_sentences",
@@ -64,23 +88,25 @@ std::vector<std::string> collect(const TokenizerOptions& options,
 std::string_view name_of(TokenizerKind kind) { return kKindNames[static_cast<size_t>(kind)]; }
 
 TokenizerKind parse_tokenizer_kind(std::string_view name) {
-  for (size_t i = 0; i < kKindNames.size(); ++i) {
-    if (kKindNames[i] == name) return static_cast<TokenizerKind>(i);
-  }
-  const std::string near = nearest_name(name, kKindNames);
-  throw ConfigError("tokenizer.kind",
-                    fmt::format("expected unigram, bpe or word, got \"{}\"", name),
-                    near.empty() ? "" : fmt::format("did you mean \"{}\"?", near));
+  return parse_name<TokenizerKind>("tokenizer.kind", kKindNames, name);
 }
 
-Tokenizer::Model::Model(std::string bytes) : bytes_(std::move(bytes)) {
-  hash_ = to_hex(checksum({reinterpret_cast<const uint8_t*>(bytes_.data()), bytes_.size()}));
+std::string_view name_of(SentencePieceLayout layout) {
+  return kLayoutNames[static_cast<size_t>(layout)];
 }
+
+SentencePieceLayout parse_sentencepiece_layout(std::string_view name) {
+  return parse_name<SentencePieceLayout>("tokenizer.layout", kLayoutNames, name);
+}
+
+Tokenizer::Model::Model(std::string bytes, const SpecialIds& specials)
+    : bytes_(std::move(bytes)), hash_(hash_of(bytes_)), specials_(specials) {}
 
 Tokenizer Tokenizer::train(const TokenizerOptions& options, const LineSource& source) {
   check(options);
   std::vector<std::string> lines = collect(options, source);
   if (options.kind == TokenizerKind::word) return from_bytes(train_words(options, lines));
+  if (options.kind == TokenizerKind::wordpiece) return from_bytes(train_wordpiece(options, lines));
   return from_bytes(train_sentencepiece(options, std::move(lines)));
 }
 
@@ -99,7 +125,24 @@ Tokenizer Tokenizer::load(const std::filesystem::path& path) {
 
 Tokenizer Tokenizer::from_bytes(std::string bytes, std::string_view where) {
   if (is_word_list(bytes)) return Tokenizer(load_words(std::move(bytes), where));
+  if (is_wordpiece(bytes)) return Tokenizer(load_wordpiece(std::move(bytes), where));
+  if (is_bytebpe(bytes)) return Tokenizer(load_bytebpe(std::move(bytes), where));
   return Tokenizer(load_sentencepiece(std::move(bytes), where));
+}
+
+Tokenizer Tokenizer::import_wordpiece(std::string_view vocabulary, const WordPieceOptions& options,
+                                      std::string_view where) {
+  return Tokenizer(load_wordpiece(wordpiece_bytes(vocabulary, options), where));
+}
+
+Tokenizer Tokenizer::import_sentencepiece(std::string_view model, SentencePieceLayout layout,
+                                          std::string_view where) {
+  return Tokenizer(load_sentencepiece(sentencepiece_bytes(model, layout), where));
+}
+
+Tokenizer Tokenizer::import_bytebpe(std::string_view vocabulary, std::string_view merges,
+                                    std::string_view where) {
+  return Tokenizer(load_bytebpe(bytebpe_bytes(vocabulary, merges, where), where));
 }
 
 void Tokenizer::save(const std::filesystem::path& path) const { write_file(path, bytes()); }
@@ -135,6 +178,7 @@ std::string Tokenizer::token(int32_t id) const {
 }
 
 int32_t Tokenizer::id_of(std::string_view token) const { return model_->id_of(token); }
+const SpecialIds& Tokenizer::specials() const { return model_->specials(); }
 TokenizerKind Tokenizer::kind() const { return model_->kind(); }
 int64_t Tokenizer::vocabulary() const { return model_->vocabulary(); }
 const std::string& Tokenizer::hash() const { return model_->hash(); }

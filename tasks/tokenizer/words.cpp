@@ -7,18 +7,14 @@
 #include <unordered_map>
 
 #include "core/error.h"
-#include "core/file.h"
 #include "tasks/tokenizer/model.h"
+#include "tasks/tokenizer/sealed_text.h"
 
 namespace filigree {
 
 namespace {
 
 constexpr std::string_view kMagic = "filigree-words 1 ";
-
-std::string hash_of(std::string_view text) {
-  return to_hex(checksum({reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
-}
 
 /// Simple case folding, character by character.
 std::string fold(std::string_view text) {
@@ -41,7 +37,7 @@ constexpr size_t kLongestWord = 1000;
 class WordModel final : public Tokenizer::Model {
  public:
   WordModel(std::string bytes, std::vector<std::string> words, bool folds)
-      : Model(std::move(bytes)), words_(std::move(words)), folds_(folds) {
+      : Model(std::move(bytes), SpecialIds{}), words_(std::move(words)), folds_(folds) {
     for (size_t i = 0; i < words_.size(); ++i) ids_.emplace(words_[i], static_cast<int32_t>(i));
   }
 
@@ -50,7 +46,7 @@ class WordModel final : public Tokenizer::Model {
   std::string token(int32_t id) const override { return words_[static_cast<size_t>(id)]; }
   int32_t id_of(std::string_view token) const override {
     const auto found = ids_.find(std::string(token));
-    return found == ids_.end() ? Tokenizer::kUnk : found->second;
+    return found == ids_.end() ? specials().unk : found->second;
   }
 
   std::vector<Piece> encode(std::string_view text, std::span<const ByteSpan> words) const override {
@@ -67,20 +63,19 @@ class WordModel final : public Tokenizer::Model {
   std::string decode(std::span<const int32_t> ids) const override {
     std::string text;
     for (const int32_t id : ids) {
-      if (id < Tokenizer::kSpecials && id != Tokenizer::kUnk) continue;
+      if (specials().marks(id)) continue;
       if (!text.empty()) text += ' ';
-      text += id == Tokenizer::kUnk ? "\u2047" : words_[static_cast<size_t>(id)];
+      text += id == specials().unk ? "\u2047" : words_[static_cast<size_t>(id)];
     }
     return text;
   }
 
  private:
   int32_t id_of_word(std::string_view word) const {
-    if (word.size() > kLongestWord) return Tokenizer::kUnk;
+    if (word.size() > kLongestWord) return specials().unk;
     const auto found = ids_.find(folds_ ? fold(word) : std::string(word));
     // A word that is spelt like a special piece is an unknown word.
-    return found == ids_.end() || found->second < Tokenizer::kSpecials ? Tokenizer::kUnk
-                                                                       : found->second;
+    return found == ids_.end() || specials().marks(found->second) ? specials().unk : found->second;
   }
 
   std::vector<std::string> words_;
@@ -113,7 +108,7 @@ std::string train_words(const TokenizerOptions& options, const std::vector<std::
 
 bool is_word_list(std::string_view bytes) { return bytes.starts_with(kMagic); }
 
-std::shared_ptr<const Tokenizer::Model> load_words(std::string bytes, std::string_view where) {
+ModelPointer load_words(std::string bytes, std::string_view where) {
   const auto damaged = [&](std::string_view fault) {
     return DataError(where, fmt::format("damaged word list: {}", fault),
                      "train the tokenizer again, or restore the file");

@@ -46,7 +46,7 @@ TEST_P(AnyTokenizer, PiecesCoverTheTextAndKnowTheirWord) {
       ASSERT_LE(piece.end, static_cast<int64_t>(text.size()));
       last = piece.begin;
       for (int64_t i = piece.begin; i < piece.end; ++i) covered[static_cast<size_t>(i)] = true;
-      EXPECT_TRUE(piece.id == Tokenizer::kUnk || piece.id >= Tokenizer::kSpecials);
+      EXPECT_FALSE(tokenizer.specials().marks(piece.id));
       ASSERT_LT(static_cast<size_t>(piece.word), words.size());
       const ByteSpan word = words[static_cast<size_t>(piece.word)];
       if (piece.begin < piece.end) {
@@ -63,10 +63,10 @@ TEST_P(AnyTokenizer, PiecesCoverTheTextAndKnowTheirWord) {
 TEST_P(AnyTokenizer, DecodesWhatItEncodes) {
   const Tokenizer tokenizer = tokenizer_of(GetParam());
   const std::string text = "the rusty hammer near the old mill .";
-  std::vector<int32_t> ids{Tokenizer::kCls};
+  std::vector<int32_t> ids{tokenizer.specials().cls};
   for (const Piece& piece : tokenizer.encode(text)) ids.push_back(piece.id);
-  ids.push_back(Tokenizer::kSep);
-  if (std::find(ids.begin(), ids.end(), Tokenizer::kUnk) == ids.end()) {
+  ids.push_back(tokenizer.specials().sep);
+  if (std::find(ids.begin(), ids.end(), tokenizer.specials().unk) == ids.end()) {
     EXPECT_EQ(tokenizer.decode(ids), text);
   }
   EXPECT_THROW(tokenizer.decode(std::vector<int32_t>{-1}), DataError);
@@ -81,7 +81,7 @@ TEST_P(AnyTokenizer, IsTheSameForTheSameCorpusAndAfterAFile) {
   const Tokenizer loaded = Tokenizer::load(folder / "t");
   EXPECT_EQ(loaded.hash(), first.hash());
   EXPECT_EQ(loaded.kind(), GetParam());
-  EXPECT_EQ(loaded.token(Tokenizer::kMask), "[MASK]");
+  EXPECT_EQ(loaded.token(loaded.specials().mask), "[MASK]");
 }
 
 TEST_P(AnyTokenizer, ADamagedFileIsRefused) {
@@ -99,7 +99,7 @@ TEST_P(AnyTokenizer, ADamagedFileIsRefused) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, AnyTokenizer,
                          ::testing::Values(TokenizerKind::unigram, TokenizerKind::bpe,
-                                           TokenizerKind::word),
+                                           TokenizerKind::word, TokenizerKind::wordpiece),
                          [](const auto& info) { return std::string(name_of(info.param)); });
 
 TEST(TokenizerErrors, SayWhatIsPossible) {
