@@ -44,7 +44,6 @@ struct DatasetInfo {
 ///
 /// File: arrays `ids` (T) u16 if vocabulary <= 65536 else u32, `offsets` (N+1) i64, `words` (T) i32
 /// (index of the token's word in its sample, -1 for special tokens; the words of a second sentence
-<<<<<<< HEAD
 /// go on counting), and where there are any: `labels` (N) i32, `scores` (N) f32, `token_labels` (T)
 /// i32 (class of the token, -1: not counted; one a word, on its first token), `segments` (T) u8 (1
 /// from the second sentence on), `heads` (T) i32 (index of the word that is the head of the token's
@@ -55,22 +54,9 @@ struct DatasetInfo {
 /// spanning forest of it, and `links` (K, 2) i32 holds the links beyond: pairs of words a < b of
 /// the sample, ascending, `link_offsets` (N+1) i64 says which are whose. All links of a sample,
 /// undirected and each once, are those between its words and their heads, and `links`. Metadata:
-/// DatasetInfo and "format": "filigree-dataset", "format_version": "2". Files of version 1 (no
-/// scores, no token labels) are read, too.
-=======
-/// go on counting), and where there are any: `labels` (N) i32, `segments` (T) u8 (1 from the second
-/// sentence on), `heads` (T) i32 (index of the word that is the head of the token's word in the
-/// dependency tree, -1 for the root, special tokens and heads that were cut off), `classes` (T) i32
-/// (equal for words of the same lemma, or form up to case, in a sample; -1 for special tokens; all
-/// but files of early versions have them). Where syntax is
-/// no tree (the linkages of a link grammar, or a contraction of two words with different heads),
-/// `heads` is a spanning forest of it, and `links` (K, 2) i32 holds the links beyond: pairs of
-/// words a < b of the sample, ascending, `link_offsets` (N+1) i64 says which are whose. All links
-/// of a sample, undirected and each once, are those between its words and their heads, and `links`.
-/// Metadata: DatasetInfo, of it "special_ids" as JSON {"pad": 0, "unk": 1, "cls": 2, "sep": 3,
-/// "mask": 4} (may be left out for these very ids), and "format": "filigree-dataset",
-/// "format_version": "1".
->>>>>>> part3-wordpiece
+/// DatasetInfo, of it "special_ids" as JSON {"pad": 0, "unk": 1, "cls": 2, "sep": 3, "mask": 4}
+/// (may be left out for these very ids), and "format": "filigree-dataset", "format_version": "2".
+/// Files of version 1 (no scores, no token labels) are read, too.
 class TokenDataset {
  public:
   /// Opens and checks everything that reading relies on: format, version, checksum, shapes,
