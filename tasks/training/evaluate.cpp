@@ -44,7 +44,7 @@ Metrics evaluate(const ModelView& view, const AttentionPlan& plan, const TokenDa
   const std::unique_ptr<Evaluation> evaluation = task.evaluation(info, dataset);
   DensityMeter density;
   while (std::optional<Batch> batch = batches.next()) {
-    task.draw(*batch, info.seed, 0);
+    task.draw(*batch, info.seed, kEvaluationEpoch);
     const ModelOutputs outputs = outputs_of(model, plan, *batch, info.seed);
     density.add(outputs.graphs);
     evaluation->add(model, outputs.values, *batch);

@@ -45,7 +45,7 @@ class Predictor {
   void print(int64_t line, const Sample& sample) const {
     const ModelInfo& info = loaded_.info;
     Batch batch = make_batch(sample);
-    loaded_.task->draw(batch, info.seed, 0);
+    loaded_.task->draw(batch, info.seed, kEvaluationEpoch);
     const Tensor outputs = outputs_of(*loaded_.model, plan_, batch, info.seed).values;
     auto json = nlohmann::json::parse(loaded_.task->predict(info, outputs, sample));
     json["line"] = line;
