@@ -152,6 +152,7 @@ class ConlluReader final : public RecordReader {
     word.form = fields[1];
     if (fields[2] != "_") word.lemma = fields[2];
     if (label_ < kColumns && fields[label_] != "_") word.label = fields[label_];
+    word.line = number;
     word.head = to_number(number, "head", fields[6]) - 1;
     word.span = words < sentence.surface_until ? sentence.surface
                                                : append(fields[1], space_after, sentence);

@@ -49,10 +49,10 @@ std::unique_ptr<RecordReader> open_text(const std::filesystem::path& path,
                                         const ReaderOptions& options) {
   for (const std::string& name : wanted) {
     if (name == "text" || name == "sentence") continue;
-    throw DataError(path.string(),
-                    fmt::format("expected a column {}, but the file is read as plain text",
-                                excerpt(name)),
-                    "if it has columns give --format tsv, jsonl or conllu");
+    throw DataError(
+        path.string(),
+        fmt::format("expected a column {}, but the file is read as plain text", excerpt(name)),
+        "if it has columns give --format tsv, jsonl or conllu");
   }
   return std::make_unique<TextReader>(path, wanted.size(), options.max_line_bytes);
 }

@@ -44,6 +44,7 @@ struct TreeWord {
   int32_t head = -1;  ///< index of the head word, -1 for the root
   ByteSpan span;      ///< place in the sentence's text
   std::string label;  ///< ReaderOptions::word_field of it, "" if the file has none
+  int64_t line = 0;   ///< line of the file that it stands in, from 1
 };
 
 /// One record: values in the order of the columns that were asked for.

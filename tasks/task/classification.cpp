@@ -75,7 +75,8 @@ class Classification final : public Task {
                                          const TokenDataset&) const override {
     return std::make_unique<ClassEvaluation>(static_cast<int64_t>(info.label_names.size()));
   }
-  std::string predict(const ModelInfo& info, const Tensor& outputs, const Sample&) const override {
+  std::string predict(const ModelInfo& info, const Model&, const Tensor& outputs,
+                      const Sample&) const override {
     const std::vector<double> row = probabilities_of(outputs).front();
     const auto best = static_cast<size_t>(std::max_element(row.begin(), row.end()) - row.begin());
     nlohmann::json json{{"label", info.label_names[best]}};

@@ -138,7 +138,7 @@ class MaskedLanguageModelling final : public Task {
   std::unique_ptr<Evaluation> evaluation(const ModelInfo&, const TokenDataset&) const override {
     return std::make_unique<MaskedLmEvaluation>();
   }
-  std::string predict(const ModelInfo&, const Tensor&, const Sample&) const override {
+  std::string predict(const ModelInfo&, const Model&, const Tensor&, const Sample&) const override {
     throw ConfigError("predict", "a masked language model has no answer to a whole text",
                       "`filigree evaluate` gives its perplexity on a dataset; to predict, train "
                       "another task from it with --model.init");

@@ -109,7 +109,8 @@ class Regression final : public Task {
   std::unique_ptr<Evaluation> evaluation(const ModelInfo&, const TokenDataset&) const override {
     return std::make_unique<NumberEvaluation>();
   }
-  std::string predict(const ModelInfo&, const Tensor& outputs, const Sample&) const override {
+  std::string predict(const ModelInfo&, const Model&, const Tensor& outputs,
+                      const Sample&) const override {
     return nlohmann::json{{"score", outputs.at(0)}}.dump();
   }
   std::unique_ptr<TargetReader> target_reader(const TargetOptions& options) const override {

@@ -58,7 +58,8 @@ class TagReader final : public TargetReader {
     int64_t shared = 0;
     try {
       for (size_t w = 0; w < record.words.size(); ++w) {
-        const int32_t label = names_.number(where, record.words[w].label);
+        const int32_t label =
+            names_.number(at_line(where, record.words[w].line), record.words[w].label);
         // The words of a contraction share their place: the first one's label stands for it.
         if (w > 0 && record.words[w].span == record.words[w - 1].span) {
           ++shared;
@@ -100,6 +101,10 @@ class TagReader final : public TargetReader {
   }
 
  private:
+  /// "file:line" with another line.
+  static std::string at_line(const std::string& where, int64_t line) {
+    return fmt::format("{}:{}", where.substr(0, where.rfind(':')), line);
+  }
   static int64_t last_word(const Sample& sample) {
     return *std::max_element(sample.words.begin(), sample.words.end());
   }
@@ -143,7 +148,7 @@ class Tagging final : public Task {
     return std::make_unique<TagEvaluation>(static_cast<int64_t>(info.label_names.size()),
                                            data.info().unlabelled);
   }
-  std::string predict(const ModelInfo& info, const Tensor& outputs,
+  std::string predict(const ModelInfo& info, const Model&, const Tensor& outputs,
                       const Sample& sample) const override {
     const auto rows = probabilities_of(outputs);
     nlohmann::json words = nlohmann::json::array();

@@ -68,8 +68,9 @@ class Task {
   /// Gathers loss and metrics of a dataset that expect_data() accepts.
   virtual std::unique_ptr<Evaluation> evaluation(const ModelInfo& info,
                                                  const TokenDataset& data) const = 0;
-  /// The prediction for a sample as one JSON object; `outputs` are those of a batch of it alone.
-  virtual std::string predict(const ModelInfo& info, const Tensor& outputs,
+  /// The prediction for a sample as one JSON object; `outputs` are the model's for a batch of it
+  /// alone.
+  virtual std::string predict(const ModelInfo& info, const Model& model, const Tensor& outputs,
                               const Sample& sample) const = 0;
 
   /// True if `prepare` takes documents for this task, packed into samples, not records.

@@ -197,5 +197,23 @@ TEST(EncoderTest, RefusesWhatDoesNotFit) {
   EXPECT_THROW(SequenceClassifier(config, 0, Pool::first), ConfigError);
 }
 
+// RoBERTa has one kind of segment: the second text of a pair is not told apart.
+TEST(EncoderTest, OneKindOfSegmentIsAllZeros) {
+  EncoderConfig config = small_config();
+  config.segments = 1;
+  Encoder encoder(config, DType::f64);
+  randomise(encoder, 3);
+  TokenBatch batch = random_batch({4, 2}, config, 1);
+  const LayerGraphs graphs = graphs_of(batch, config, "dense");
+  const Tensor zeros = encoder.forward(batch, graphs, {}).value();
+  batch.segments = Tensor::full({6}, 1, DType::i32);
+  EXPECT_TRUE(same_bits(zeros, encoder.forward(batch, graphs, {}).value()));
+  batch.segments = Tensor();
+  EXPECT_TRUE(same_bits(zeros, encoder.forward(batch, graphs, {}).value()));
+  config.max_positions = 6;
+  config.position_offset = 2;
+  EXPECT_EQ(config.longest_sequence(), 4);
+}
+
 }  // namespace
 }  // namespace filigree

@@ -112,7 +112,8 @@ TEST(Regression, LossAndMetricsByHand) {
   EXPECT_EQ(metrics.units, 3);
   EXPECT_GT(metrics.get("pearson"), 0.9);
   EXPECT_NEAR(metrics.get("spearman"), std::sqrt(0.75), 1e-12);  // ranks 2.5 2.5 1 and 2 3 1
-  EXPECT_EQ(nlohmann::json::parse(task->predict(info, Tensor::from(std::vector<float>{3.5F}), {})),
+  EXPECT_EQ(nlohmann::json::parse(
+                task->predict(info, *model, Tensor::from(std::vector<float>{3.5F}), {})),
             nlohmann::json({{"score", 3.5}}));
   task->start_from_data(*model, data);
   EXPECT_NEAR(model->state_dict().at("classifier.bias").at(0), -6.5 / 3, 1e-6);
@@ -203,7 +204,7 @@ TEST(Tagging, WordsThatAreCutOffCount) {
   EXPECT_NEAR(task->loss(*model, Variable(logits), batch).value().item(), 2 * normaliser - 3, 1e-5);
 
   const Sample sample = make_sample("t", word_tokenizer(), {"a b c"}, 4);
-  const auto json = nlohmann::json::parse(task->predict(info, logits, sample));
+  const auto json = nlohmann::json::parse(task->predict(info, *model, logits, sample));
   ASSERT_EQ(json.at("words").size(), 3u);
   EXPECT_EQ(json["words"][0]["word"], "a");
   EXPECT_EQ(json["words"][0]["tag"], "DET");
@@ -222,9 +223,11 @@ TEST(Tagging, SaysWhatIsWrongWithAFile) {
       error_of([&] { prepare_content(folder, "in.conllu", conllu_word(1, "a", "_"), options); }),
       AllOf(HasSubstr("in.conllu:1"), HasSubstr("the label is empty")));
   options.labels = {"DET"};
-  EXPECT_THAT(
-      error_of([&] { prepare_content(folder, "in.conllu", conllu_word(1, "a", "X"), options); }),
-      HasSubstr("expected a label among DET, got \"X\""));
+  EXPECT_THAT(error_of([&] {
+                const std::string words = conllu_word(1, "a", "DET") + conllu_word(2, "b", "X");
+                prepare_content(folder, "in.conllu", words, options);
+              }),
+              AllOf(HasSubstr("in.conllu:2]"), HasSubstr("expected a label among DET, got \"X\"")));
   options.label = "upo";
   EXPECT_THAT(
       error_of([&] { prepare_content(folder, "in.conllu", conllu_word(1, "a", "X"), options); }),

@@ -47,7 +47,7 @@ class Predictor {
     Batch batch = make_batch(sample);
     loaded_.task->draw(batch, info.seed, kEvaluationEpoch);
     const Tensor outputs = outputs_of(*loaded_.model, plan_, batch, info.seed).values;
-    auto json = nlohmann::json::parse(loaded_.task->predict(info, outputs, sample));
+    auto json = nlohmann::json::parse(loaded_.task->predict(info, *loaded_.model, outputs, sample));
     json["line"] = line;
     if (sample.truncated) json["truncated"] = true;
     fmt::print("{}\n", json.dump());
