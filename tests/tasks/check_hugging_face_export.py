@@ -103,7 +103,7 @@ def check_the_check(filigree, folder):
     save_file(tensors, folder / "spoilt" / "model.safetensors", {"format": "pt"})
     _, faults, said = load(folder / "spoilt")
     print(f"{'spoilt on purpose':<22} seen: {sorted(faults)}, {'warned' if said else 'no warning'}")
-    return len(faults) == 2 and said
+    return len(faults) == 2 and bool(said)
 
 
 def check_trained(filigree, folder):

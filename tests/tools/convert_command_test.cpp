@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/file.h"
 #include "tests/tools/command_runner.h"
 
 namespace filigree::testing {
@@ -50,6 +51,41 @@ TEST(ConvertCommand, SaysWhatIsWrong) {
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
   expect({"convert", in, folder / "a"}, 0, "mapped");
   expect({"convert", in, folder / "a"}, 1, "exists already");
+}
+
+// From transformers through a finetuning under a sparse pattern, and back.
+TEST(ConvertCommand, AConvertedModelFinetunesUnderAPattern) {
+  const TemporaryFolder folder;
+  std::filesystem::copy(kModels + "bert_pretraining", folder / "bert");
+  std::string pieces = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n", table = "text\tlabel\n";
+  for (const char* word : {"a", "good", "bad", "film", "plot", "##s", "."}) {
+    pieces += std::string(word) + "\n";
+  }
+  for (int i = 0; i < 12; ++i) {
+    table += std::string("a ") + (i % 2 == 0 ? "good" : "bad") + (i % 3 == 0 ? " films" : " plot") +
+             " .\t" + (i % 2 == 0 ? "yes" : "no") + "\n";
+  }
+  write_file(folder / "bert/vocab.txt", pieces);
+  write_file(folder / "data.tsv", table);
+  const auto expect = [](const std::vector<std::string>& words, const char* text) {
+    const CommandResult result = run_command(words);
+    ASSERT_EQ(result.status, 0) << result.output;
+    EXPECT_THAT(result.output, HasSubstr(text));
+  };
+  expect({"convert", folder / "bert", folder / "ours", "--head", "none"},
+         "tokenizer: wordpiece, 12 pieces");
+  expect({"prepare", "--input", folder / "data.tsv", "--text", "text", "--label", "label",
+          "--tokenizer", folder / "ours/tokenizer.model", "--out", folder / "data"},
+         "12");
+  expect({"train", "--out", folder / "run", "--data.train", folder / "data", "--data.dev",
+          folder / "data", "--data.tokenizer", folder / "ours/tokenizer.model", "--model.init",
+          folder / "ours", "--attention.pattern", "neighbour:1|global:cls", "--train.steps", "3",
+          "--train.threads", "1"},
+         "new: classifier.weight, classifier.bias; unused: none");
+  expect({"convert", folder / "run", folder / "back"}, "its outputs will differ");
+  EXPECT_EQ(read_file(folder / "back/vocab.txt"), pieces);
+  expect({"convert", folder / "back", folder / "again", "--list"}, "classifier.weight");
+  expect({"info", "--file", folder / "again/model.safetensors"}, "neighbour:1|global:cls");
 }
 
 // A full disk leaves neither the folder nor a part of it.
