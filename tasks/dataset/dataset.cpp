@@ -139,7 +139,7 @@ struct TokenDataset::Impl {
   /// Counts bytes that were read of the mapped file, and gives the memory back from time to time:
   /// an epoch over a large file would fill it.
   void was_read(size_t bytes) const {
-    constexpr size_t kMostRead = size_t{64} << 20;
+    constexpr size_t kMostRead = size_t{128} << 20;
     if (file.data_bytes() < kMostRead) return;
     if (read_bytes.fetch_add(bytes) + bytes < kMostRead) return;
     read_bytes = 0;

@@ -41,7 +41,7 @@ struct DatasetInfo {
 };
 
 /// Read-only samples. Cheap to copy; safe to use from several threads. Of a file of any size about
-/// 64 MiB are in memory at most: what was read goes back to the system now and then.
+/// 128 MiB are in memory at most: what was read goes back to the system now and then.
 ///
 /// File: arrays `ids` (T) u16 if vocabulary <= 65536 else u32, `offsets` (N+1) i64, `words` (T) i32
 /// (index of the token's word in its sample, -1 for special tokens; the words of a second sentence

@@ -138,10 +138,10 @@ TEST(LargeDataset, OpensShufflesAndGoesOnInLittleMemory) {
       EXPECT_EQ(batch->tokens(), kLength * batch->sequences());
     }
     // Reading on and on keeps no more.
-    Prefetcher many(data, sampler, epoch, epoch + 5000);
+    Prefetcher many(data, sampler, epoch, epoch + 700);
     int64_t tokens = 0;
     while (const std::optional<Batch> batch = many.next()) tokens += batch->tokens();
-    EXPECT_GT(tokens, 20'000'000);
+    EXPECT_GT(tokens, 2'500'000);
   });
   const double computed = static_cast<double>(std::clock() - clock_start) / CLOCKS_PER_SEC;
   const double seconds =
