@@ -27,6 +27,10 @@ class MappedFile {
   size_t size_ = 0;
 };
 
+/// Takes the pages of mapped memory out of the process; they come back from the file when they are
+/// read. Changes that were made to them are lost. Threads may read meanwhile.
+void forget_pages(std::span<const uint8_t> mapped);
+
 /// Writes `path` atomically: into `path.tmp-PID`, synced, then renamed over `path` by commit().
 /// Without commit() the temporary file is removed and the old file stays as it was. Every failure
 /// (no space left included) is a FileError with path and reason.

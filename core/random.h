@@ -19,7 +19,8 @@ enum class Purpose : uint32_t {
   generate,           ///< the built-in language: (sentence)
   bootstrap,          ///< statistics
   test,
-  share,  ///< which edges a share keeps: (sequence, layer, head, query, key)
+  share,    ///< which edges a share keeps: (sequence, layer, head, query, key)
+  masking,  ///< hidden tokens: (epoch, sample)
 };
 
 /// 128 random bits.

@@ -233,6 +233,8 @@ std::string SafetensorsFile::stored_checksum() const {
   return found == metadata_.end() ? "" : found->second;
 }
 
+void SafetensorsFile::forget() const { forget_pages(file_->bytes()); }
+
 std::string SafetensorsFile::verify_checksum(Unsealed unsealed) const {
   const auto found = metadata_.find(kChecksumKey);
   if (found == metadata_.end() && unsealed == Unsealed::refuse) {
@@ -242,7 +244,12 @@ std::string SafetensorsFile::verify_checksum(Unsealed unsealed) const {
   if (found != metadata_.end()) header["__metadata__"].erase(kChecksumKey);
   Seal seal;
   seal.add(to_text(header));
-  seal.add(data_);
+  constexpr size_t kBlock = size_t{16} << 20;
+  for (auto rest = data_; !rest.empty(); rest = rest.subspan(std::min(kBlock, rest.size()))) {
+    const auto block = rest.first(std::min(kBlock, rest.size()));
+    seal.add(block);
+    if (data_.size() > kBlock) forget_pages(block);
+  }
   const std::string actual = seal.hex();
   if (found != metadata_.end() && actual != found->second) {
     throw_damaged(path(), fmt::format("checksum {}, expected {}", actual, found->second));
@@ -259,7 +266,7 @@ void SafetensorsWriter::add(const std::string& name, const Tensor& tensor) {
   Tensor host = tensor.to(kCpu);
   const std::span<const uint8_t> bytes{static_cast<const uint8_t*>(host.raw()),
                                        static_cast<size_t>(host.bytes())};
-  items_[name] = {format_name(host.dtype()), host.shape(), bytes, host};
+  items_[name] = {format_name(host.dtype()), host.shape(), bytes, host, {}};
 }
 
 template <class T>
@@ -272,7 +279,33 @@ void SafetensorsWriter::add_array(const std::string& name, std::span<const T> va
   items_[name] = {format_name_of<T>(),
                   shape,
                   {reinterpret_cast<const uint8_t*>(values.data()), values.size_bytes()},
+                  {},
                   {}};
+}
+
+template <class T>
+void SafetensorsWriter::add_stream(const std::string& name, const Shape& shape, ByteStream stream) {
+  items_[name] = {format_name_of<T>(), shape, {}, {}, std::move(stream)};
+}
+
+uint64_t SafetensorsWriter::Item::size() const {
+  if (!stream) return bytes.size();
+  return static_cast<uint64_t>(shape.numel() * element_size(dtype));
+}
+
+void SafetensorsWriter::Item::feed(const std::string& name, const ByteSink& sink) const {
+  if (!stream) {
+    sink(bytes);
+    return;
+  }
+  uint64_t given = 0;
+  stream([&](std::span<const uint8_t> part) {
+    given += part.size();
+    sink(part);
+  });
+  if (given == size()) return;
+  throw ShapeError("safetensors", fmt::format("array \"{}\": {} bytes for shape {} of {}", name,
+                                              given, to_string(shape), dtype));
 }
 
 void SafetensorsWriter::save(const std::filesystem::path& path) const {
@@ -289,12 +322,14 @@ void SafetensorsWriter::save(const std::filesystem::path& path) const {
     const Item& value = item->second;
     header[item->first] = {{"dtype", value.dtype},
                            {"shape", std::vector<int64_t>(value.shape.begin(), value.shape.end())},
-                           {"data_offsets", {offset, offset + value.bytes.size()}}};
-    offset += value.bytes.size();
+                           {"data_offsets", {offset, offset + value.size()}}};
+    offset += value.size();
   }
   Seal seal;
   seal.add(to_text(header));
-  for (const auto* item : order) seal.add(item->second.bytes);
+  for (const auto* item : order) {
+    item->second.feed(item->first, [&](std::span<const uint8_t> part) { seal.add(part); });
+  }
   header["__metadata__"][kChecksumKey] = seal.hex();
   std::string text = to_text(header);
   text.append((64 - (text.size() + 8) % 64) % 64, ' ');
@@ -303,14 +338,18 @@ void SafetensorsWriter::save(const std::filesystem::path& path) const {
   const uint64_t size = text.size();
   file.write(&size, sizeof size);
   file.write(text);
-  for (const auto* item : order) file.write(item->second.bytes.data(), item->second.bytes.size());
+  for (const auto* item : order) {
+    item->second.feed(item->first,
+                      [&](std::span<const uint8_t> part) { file.write(part.data(), part.size()); });
+  }
   file.commit();
 }
 
 #define FILIGREE_INSTANTIATE(T)                                                         \
   template std::span<const T> SafetensorsFile::array<T>(std::string_view) const;        \
   template void SafetensorsWriter::add_array<T>(const std::string&, std::span<const T>, \
-                                                const Shape&);
+                                                const Shape&);                          \
+  template void SafetensorsWriter::add_stream<T>(const std::string&, const Shape&, ByteStream);
 FILIGREE_INSTANTIATE(float)
 FILIGREE_INSTANTIATE(double)
 FILIGREE_INSTANTIATE(int32_t)

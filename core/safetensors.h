@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/scratch_file.h"
 #include "core/tensor.h"
 
 namespace filigree {
@@ -52,10 +53,14 @@ class SafetensorsFile {
   std::span<const T> array(std::string_view name) const;
   /// The stored checksum of everything in the file; "" if there is none.
   std::string stored_checksum() const;
+  /// Bytes of all arrays.
+  size_t data_bytes() const { return data_.size(); }
+  /// Takes the file's pages out of memory, see forget_pages().
+  void forget() const;
   /// Compares the stored checksum ("xxh3" in the metadata: XXH3 over the header without it, and all
   /// data bytes) with the file; throws CheckpointError if they differ, or if there is none and
   /// `unsealed` refuses that. Returns the checksum of what is in the file, stored or not. Cost:
-  /// reads the whole file.
+  /// reads the whole file, of which nothing stays in memory.
   std::string verify_checksum(Unsealed unsealed = Unsealed::refuse) const;
 
  private:
@@ -76,6 +81,10 @@ class SafetensorsWriter {
   /// Keeps a reference to the span's memory, which must live until save(). T as in array().
   template <class T>
   void add_array(const std::string& name, std::span<const T> values, const Shape& shape);
+  /// An array that is not in memory: `stream` must give the bytes of `shape` elements, and is read
+  /// twice by save().
+  template <class T>
+  void add_stream(const std::string& name, const Shape& shape, ByteStream stream);
   /// Throws FileError; the old file of that name then still stands. Arrays stand widest element
   /// first, so that all are aligned.
   void save(const std::filesystem::path& path) const;
@@ -86,6 +95,9 @@ class SafetensorsWriter {
     Shape shape;
     std::span<const uint8_t> bytes;
     Tensor owner;
+    ByteStream stream;  // in the place of bytes
+    uint64_t size() const;
+    void feed(const std::string& name, const ByteSink& sink) const;
   };
   std::map<std::string, std::string> metadata_;
   std::map<std::string, Item> items_;

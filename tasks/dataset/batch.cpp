@@ -22,6 +22,8 @@ Batch make_batch(const TokenDataset& dataset, std::span<const int64_t> samples, 
   Batch batch;
   batch.cursor = cursor;
   batch.samples.assign(samples.begin(), samples.end());
+  batch.specials = dataset.info().specials;
+  batch.vocabulary = dataset.info().vocabulary;
   const auto count = static_cast<int64_t>(samples.size());
   batch.offsets = Tensor({count + 1}, DType::i64);
   batch.labels = Tensor({count}, DType::i32);

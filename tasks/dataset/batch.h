@@ -26,6 +26,7 @@ struct Batch {
   Tensor labels;                 // (B) i32, -1 without labels
   Tensor scores;                 // (B) f32; undefined if the dataset has none
   Tensor token_labels;           // (T) i32, -1: not counted; undefined if the dataset has none
+                                 // and the task draws none
   Tensor spans;                  // (B, 2) i32, first and last token of the answer in its sample;
                                  // undefined if the dataset has none
   Tensor special;                // (T) u8, 1 for [CLS], [SEP] and other special tokens
@@ -36,6 +37,8 @@ struct Batch {
                                  // sample; undefined if the dataset has none
   Tensor link_offsets;           // (B+1) i64, whose they are; undefined with `links`
   std::vector<int64_t> samples;  // (B) numbers of the samples in the dataset
+  SpecialIds specials;           // of the dataset's tokenizer
+  int64_t vocabulary = 0;        // ids are below; 0: the batch is of no dataset
 
   int64_t sequences() const { return static_cast<int64_t>(samples.size()); }
   int64_t tokens() const { return ids.numel(); }

@@ -1,6 +1,7 @@
 #include "tasks/dataset/dataset.h"
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cmath>
 #include <fmt/format.h>
@@ -120,14 +121,36 @@ struct TokenDataset::Impl {
   template <class T>
   void check_range(std::string_view name, std::span<const T> values, int64_t least,
                    int64_t bound) const {
-    for (size_t i = 0; i < values.size(); ++i) {
-      const auto value = static_cast<int64_t>(values[i]);
-      if (value < least || value >= bound) {
-        fail(fmt::format("expected \"{}\" from {} to {}, got {} at {}", name, least, bound - 1,
-                         value, i));
+    constexpr size_t kBlock = size_t{1} << 22;
+    for (size_t first = 0; first < values.size(); first += kBlock) {
+      const auto block = values.subspan(first, std::min(kBlock, values.size() - first));
+      T low = block.front(), high = block.front();
+      for (const T value : block) {
+        low = std::min(low, value);
+        high = std::max(high, value);
       }
+      const auto is_wrong = [&](T value) {
+        return static_cast<int64_t>(value) < least || static_cast<int64_t>(value) >= bound;
+      };
+      if (is_wrong(low) || is_wrong(high)) {
+        const auto at = std::find_if(block.begin(), block.end(), is_wrong);
+        fail(fmt::format("expected \"{}\" from {} to {}, got {} at {}", name, least, bound - 1, *at,
+                         first + static_cast<size_t>(at - block.begin())));
+      }
+      was_read(block.size_bytes());
     }
   }
+
+  /// Counts bytes that were read of the mapped file, and gives the memory back from time to time:
+  /// an epoch over a large file would fill it.
+  void was_read(size_t bytes) const {
+    constexpr size_t kMostRead = size_t{128} << 20;
+    if (file.data_bytes() < kMostRead) return;
+    if (read_bytes.fetch_add(bytes) + bytes < kMostRead) return;
+    read_bytes = 0;
+    file.forget();
+  }
+  mutable std::atomic<size_t> read_bytes = 0;
 
   void read_arrays() {
     offsets = file.array<int64_t>("offsets");
@@ -137,6 +160,7 @@ struct TokenDataset::Impl {
       if (length < 1) fail(fmt::format("sample {} is empty or its offsets descend", i - 1));
       longest = std::max(longest, length);
     }
+    was_read(offsets.size_bytes());
     const int64_t samples = static_cast<int64_t>(offsets.size()) - 1, tokens = offsets.back();
     if (file.entry("ids").dtype == "U16") {
       check_range("ids", narrow = array<uint16_t>("ids", tokens), 0, info.vocabulary);
@@ -207,6 +231,13 @@ struct TokenDataset::Impl {
     const auto first = static_cast<size_t>(begin(sample));
     return all.subspan(first, static_cast<size_t>(length(sample)));
   }
+  /// What reading a sample brings into memory at most: the system may map a huge page around a
+  /// place in each array.
+  size_t bytes_of(int64_t sample) const {
+    constexpr size_t kAround = size_t{2} << 20;
+    const size_t a_token = file.data_bytes() / static_cast<size_t>(offsets.back());
+    return file.entries().size() * kAround + static_cast<size_t>(length(sample)) * a_token;
+  }
   int64_t begin(int64_t sample) const {
     if (sample < 0 || sample + 1 >= static_cast<int64_t>(offsets.size())) {
       fail(fmt::format("expected a sample from 0 to {}, got {}", offsets.size() - 2, sample));
@@ -273,6 +304,7 @@ void TokenDataset::copy_ids(int64_t sample, int32_t* out) const {
   const auto wide = impl_->of(impl_->wide, sample);
   std::copy(narrow.begin(), narrow.end(), out);
   std::copy(wide.begin(), wide.end(), out);
+  impl_->was_read(impl_->bytes_of(sample));
 }
 
 int32_t TokenDataset::label(int64_t sample) const {

@@ -43,7 +43,8 @@ struct DatasetInfo {
   std::string source;                    ///< name of the file that it was made from
 };
 
-/// Read-only samples. Cheap to copy; safe to use from several threads.
+/// Read-only samples. Cheap to copy; safe to use from several threads. Of a file of any size about
+/// 128 MiB are in memory at most: what was read goes back to the system now and then.
 ///
 /// File: arrays `ids` (T) u16 if vocabulary <= 65536 else u32, `offsets` (N+1) i64, `words` (T) i32
 /// (index of the token's word in its sample, -1 for special tokens; the words of a second sentence
@@ -66,7 +67,8 @@ class TokenDataset {
  public:
   /// Opens and checks everything that reading relies on: format, version, checksum if there is one,
   /// shapes, offsets, the range of every id, label, word, head and segment. Throws DataError that
-  /// names the file and the fault. Cost: reads the file once.
+  /// names the file and the fault. Cost: reads the file twice, a few
+  /// megabytes at a time.
   static TokenDataset open(const std::filesystem::path& path);
 
   const DatasetInfo& info() const;
@@ -118,8 +120,10 @@ class TokenDataset {
 /// Collects samples and writes them as one dataset file, atomically.
 class DatasetWriter {
  public:
-  /// `info.vocabulary` and `info.tokenizer_hash` must be set.
-  explicit DatasetWriter(DatasetInfo info);
+  /// `info.vocabulary` and `info.tokenizer_hash` must be set. With a folder, arrays of tokens that
+  /// grow large are kept in files without names there; targets stay in memory.
+  explicit DatasetWriter(DatasetInfo info, std::filesystem::path scratch = {});
+  ~DatasetWriter();
 
   /// One sample. `words` as long as `ids`; `segments`, `heads` and `classes` empty or as long as
   /// `ids`, and the same choice for all samples; `links` (k, 2) only with heads. Of the target,
@@ -130,10 +134,10 @@ class DatasetWriter {
            std::span<const int32_t> classes = {}, std::span<const int32_t> links = {});
   /// May be changed until save(): counts, and label names as they become known.
   DatasetInfo& info() { return info_; }
-  int64_t size() const { return static_cast<int64_t>(offsets_.size()) - 1; }
-  int64_t tokens() const { return static_cast<int64_t>(ids_.size()); }
+  int64_t size() const;
+  int64_t tokens() const;
   /// The questions that features (Target::feature) are of: add one before its features.
-  QuestionWriter& questions() { return questions_; }
+  QuestionWriter& questions();
   /// Renumbers the classes of samples and tokens: class c becomes order[c].
   void renumber_labels(std::span<const int32_t> order);
   /// Throws DataError if there is no sample, FileError if the file cannot be written.
@@ -143,18 +147,8 @@ class DatasetWriter {
   void expect_target(const Target& target, size_t length) const;
 
   DatasetInfo info_;
-  std::vector<int32_t> ids_;              // (T)
-  std::vector<int32_t> words_;            // (T)
-  std::vector<int32_t> heads_;            // (T) or empty
-  std::vector<int32_t> classes_;          // (T) or empty
-  std::vector<uint8_t> segments_;         // (T) or empty
-  std::vector<int64_t> offsets_{0};       // (N+1)
-  std::vector<int32_t> links_;            // (K, 2)
-  std::vector<int64_t> link_offsets_{0};  // (N+1)
-  std::vector<int32_t> labels_;           // (N), -1 without labels
-  std::vector<float> scores_;             // (N) or empty
-  std::vector<int32_t> token_labels_;     // (T) or empty
-  QuestionWriter questions_;              // empty without features
+  struct Arrays;
+  std::unique_ptr<Arrays> arrays_;
 };
 
 }  // namespace filigree

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/safetensors.h"
+#include "tasks/dataset/column.h"
 #include "tasks/dataset/dataset.h"
 #include "tasks/dataset/format.h"
 
@@ -14,21 +15,67 @@ namespace {
 
 template <class T>
 Shape shape_of(const std::vector<T>& values) {
-  return {static_cast<int64_t>(values.size())};
+  return {std::ssize(values)};
+}
+
+/// One number as the end of a column.
+void append(Column<int64_t>& column, int64_t value) {
+  column.append(std::span<const int64_t>(&value, 1));
 }
 
 }  // namespace
 
-DatasetWriter::DatasetWriter(DatasetInfo info) : info_(std::move(info)) {
+struct DatasetWriter::Arrays {
+  Arrays(const std::filesystem::path& scratch, bool is_narrow)
+      : ids_are_narrow(is_narrow),
+        narrow(scratch),
+        wide(scratch),
+        words(scratch),
+        heads(scratch),
+        classes(scratch),
+        segments(scratch),
+        offsets(scratch),
+        links(scratch),
+        link_offsets(scratch) {
+    append(offsets, 0);
+    append(link_offsets, 0);
+  }
+
+  bool ids_are_narrow;
+  Column<uint16_t> narrow;            // (T) ids of a small vocabulary
+  Column<uint32_t> wide;              // (T) ids of a large one
+  Column<int32_t> words;              // (T)
+  Column<int32_t> heads;              // (T) or empty
+  Column<int32_t> classes;            // (T) or empty
+  Column<uint8_t> segments;           // (T) or empty
+  Column<int64_t> offsets;            // (N+1)
+  Column<int32_t> links;              // (K, 2)
+  Column<int64_t> link_offsets;       // (N+1)
+  std::vector<int32_t> labels;        // (N) or empty
+  std::vector<float> scores;          // (N) or empty
+  std::vector<int32_t> token_labels;  // (T) or empty
+  QuestionWriter questions;           // empty without features
+};
+
+DatasetWriter::DatasetWriter(DatasetInfo info, std::filesystem::path scratch)
+    : info_(std::move(info)),
+      arrays_(std::make_unique<Arrays>(scratch, info_.vocabulary <= 65536)) {
   if (info_.vocabulary < 1 || info_.tokenizer_hash.empty()) {
     throw DataError("dataset", "a dataset needs the vocabulary and hash of its tokenizer");
   }
 }
 
+DatasetWriter::~DatasetWriter() = default;
+
+int64_t DatasetWriter::size() const { return arrays_->offsets.size() - 1; }
+int64_t DatasetWriter::tokens() const { return arrays_->words.size(); }
+QuestionWriter& DatasetWriter::questions() { return arrays_->questions; }
+
 void DatasetWriter::add(std::span<const int32_t> ids, std::span<const int32_t> words,
                         std::span<const uint8_t> segments, std::span<const int32_t> heads,
                         const Target& target, std::span<const int32_t> classes,
                         std::span<const int32_t> links) {
+  Arrays& a = *arrays_;
   const auto fail = [&](std::string_view what) {
     throw DataError("dataset", fmt::format("sample {}: {}", size(), what));
   };
@@ -38,8 +85,8 @@ void DatasetWriter::add(std::span<const int32_t> ids, std::span<const int32_t> w
   if (!segments.empty() && segments.size() != length) fail("as many segments as ids are needed");
   if (!heads.empty() && heads.size() != length) fail("as many heads as ids are needed");
   if (!classes.empty() && classes.size() != length) fail("as many classes as ids are needed");
-  if (size() > 0 && (segments.empty() != segments_.empty() || heads.empty() != heads_.empty() ||
-                     classes.empty() != classes_.empty())) {
+  if (size() > 0 && (segments.empty() != a.segments.empty() || heads.empty() != a.heads.empty() ||
+                     classes.empty() != a.classes.empty())) {
     fail("segments, heads and classes must be there for all samples or for none");
   }
   expect_target(target, length);
@@ -50,21 +97,27 @@ void DatasetWriter::add(std::span<const int32_t> ids, std::span<const int32_t> w
   }
   if (!links.empty() && heads.empty()) fail("links need heads");
   if (const std::string fault = link_fault(links, words); !fault.empty()) fail(fault);
-  if (target.feature) questions_.add_feature(*target.feature, length);
-  ids_.insert(ids_.end(), ids.begin(), ids.end());
-  words_.insert(words_.end(), words.begin(), words.end());
-  segments_.insert(segments_.end(), segments.begin(), segments.end());
-  heads_.insert(heads_.end(), heads.begin(), heads.end());
-  classes_.insert(classes_.end(), classes.begin(), classes.end());
-  offsets_.push_back(tokens());
-  links_.insert(links_.end(), links.begin(), links.end());
-  link_offsets_.push_back(static_cast<int64_t>(links_.size() / 2));
-  labels_.push_back(target.label);
-  if (target.score) scores_.push_back(*target.score);
-  token_labels_.insert(token_labels_.end(), target.token_labels.begin(), target.token_labels.end());
+  if (target.feature) a.questions.add_feature(*target.feature, length);
+  if (a.ids_are_narrow) {
+    a.narrow.append(ids);
+  } else {
+    a.wide.append(ids);
+  }
+  a.words.append(words);
+  a.segments.append(segments);
+  a.heads.append(heads);
+  a.classes.append(classes);
+  append(a.offsets, tokens());
+  a.links.append(links);
+  append(a.link_offsets, a.links.size() / 2);
+  if (target.label >= 0) a.labels.push_back(target.label);
+  if (target.score) a.scores.push_back(*target.score);
+  a.token_labels.insert(a.token_labels.end(), target.token_labels.begin(),
+                        target.token_labels.end());
 }
 
 void DatasetWriter::expect_target(const Target& target, size_t length) const {
+  const Arrays& a = *arrays_;
   const auto fail = [&](std::string_view what) {
     throw DataError("dataset", fmt::format("sample {}: {}", size(), what));
   };
@@ -72,9 +125,9 @@ void DatasetWriter::expect_target(const Target& target, size_t length) const {
     fail("as many token labels as ids are needed");
   }
   if (size() > 0 &&
-      ((target.label < 0) != (labels_.front() < 0) || target.score.has_value() == scores_.empty() ||
-       target.token_labels.empty() != token_labels_.empty() ||
-       target.feature.has_value() == questions_.empty())) {
+      ((target.label < 0) != a.labels.empty() || target.score.has_value() == a.scores.empty() ||
+       target.token_labels.empty() != a.token_labels.empty() ||
+       target.feature.has_value() == a.questions.empty())) {
     fail("labels, scores, token labels and features must be there for all samples or for none");
   }
   if (target.label < -1) fail(fmt::format("expected a label from -1, got {}", target.label));
@@ -85,7 +138,8 @@ void DatasetWriter::expect_target(const Target& target, size_t length) const {
 }
 
 void DatasetWriter::renumber_labels(std::span<const int32_t> order) {
-  for (std::vector<int32_t>* classes : {&labels_, &token_labels_}) {
+  Arrays& a = *arrays_;
+  for (std::vector<int32_t>* classes : {&a.labels, &a.token_labels}) {
     for (int32_t& label : *classes) {
       if (label >= 0) label = order[static_cast<size_t>(label)];
     }
@@ -93,11 +147,11 @@ void DatasetWriter::renumber_labels(std::span<const int32_t> order) {
 }
 
 void DatasetWriter::save(const std::filesystem::path& path) const {
+  const Arrays& a = *arrays_;
   if (size() == 0) {
     throw DataError(path.string(), "the dataset would hold no sample", "check the input");
   }
-  const bool labelled = labels_.front() >= 0;
-  for (const std::vector<int32_t>* classes : {&labels_, &token_labels_}) {
+  for (const std::vector<int32_t>* classes : {&a.labels, &a.token_labels}) {
     if (!classes->empty() && *std::max_element(classes->begin(), classes->end()) >=
                                  static_cast<int64_t>(info_.label_names.size())) {
       throw DataError(path.string(), "a label is without a name");
@@ -124,29 +178,25 @@ void DatasetWriter::save(const std::filesystem::path& path) const {
   if (!info_.syntax.empty()) writer.metadata("syntax", info_.syntax);
   writer.metadata("label_names", nlohmann::json(info_.label_names).dump());
 
-  std::vector<uint16_t> narrow;
-  std::vector<uint32_t> wide;
-  if (info_.vocabulary <= 65536) {
-    narrow.assign(ids_.begin(), ids_.end());
-    writer.add_array<uint16_t>("ids", narrow, shape_of(narrow));
+  if (a.ids_are_narrow) {
+    a.narrow.add_to(writer, "ids");
   } else {
-    wide.assign(ids_.begin(), ids_.end());
-    writer.add_array<uint32_t>("ids", wide, shape_of(wide));
+    a.wide.add_to(writer, "ids");
   }
-  writer.add_array<int64_t>("offsets", offsets_, shape_of(offsets_));
-  writer.add_array<int32_t>("words", words_, shape_of(words_));
-  if (labelled) writer.add_array<int32_t>("labels", labels_, shape_of(labels_));
-  if (!scores_.empty()) writer.add_array<float>("scores", scores_, shape_of(scores_));
-  if (!token_labels_.empty()) {
-    writer.add_array<int32_t>("token_labels", token_labels_, shape_of(token_labels_));
+  a.offsets.add_to(writer, "offsets");
+  a.words.add_to(writer, "words");
+  if (!a.labels.empty()) writer.add_array<int32_t>("labels", a.labels, shape_of(a.labels));
+  if (!a.scores.empty()) writer.add_array<float>("scores", a.scores, shape_of(a.scores));
+  if (!a.token_labels.empty()) {
+    writer.add_array<int32_t>("token_labels", a.token_labels, shape_of(a.token_labels));
   }
-  if (!questions_.empty()) questions_.save(writer);
-  if (!segments_.empty()) writer.add_array<uint8_t>("segments", segments_, shape_of(segments_));
-  if (!heads_.empty()) writer.add_array<int32_t>("heads", heads_, shape_of(heads_));
-  if (!classes_.empty()) writer.add_array<int32_t>("classes", classes_, shape_of(classes_));
-  if (!links_.empty()) {
-    writer.add_array<int32_t>("links", links_, {static_cast<int64_t>(links_.size() / 2), 2});
-    writer.add_array<int64_t>("link_offsets", link_offsets_, shape_of(link_offsets_));
+  if (!a.questions.empty()) a.questions.save(writer);
+  if (!a.segments.empty()) a.segments.add_to(writer, "segments");
+  if (!a.heads.empty()) a.heads.add_to(writer, "heads");
+  if (!a.classes.empty()) a.classes.add_to(writer, "classes");
+  if (!a.links.empty()) {
+    a.links.add_to(writer, "links", {a.links.size() / 2, 2});
+    a.link_offsets.add_to(writer, "link_offsets");
   }
   writer.save(path);
 }

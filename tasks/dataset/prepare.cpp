@@ -22,33 +22,12 @@ void check(const PrepareOptions& options) {
     throw ConfigError("max-length",
                       fmt::format("expected at least {}, got {}", least, options.max_length));
   }
-  if (options.skip_bad_lines < 0) {
-    throw ConfigError("skip-bad-lines",
-                      fmt::format("expected 0 or more, got {}", options.skip_bad_lines));
-  }
+  check(static_cast<const BadLineOptions&>(options));
   if (options.max_length > 1'000'000) {
     throw ConfigError("max-length",
                       fmt::format("expected at most 1000000, got {}", options.max_length));
   }
-  if (options.show_bad_lines < 0) {
-    throw ConfigError("show-bad-lines",
-                      fmt::format("expected 0 or more, got {}", options.show_bad_lines));
-  }
-  if (options.strict && options.skip_bad_lines > 0) {
-    throw ConfigError("strict", "--strict and --skip-bad-lines exclude each other");
-  }
   if (options.text.empty()) throw ConfigError("text", "expected the name of a column, got none");
-}
-
-/// An error as one line: "[file:line] reason (hint)".
-std::string on_one_line(const Error& error) {
-  constexpr std::string_view kHint = "\nhint: ";
-  std::string text = error.what();
-  if (const size_t at = text.find(kHint); at != std::string::npos) {
-    text = text.substr(0, at) + " (" + text.substr(at + kHint.size()) + ")";
-  }
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
 }
 
 /// What gives the targets; null without a label.
@@ -86,16 +65,17 @@ std::vector<std::string> text_columns(const PrepareOptions& options, const Targe
 /// One way through the input.
 class Pass {
  public:
-  /// With a parser, that has the texts, their syntax comes from it.
+  /// With a parser, that has the texts, their syntax comes from it. `scratch`: a folder with room.
   Pass(const std::filesystem::path& input, const Tokenizer& tokenizer,
-       const PrepareOptions& options, TextParser* parser)
+       const PrepareOptions& options, TextParser* parser, const std::filesystem::path& scratch)
       : input_(input),
         tokenizer_(tokenizer),
         options_(options),
         parser_(parser),
         targets_(reader_of(options)),
         text_columns_(text_columns(options, targets_.get())),
-        writer_(info_of(input, tokenizer, options)) {}
+        writer_(info_of(input, tokenizer, options), scratch),
+        bad_lines_(options) {}
 
   /// Reads all records; `visit`, if any, gets every text of a good one. What an earlier pass left
   /// out is left out again, for its reasons.
@@ -114,16 +94,13 @@ class Pass {
         if (!was_bad) take(*record, visit);
         bad_.push_back(was_bad);
       } catch (const DataError& error) {
-        if (options_.strict || (earlier && !was_bad)) throw;
-        if (!earlier) note_bad(error);
+        if (earlier && !was_bad) throw;
+        if (!earlier) bad_lines_.add(error);
         bad_.push_back(true);
       }
     }
-    if (earlier) {
-      report_.skipped = earlier->report_.skipped;
-      report_.bad_lines = earlier->report_.bad_lines;
-    }
-    if (report_.skipped > options_.skip_bad_lines) refuse();
+    if (earlier) bad_lines_ = earlier->bad_lines_;
+    bad_lines_.expect_few(input_.string(), writer_.size());
     if (writer_.size() == 0) {
       throw DataError(input_.string(), "the file holds no sample",
                       "give a file with at least one record");
@@ -139,7 +116,8 @@ class Pass {
       report_.parser = writer_.info().syntax = parser_->identity();
     }
     writer_.info().truncated = report_.truncated;
-    writer_.info().skipped = report_.skipped;
+    writer_.info().skipped = report_.skipped = bad_lines_.count();
+    report_.bad_lines = bad_lines_.shown();
     writer_.save(output);
     return std::move(report_);
   }
@@ -152,17 +130,6 @@ class Pass {
     return wanted;
   }
 
-  [[noreturn]] void refuse() const {
-    std::string text = fmt::format("{} bad line{}, {} good", report_.skipped,
-                                   report_.skipped == 1 ? "" : "s", writer_.size());
-    for (const std::string& line : report_.bad_lines) text += "\n  " + line;
-    const int64_t more = report_.skipped - static_cast<int64_t>(report_.bad_lines.size());
-    if (more > 0) text += fmt::format("\n  and {} more (--show-bad-lines)", more);
-    throw DataError(
-        input_.string(), text,
-        fmt::format("correct them, or leave them out with --skip-bad-lines {}", report_.skipped));
-  }
-
   static DatasetInfo info_of(const std::filesystem::path& input, const Tokenizer& tokenizer,
                              const PrepareOptions& options) {
     DatasetInfo info;
@@ -173,14 +140,6 @@ class Pass {
     info.max_length = options.max_length;
     info.source = input.filename().string();
     return info;
-  }
-
-  /// Counts a bad record, and keeps what is wrong with the first ones.
-  void note_bad(const DataError& error) {
-    ++report_.skipped;
-    if (static_cast<int64_t>(report_.bad_lines.size()) < options_.show_bad_lines) {
-      report_.bad_lines.push_back(on_one_line(error));
-    }
   }
 
   void take(const Record& record, const std::function<void(const std::string&)>& visit) {
@@ -267,6 +226,7 @@ class Pass {
   std::unique_ptr<TargetReader> targets_;  // null: there are none
   std::vector<std::string> text_columns_;
   DatasetWriter writer_;
+  BadLines bad_lines_;
   PrepareReport report_;
   std::vector<bool> bad_;  // (records) left out
 };
@@ -278,21 +238,22 @@ PrepareReport prepare(const std::filesystem::path& input, const Tokenizer& token
   check(options);
   expect_other_file(output, input);
   expect_writable(output);
+  const std::filesystem::path scratch = std::filesystem::absolute(output).parent_path();
   if (!options.parse) {
-    Pass pass(input, tokenizer, options, nullptr);
+    Pass pass(input, tokenizer, options, nullptr, scratch);
     pass.read({});
     return pass.save(output);
   }
   TextParser parser(*options.parse, options.observer);
   // Everything that can be wrong with the input comes to light before hours of parsing.
-  Pass first(input, tokenizer, options, nullptr);
+  Pass first(input, tokenizer, options, nullptr, scratch);
   first.read([&](const std::string& text) { parser.add(text); });
   if (!parser.parse()) {
     PrepareReport report;
     report.stopped = true;
     return report;
   }
-  Pass second(input, tokenizer, options, &parser);
+  Pass second(input, tokenizer, options, &parser, scratch);
   second.read({}, &first);
   return second.save(output);
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tasks/dataset/bad_lines.h"
 #include "tasks/readers/record_reader.h"
 #include "tasks/syntax/parse_texts.h"
 #include "tasks/task/target_reader.h"
@@ -14,7 +15,7 @@
 
 namespace filigree {
 
-struct PrepareOptions {
+struct PrepareOptions : BadLineOptions {
   ReaderOptions reader;                 ///< format, columns, quoting, limits
   std::string text = "sentence";        ///< column of the (first) sentence
   std::string pair;                     ///< column of the second sentence; "": none
@@ -25,9 +26,6 @@ struct PrepareOptions {
   std::optional<int64_t> doc_stride;    ///< see FeatureOptions; for questions only
   std::optional<int64_t> max_question;  ///< the same
   int64_t max_length = 512;             ///< tokens at most, special ones included; longer is cut
-  int64_t skip_bad_lines = 0;           ///< leave out so many bad lines at most; more are an error
-  int64_t show_bad_lines = 20;          ///< so many bad lines are named at most
-  bool strict = false;                  ///< stop at the first bad line
   std::optional<ParseOptions> parse;    ///< parse the texts; not for CoNLL-U, which has trees
   ParseObserver observer;               ///< of the parsing
 };
@@ -61,8 +59,8 @@ struct PrepareReport {
 /// if more lines than skip_bad_lines are bad, a DataError lists the first of them, each with file,
 /// line and reason, and counts all; under `strict` it names the first bad line alone. The output is
 /// there whole or not at all; that it can be written is looked at first. Throws DataError for an
-/// input without a sample. Cost: one pass (two and the parsing with `parse`); the ids are held in
-/// memory.
+/// input without a sample. Cost: one pass (two and the parsing with `parse`); what does not fit
+/// into memory lies in files without names beside the output, targets apart.
 PrepareReport prepare(const std::filesystem::path& input, const Tokenizer& tokenizer,
                       const PrepareOptions& options, const std::filesystem::path& output);
 

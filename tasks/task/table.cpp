@@ -8,13 +8,14 @@
 namespace filigree {
 
 TaskKind classification_task();
+TaskKind masked_lm_task();
 TaskKind question_answering_task();
 TaskKind regression_task();
 TaskKind tagging_task();
 
 const std::vector<TaskKind>& task_kinds() {
   static const std::vector<TaskKind> kinds{classification_task(), regression_task(), tagging_task(),
-                                           question_answering_task()};
+                                           question_answering_task(), masked_lm_task()};
   return kinds;
 }
 
@@ -22,8 +23,13 @@ std::shared_ptr<const Task> make_task(std::string_view where, const std::string&
                                       const TaskOptions& options) {
   std::vector<std::string> names;
   for (const TaskKind& kind : task_kinds()) {
-    if (kind.name == name) return kind.make(options);
     names.push_back(kind.name);
+    if (kind.name != name) continue;
+    if (!kind.hides_tokens && options.masking != MaskingOptions{}) {
+      throw ConfigError("train.mask_share", fmt::format("{} hides no tokens", name),
+                        "leave mask_share, mask_words and mask_fixed out");
+    }
+    return kind.make(options);
   }
   const std::string near = nearest_name(name, names);
   throw ConfigError(

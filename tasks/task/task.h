@@ -11,6 +11,7 @@
 
 #include "nn/model.h"
 #include "tasks/dataset/batch.h"
+#include "tasks/task/masking.h"
 #include "tasks/task/target_reader.h"
 #include "tasks/training/metrics.h"
 
@@ -30,8 +31,9 @@ struct AnswerOptions {
 
 /// Settings that bear on tasks. A task that cannot follow one throws ConfigError when it is made.
 struct TaskOptions {
-  double smoothing = 0;        ///< label smoothing of the training loss
-  AnswerOptions answers = {};  ///< of question answering
+  double smoothing = 0;         ///< label smoothing of the training loss
+  MaskingOptions masking = {};  ///< of tokens; the standard one for tasks that hide none
+  AnswerOptions answers = {};   ///< of question answering
 };
 
 /// The prediction for what a dataset has under this name.
@@ -75,8 +77,9 @@ class Task {
   virtual bool answers_questions() const { return false; }
 
   /// Makes inputs and targets that are not in the dataset (hides tokens, say). Called once a batch,
-  /// before its graphs are built and its units are counted; `epoch` 0 in an evaluation. Pure: the
-  /// same (seed, epoch, samples) give the same, so that a run can be resumed.
+  /// before its graphs are built and its units are counted. Epochs of a training count from 1; an
+  /// evaluation is epoch 0. Pure: the same (seed, epoch, samples) give the same, so that a run can
+  /// be resumed.
   virtual void draw(Batch& /*batch*/, uint64_t /*seed*/, int64_t /*epoch*/) const {}
   /// What the loss of the batch is a sum over: samples, labelled words, hidden tokens. A step's
   /// loss is divided by the units of all its batches, so that N batches equal one N times as large.
@@ -104,6 +107,8 @@ class Task {
   virtual std::string predict(const ModelInfo& info, const Model& model, const Tensor& outputs,
                               const Sample& sample) const = 0;
 
+  /// True if `prepare` takes documents for this task, packed into samples, not records.
+  virtual bool reads_documents() const { return false; }
   /// How `prepare` gets the targets of this task. Throws ConfigError where the task's data are not
   /// made so, or the options make no sense for it.
   virtual std::unique_ptr<TargetReader> target_reader(const TargetOptions& options) const = 0;
@@ -113,6 +118,7 @@ struct TaskKind {
   std::string name;     ///< as in a dataset's and a model's description, and in --train.task
   std::string summary;  ///< one line, for `filigree info`
   std::unique_ptr<Task> (*make)(const TaskOptions& options);
+  bool hides_tokens = false;  ///< takes TaskOptions::masking
 };
 
 /// All tasks.
@@ -124,6 +130,8 @@ std::shared_ptr<const Task> make_task(std::string_view where, const std::string&
 /// ConfigError [train.metric] with the nearest name.
 MetricKind find_metric(const Task& task, const std::string& name);
 
+/// The epoch of an evaluation, see Task::draw().
+inline constexpr int64_t kEvaluationEpoch = 0;
 /// The task name of a dataset without targets.
 inline constexpr std::string_view kNoTask = "text";
 

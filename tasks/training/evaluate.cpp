@@ -46,7 +46,7 @@ std::unique_ptr<Evaluation> gather(const ModelView& view, const AttentionPlan& p
   Prefetcher batches(dataset, sampler, 0, sampler.batches_per_epoch());
   std::unique_ptr<Evaluation> evaluation = task.evaluation(info, dataset);
   while (std::optional<Batch> batch = batches.next()) {
-    task.draw(*batch, info.seed, 0);
+    task.draw(*batch, info.seed, kEvaluationEpoch);
     const ModelOutputs outputs = outputs_of(model, plan, *batch, info.seed);
     density.add(outputs.graphs);
     evaluation->add(model, outputs.values, *batch);

@@ -132,7 +132,7 @@ ModelSetup set_up_model(const TrainConfig& config, const TokenDataset& train,
   setup.config = config;
   TrainConfig& c = setup.config;
   c.train.task = task_of(config, train);
-  setup.task = make_task("train.task", c.train.task, {c.train.smoothing});
+  setup.task = make_task("train.task", c.train.task, {c.train.smoothing, c.masking()});
   setup.metric = find_metric(*setup.task, c.train.metric);
   c.train.metric = setup.metric.name;
   dev.expect_like(train);

@@ -73,6 +73,11 @@ void each_setting(Config& c, Visit&& visit) {
   visit("train.momentum", c.train.momentum, "SGD", true);
   visit("train.clip", c.train.clip, "largest gradient norm; 0: no limit", true);
   visit("train.smoothing", c.train.smoothing, "label smoothing", true);
+  visit("train.mask_share", c.train.mask_share, "masked_lm: share of the tokens that is hidden",
+        true);
+  visit("train.mask_words", c.train.mask_words, "masked_lm: hide whole words", true);
+  visit("train.mask_fixed", c.train.mask_fixed, "masked_lm: hide the same tokens in every epoch",
+        true);
   visit("train.evaluate_every", c.train.evaluate_every, "steps; 0: every epoch", true);
   visit("train.save_every", c.train.save_every, "steps; 0: at every evaluation", false);
   visit("train.keep", c.train.keep, "checkpoints to keep, beside the best model", false);
@@ -234,6 +239,7 @@ void TrainConfig::validate() const {
   expect_range("train.momentum", train.momentum, 0, 1 - 1e-9);
   expect_range("train.clip", train.clip, 0, 1e9);
   expect_range("train.smoothing", train.smoothing, 0, 0.999);
+  check(masking());
   expect_range("train.evaluate_every", static_cast<double>(train.evaluate_every), 0, kMany);
   expect_range("train.save_every", static_cast<double>(train.save_every), 0, kMany);
   expect_range("train.keep", static_cast<double>(train.keep), 1, 1e6);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "nn/encoder_config.h"
+#include "tasks/task/masking.h"
 
 namespace filigree {
 
@@ -45,6 +46,8 @@ struct TrainConfig {
     double lr = 5e-4, warmup = 0.1, floor = 0, decay = 0.1;  // warmup, decay: shares of all steps
     double weight_decay = 0.01, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, momentum = 0.9;
     double clip = 1, smoothing = 0;
+    double mask_share = MaskingOptions().share;  // of masked_lm alone, like the next two
+    bool mask_words = false, mask_fixed = false;
     int64_t evaluate_every = 0, save_every = 0;  // 0: at the end of every epoch
     int64_t keep = 2, patience = 0;
     std::string metric, nan = "stop";  // metric "": the task's first
@@ -66,6 +69,7 @@ struct TrainConfig {
   uint64_t order_seed() const {
     return train.order_seed < 0 ? train.seed : static_cast<uint64_t>(train.order_seed);
   }
+  MaskingOptions masking() const { return {train.mask_share, train.mask_words, train.mask_fixed}; }
   /// The value of model.activation.
   static std::string name_of(Activation activation);
 

@@ -232,7 +232,8 @@ class Trainer {
     for (int64_t k = 0; k < config_.train.accumulate; ++k) {
       batches.push_back(*source.next());
       Batch& batch = batches.back();
-      setup_.task->draw(batch, config_.order_seed(), batch.cursor / sampler_.batches_per_epoch());
+      setup_.task->draw(batch, config_.order_seed(),
+                        1 + batch.cursor / sampler_.batches_per_epoch());
       units += setup_.task->units(batch);
       state_.tokens += batches.back().tokens();
     }

@@ -107,4 +107,54 @@ TEST(Sampler, RefusesSettingsWithoutSense) {
   EXPECT_THROW(Sampler(std::vector<int64_t>{1}, options), DataError);
 }
 
+TEST(Sampler, WindowsHoldEverySampleOnceAndOneIsDoneBeforeTheNext) {
+  std::vector<int64_t> lengths;
+  for (int64_t i = 0; i < 1000; ++i) lengths.push_back(5 + i % 13);
+  SamplerOptions options;
+  options.token_budget = 60;
+  options.window = 300;  // four of 250
+  for (const int world : {1, 3}) {
+    options.world_size = world;
+    std::vector<Sampler> ranks;
+    for (options.rank = 0; options.rank < world; ++options.rank)
+      ranks.emplace_back(lengths, options);
+    const int64_t count = ranks[0].batches_per_epoch();
+    std::vector<std::vector<int64_t>> orders;
+    for (int64_t epoch = 0; epoch < 3; ++epoch) {
+      std::vector<int64_t> order, windows;
+      for (int64_t c = 0; c < count; ++c) {
+        for (const Sampler& rank : ranks) {
+          ASSERT_EQ(rank.batches_per_epoch(), count);
+          int64_t tokens = 0;
+          for (const int64_t sample : rank.batch(epoch * count + c)) {
+            order.push_back(sample);
+            tokens += lengths[static_cast<size_t>(sample)];
+            if (windows.empty() || windows.back() != sample / 250) windows.push_back(sample / 250);
+          }
+          EXPECT_LE(tokens, 60);
+        }
+      }
+      EXPECT_EQ(windows.size(), 4u);
+      std::vector<int64_t> sorted = order;
+      std::sort(sorted.begin(), sorted.end());
+      for (int64_t i = 0; i < 1000; ++i) ASSERT_EQ(sorted[static_cast<size_t>(i)], i);
+      orders.push_back(order);
+    }
+    EXPECT_NE(orders[0], orders[1]);
+    // Any place can be asked for at any time.
+    const Sampler fresh(lengths, ranks[0].options());
+    EXPECT_EQ(fresh.batch(2 * count + 5), ranks[0].batch(2 * count + 5));
+    EXPECT_EQ(fresh.batch(3), ranks[0].batch(3));
+  }
+  options.world_size = 1;
+  options.rank = 0;
+  options.shuffle = false;
+  const Sampler plain(lengths, options);
+  int64_t next = 0;
+  for (int64_t c = 0; c < plain.batches_per_epoch(); ++c) {
+    for (const int64_t sample : plain.batch(c)) EXPECT_EQ(sample, next++);
+  }
+  EXPECT_EQ(next, 1000);
+}
+
 }  // namespace filigree

@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 constexpr int kSteps = 30;
 
 /// A run with everything random in it, three batches a step, a checkpoint every other step.
-std::vector<std::string> train_words(const std::string& out) {
+std::vector<std::string> train_words(const std::string& out,
+                                     const std::string& task = "classification") {
   const TemporaryFolder& data = local_data();
   return {"train",
           "--out",
@@ -28,6 +29,8 @@ std::vector<std::string> train_words(const std::string& out) {
           data / "train",
           "--data.dev",
           data / "dev",
+          "--train.task",
+          task,
           "--model.width",
           "32",
           "--attention.pattern",
@@ -54,13 +57,15 @@ std::string final_weights(const fs::path& run) {
   return read_file(run / "checkpoints" / "step-00000030" / "model.safetensors");
 }
 
+std::string run_to_the_end(const std::string& task) {
+  const TemporaryFolder folder;
+  const CommandResult result = run_command(train_words(folder / "run", task));
+  EXPECT_EQ(result.status, 0) << result.output;
+  return final_weights(folder / "run");
+}
+
 const std::string& uninterrupted() {
-  static const TemporaryFolder folder;
-  static const std::string weights = [] {
-    const CommandResult result = run_command(train_words(folder / "run"));
-    EXPECT_EQ(result.status, 0) << result.output;
-    return final_weights(folder / "run");
-  }();
+  static const std::string weights = run_to_the_end("classification");
   return weights;
 }
 
@@ -77,9 +82,10 @@ int64_t steps_done(const fs::path& run) {
 
 /// Starts the run and sends the signal once `step` steps are done, wherever it is then. True if it
 /// came before the run's end.
-bool interrupt(const std::string& out, int64_t step, int signal, bool resume) {
+bool interrupt(const std::string& out, int64_t step, int signal, bool resume,
+               const std::string& task = "classification") {
   const TemporaryFolder log;
-  std::vector<std::string> words = train_words(out);
+  std::vector<std::string> words = train_words(out, task);
   if (resume) words.emplace_back("--resume");
   const pid_t process = start_command(words, log / "log");
   while (steps_done(out) < step && kill(process, 0) == 0) {
@@ -144,6 +150,21 @@ TEST(Resume, TwiceInterrupted) {
   interrupt(folder / "run", 5, SIGTERM, false);
   interrupt(folder / "run", 17, SIGKILL, true);
   expect_same_after_resume(folder / "run");
+}
+
+TEST(Resume, HiddenTokensAreTheSame) {
+  // 500 samples of 20 tokens: the steps go over several epochs.
+  const std::string whole = run_to_the_end("masked_lm");
+  for (const int64_t step : random_steps(2)) {
+    SCOPED_TRACE("SIGKILL after step " + std::to_string(step));
+    const TemporaryFolder folder;
+    interrupt(folder / "run", step, SIGKILL, false, "masked_lm");
+    std::vector<std::string> words = train_words(folder / "run", "masked_lm");
+    words.emplace_back("--resume");
+    const CommandResult result = run_command(words);
+    ASSERT_EQ(result.status, 0) << result.output;
+    EXPECT_EQ(final_weights(folder / "run"), whole);
+  }
 }
 
 TEST(Resume, ACutCheckpointIsPassedOver) {

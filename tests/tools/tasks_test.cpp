@@ -150,4 +150,54 @@ TEST(TaskCommands, FromACheckpoint) {
   EXPECT_THAT(wrong.output, HasSubstr("[model.layers] expected 2"));
 }
 
+TEST(TaskCommands, PretrainingThenFinetuning) {
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "text");
+  for (int file = 0; file < 3; ++file) {
+    std::string text;
+    for (int i = 0; i < 60; ++i) text += i % 7 == 6 ? "\n" : "the old mill the inn the old inn\n";
+    write_file(folder / ("text/" + std::to_string(file) + ".txt"), text);
+  }
+  const std::vector<std::string> prepare{"prepare",
+                                         "--task",
+                                         "masked_lm",
+                                         "--input",
+                                         folder / "text",
+                                         "--tokenizer",
+                                         local_data() / "tok",
+                                         "--max-length",
+                                         "32",
+                                         "--out",
+                                         folder / "data"};
+  EXPECT_THAT(run_well(prepare), AllOf(HasSubstr("3 documents of 3 files"), HasSubstr("book")));
+  EXPECT_THAT(run_well(short_training(folder / "run", folder / "data", folder / "data",
+                                      {"--train.mask_words", "1"})),
+              AllOf(HasSubstr("masked_lm: "), HasSubstr("perplexity ")));
+  const auto metrics = json_in("\n" + run_well({"evaluate", "--model", folder / "run", "--data",
+                                                folder / "data", "--json"}));
+  EXPECT_GT(metrics.at("perplexity").get<double>(), 1);
+  EXPECT_TRUE(metrics.contains("masked_accuracy"));
+  EXPECT_THAT(
+      run_well(short_training(folder / "finetuned", local_data() / "train", local_data() / "dev",
+                              {"--model.init", folder / "run"})),
+      AllOf(HasSubstr("new: "), HasSubstr("unused: masked_lm.bias"), HasSubstr("accuracy ")));
+  // And on the records of another task, without targets of its own.
+  run_well(short_training(folder / "records", local_data() / "train", local_data() / "dev",
+                          {"--train.task", "masked_lm"}));
+
+  const auto wrong = [&](std::vector<std::string> words, const std::vector<std::string>& more) {
+    words.insert(words.end(), more.begin(), more.end());
+    const CommandResult result = run_command(words);
+    EXPECT_EQ(result.status, 2) << result.output;
+    return result.output;
+  };
+  EXPECT_THAT(wrong(prepare, {"--label", "x"}), HasSubstr("[label] records have such a thing"));
+  EXPECT_THAT(wrong(prepare, {"--pack", "ful"}), HasSubstr("did you mean \"full\"?"));
+  EXPECT_THAT(wrong({"predict", "--model", folder / "run", "--text", "the mill"}, {}),
+              HasSubstr("no answer to a whole text"));
+  EXPECT_THAT(wrong(short_training(folder / "x", local_data() / "train", local_data() / "dev"),
+                    {"--train.mask_share", "0.3"}),
+              HasSubstr("classification hides no tokens"));
+}
+
 }  // namespace filigree::testing

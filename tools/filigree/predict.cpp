@@ -55,7 +55,7 @@ class Predictor {
     int64_t unparsed = 0;
     for (const Sample& sample : samples) {
       Batch batch = make_batch(sample, samples_++);
-      loaded_.task->draw(batch, info.seed, 0);
+      loaded_.task->draw(batch, info.seed, kEvaluationEpoch);
       outputs.push_back(outputs_of(*loaded_.model, plan_, batch, info.seed).values);
       unparsed += sample.unparsed;
     }

@@ -8,6 +8,8 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "tasks/dataset/prepare_documents.h"
+#include "tasks/task/task.h"
 #include "tasks/training/stop_request.h"
 #include "tools/filigree/command.h"
 #include "tools/filigree/options.h"
@@ -58,9 +60,9 @@ void print_syntax(const PrepareReport& report) {
           : fmt::format(", of these {} in sentences not parsed", report.unparsed));
 }
 
-void print_bad_lines(const PrepareReport& report) {
-  for (const std::string& line : report.bad_lines) fmt::print(stderr, "skipped: {}\n", line);
-  const int64_t more = report.skipped - static_cast<int64_t>(report.bad_lines.size());
+void print_bad_lines(const std::vector<std::string>& shown, int64_t skipped) {
+  for (const std::string& line : shown) fmt::print(stderr, "skipped: {}\n", line);
+  const int64_t more = skipped - static_cast<int64_t>(shown.size());
   if (more > 0) fmt::print(stderr, "skipped: {} more\n", more);
 }
 
@@ -106,15 +108,56 @@ class ParseFlags {
   bool parse_ = false;
 };
 
+/// Says every ten seconds how far it is.
+auto show_documents() {
+  return
+      [last = std::chrono::steady_clock::now()](const DocumentCounts& done, int64_t files) mutable {
+        const auto now = std::chrono::steady_clock::now();
+        if (now - last < std::chrono::seconds(10)) return;
+        last = now;
+        fmt::print(stderr, "file {} of {}  {} documents  {} samples  {} tokens\n", done.files + 1,
+                   files, done.documents, done.samples, done.tokens);
+      };
+}
+
+/// Packs documents for a task that reads them.
+int run_documents(const PrepareDocuments& options, const Tokenizer& tokenizer,
+                  const std::string& out) {
+  const DocumentsReport report = prepare_documents(options, tokenizer, out);
+  for (const std::string& format : report.formats) fmt::print("  {}\n", format);
+  print_bad_lines(report.bad_lines.shown(), report.bad_lines.count());
+  const DocumentCounts& c = report.counts;
+  fmt::print(
+      "wrote {}: {} documents of {} files, {} sentences ({} longer than a sample), {} samples, {} "
+      "tokens, longest {}, {} lines skipped, {} [UNK]\n",
+      out, c.documents, c.files, c.sentences, c.cut, c.samples, c.tokens, c.longest,
+      report.bad_lines.count(), c.unknown);
+  return 0;
+}
+
+/// Throws ConfigError for an option that the task's kind of input has no use for.
+void expect_unused(const Options& cli, std::initializer_list<const char*> options,
+                   std::string_view why) {
+  for (const char* name : options) {
+    if (cli.given(name)) throw ConfigError(name, why, "leave the option out");
+  }
+}
+
 int run(std::span<const std::string> words) {
-  std::string input, out, tokenizer, labels, label_map, columns, format = "auto", quoting = "none";
+  std::vector<std::string> inputs;
+  std::string pack = "documents";
+  std::string out, tokenizer, labels, label_map, columns, format = "auto", quoting = "none";
   PrepareOptions options;
-  Options cli("prepare --input FILE --tokenizer FILE --out FILE [options]",
-              "Makes a tokenized dataset (safetensors) from TSV, JSON lines, CoNLL-U, SQuAD "
-              "or text.");
-  cli.require("input", input, "file of records");
+  Options cli(
+      "prepare --input FILE --tokenizer FILE --out FILE [options]",
+      "Makes a tokenized dataset (safetensors) from TSV, JSON lines, CoNLL-U, SQuAD or text; "
+      "for --task masked_lm from documents, packed to the length.");
+  cli.require("input", inputs,
+              "file of records; for documents files, folders and FORMAT:FILE, several times");
   cli.require("tokenizer", tokenizer, "tokenizer file (`filigree tokenizer train`)");
   cli.require("out", out, "the dataset");
+  cli.add("pack", pack,
+          "documents: a sample is of one document; full: the next one goes on in it [documents]");
   cli.add("text", options.text, "column of the sentence [sentence]");
   cli.add("pair", options.pair, "column of the second sentence [none]");
   cli.add("task", options.task, "what the labels are for (`filigree info`) [classification]");
@@ -137,6 +180,27 @@ int run(std::span<const std::string> words) {
   cli.add("max-line-bytes", options.reader.max_line_bytes, "longest line in bytes [16777216]");
   ParseFlags parsing(cli);
   if (!cli.parse(words)) return 0;
+  expect_other_file(out, tokenizer);
+  if (make_task("task", options.task)->reads_documents() && options.label != "") {
+    expect_unused(cli,
+                  {"text", "pair", "label", "labels", "label-map", "columns", "format", "quoting"},
+                  "records have such a thing, documents have not");
+    PrepareDocuments documents;
+    documents.inputs = inputs;
+    documents.packing = parse_packing(pack);
+    documents.task = options.task;
+    documents.max_length = options.max_length;
+    documents.max_line_bytes = options.reader.max_line_bytes;
+    static_cast<BadLineOptions&>(documents) = options;
+    documents.progress = show_documents();
+    return run_documents(documents, Tokenizer::load(tokenizer), out);
+  }
+  expect_unused(cli, {"pack"}, "documents are packed, records are not");
+  if (inputs.size() != 1) {
+    throw ConfigError("input", fmt::format("expected one file of records, got {}", inputs.size()),
+                      "put the records into one file");
+  }
+  const std::string& input = inputs.front();
   const bool parse = parsing.apply(out, options);
   std::optional<StopRequest> stop_request;  // while parsing, Ctrl-C saves first
   if (parse) stop_request.emplace();
@@ -147,14 +211,13 @@ int run(std::span<const std::string> words) {
   options.reader.columns = split_list(columns);
   options.reader.format = parse_record_format(format);
   options.reader.quoting = parse_quoting(quoting);
-  expect_other_file(out, tokenizer);
   const PrepareReport report = prepare(input, Tokenizer::load(tokenizer), options, out);
   if (report.stopped) {
     fmt::print(stderr, "stopped; the parses are kept in {}: the same command goes on\n",
                options.parse->cache.string());
     return 0;
   }
-  print_bad_lines(report);
+  print_bad_lines(report.bad_lines, report.skipped);
   fmt::print(
       "wrote {}: {} samples, {} tokens, longest {}, {} truncated, {} lines skipped, {} [UNK]\n",
       out, report.samples, report.tokens, report.longest, report.truncated, report.skipped,
