@@ -272,7 +272,10 @@ TokenDataset TokenDataset::open(const std::filesystem::path& path) {
   try {
     auto impl = std::make_shared<Impl>(path);
     impl->read_info();
-    impl->checksum = impl->file.verify_checksum(Unsealed::accept);  // Python writes none
+    // Python writes no checksum; a file of ours without one has lost it.
+    const auto maker = impl->file.metadata().find(kMakerKey);
+    const bool ours = maker != impl->file.metadata().end() && maker->second == kMaker;
+    impl->checksum = impl->file.verify_checksum(ours ? Unsealed::refuse : Unsealed::accept);
     impl->read_arrays();
     dataset.impl_ = std::move(impl);
   } catch (const CheckpointError& error) {  // the container is damaged: here it holds data

@@ -160,6 +160,7 @@ void DatasetWriter::save(const std::filesystem::path& path) const {
   SafetensorsWriter writer;
   writer.metadata("format", std::string(kDatasetFormat));
   writer.metadata("format_version", std::string(kDatasetVersion));
+  writer.metadata(kMakerKey, std::string(kMaker));
   writer.metadata("task", info_.task);
   writer.metadata("tokenizer_hash", info_.tokenizer_hash);
   writer.metadata("source", info_.source);
