@@ -228,7 +228,7 @@ LayerGraphs AttentionPlan::build(const SequenceBatch& batch, uint64_t seed, uint
         twins.emplace_back(b, place->second);
       }
     }
-    make_graphs(views, wanted, seed, step, graphs);
+    if (!wanted.empty()) make_graphs(views, wanted, seed, step, graphs);
     for (const auto& [b, other] : twins) graphs[b] = graphs[other];
     for (const size_t b : wanted) cache_->keep(keys[b], graphs[b]);
   }

@@ -169,13 +169,15 @@ std::shared_ptr<const BatchSchedule> make_schedule(const AttentionGraph& graph,
       schedule->chunks.push_back({b, first, std::min(length, first + kChunkRows)});
     }
   }
-  // Each graph once, however many sequences and groups share it.
+  // What is there no schedule for, each graph once, however many sequences and groups share it.
   std::vector<const SequenceGraph*> distinct;
   std::unordered_set<const SequenceGraph*> known;
   for (int g = 0; g < graph.groups(); ++g) {
     for (int64_t b = 0; b < graph.sequences(); ++b) {
       const SequenceGraph* one = &graph.sequence(g, b);
-      if (known.insert(one).second) distinct.push_back(one);
+      if (known.insert(one).second && !one->schedules().has(wanted, dtype, dim)) {
+        distinct.push_back(one);
+      }
     }
   }
   parallel_for(static_cast<int64_t>(distinct.size()), 1, [&](int64_t k) {

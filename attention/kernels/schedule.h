@@ -112,12 +112,15 @@ class ScheduleCache {
  public:
   std::shared_ptr<const Made> get(const Graph& graph, AttentionKernel wanted, DType dtype,
                                   int64_t dim) {
-    const bool chosen = wanted == AttentionKernel::automatic;  // only then sizes matter
     const std::lock_guard lock(mutex_);
-    std::shared_ptr<const Made>& made =
-        made_[{wanted, chosen ? dtype : DType::f32, chosen ? dim : 0}];
+    std::shared_ptr<const Made>& made = made_[key_of(wanted, dtype, dim)];
     if (!made) made = make_schedule(graph, wanted, dtype, dim);
     return made;
+  }
+  /// True if get() has nothing to make.
+  bool has(AttentionKernel wanted, DType dtype, int64_t dim) const {
+    const std::lock_guard lock(mutex_);
+    return made_.contains(key_of(wanted, dtype, dim));
   }
   /// Memory of what was made.
   int64_t bytes() const {
@@ -128,8 +131,15 @@ class ScheduleCache {
   }
 
  private:
+  using Key = std::tuple<AttentionKernel, DType, int64_t>;
+  /// Sizes matter only to an automatic choice.
+  static Key key_of(AttentionKernel wanted, DType dtype, int64_t dim) {
+    const bool chosen = wanted == AttentionKernel::automatic;
+    return {wanted, chosen ? dtype : DType::f32, chosen ? dim : 0};
+  }
+
   mutable std::mutex mutex_;
-  std::map<std::tuple<AttentionKernel, DType, int64_t>, std::shared_ptr<const Made>> made_;
+  std::map<Key, std::shared_ptr<const Made>> made_;
 };
 class SequenceSchedules final : public ScheduleCache<SequenceGraph, SequenceSchedule> {};
 class BatchSchedules final : public ScheduleCache<AttentionGraph, BatchSchedule> {};
