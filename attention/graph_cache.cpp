@@ -25,11 +25,7 @@ std::shared_ptr<const SequenceGraphs> GraphCache::find(const ContentHash& key) {
   const auto place = places_.find(key);
   if (place == places_.end()) return nullptr;
   entries_.splice(entries_.begin(), entries_, place->second);
-  Entry& entry = entries_.front();
-  const int64_t bytes = bytes_of(*entry.graphs);
-  bytes_ += bytes - entry.bytes;
-  entry.bytes = bytes;
-  return entry.graphs;
+  return entries_.front().graphs;
 }
 
 void GraphCache::keep(const ContentHash& key, std::shared_ptr<const SequenceGraphs> graphs) {
@@ -39,6 +35,25 @@ void GraphCache::keep(const ContentHash& key, std::shared_ptr<const SequenceGrap
   bytes_ += bytes;
   entries_.push_front({key, std::move(graphs), bytes});
   places_[key] = entries_.begin();
+  fresh_.push_back(key);
+  drop_oldest();
+}
+
+void GraphCache::recount() {
+  const std::lock_guard lock(mutex_);
+  for (const ContentHash& key : fresh_) {
+    const auto place = places_.find(key);
+    if (place == places_.end()) continue;
+    Entry& entry = *place->second;
+    const int64_t bytes = bytes_of(*entry.graphs);
+    bytes_ += bytes - entry.bytes;
+    entry.bytes = bytes;
+  }
+  fresh_.clear();
+  drop_oldest();
+}
+
+void GraphCache::drop_oldest() {
   while (bytes_ > limit_) {
     bytes_ -= entries_.back().bytes;
     places_.erase(entries_.back().key);

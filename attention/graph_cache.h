@@ -4,6 +4,7 @@
 #include <list>
 #include <mutex>
 #include <unordered_map>
+#include <vector>
 
 #include "attention/sequence_graph.h"
 #include "core/content_hash.h"
@@ -21,9 +22,14 @@ class GraphCache {
   /// Null if they are not there.
   std::shared_ptr<const SequenceGraphs> find(const ContentHash& key);
   void keep(const ContentHash& key, std::shared_ptr<const SequenceGraphs> graphs);
+  /// Counts what the kernels have worked out since about the graphs that were kept, and drops those
+  /// that are too many then: to be called now and again.
+  void recount();
   int64_t bytes() const { return bytes_; }
 
  private:
+  void drop_oldest();
+
   struct Entry {
     ContentHash key;
     std::shared_ptr<const SequenceGraphs> graphs;
@@ -33,6 +39,7 @@ class GraphCache {
   std::mutex mutex_;
   std::list<Entry> entries_;  // newest first
   std::unordered_map<ContentHash, std::list<Entry>::iterator> places_;
+  std::vector<ContentHash> fresh_;  // kept since the last recount
 };
 
 }  // namespace filigree

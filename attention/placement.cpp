@@ -215,6 +215,7 @@ LayerGraphs AttentionPlan::build(const SequenceBatch& batch, uint64_t seed, uint
     for (size_t b = 0; b < sequences; ++b) wanted.push_back(b);
     make_graphs(views, wanted, seed, step, graphs);
   } else {
+    cache_->recount();                               // the last batch has its schedules by now
     std::unordered_map<ContentHash, size_t> making;  // by which sequence
     std::vector<std::pair<size_t, size_t>> twins;    // that wait for another one's graphs
     std::vector<ContentHash> keys;

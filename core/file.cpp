@@ -64,8 +64,27 @@ void forget_pages(std::span<const uint8_t> mapped) {
   if (last > first) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
+/// The file to be replaced: what a symbolic link points at, so that the link stays one. Throws
+/// FileError for what is there and is no file: a folder, a device, a pipe.
+static std::filesystem::path file_at(const std::filesystem::path& path) {
+  constexpr int kMostLinks = 40;  // as the system
+  std::error_code problem;
+  std::filesystem::path target = path;
+  for (int k = 0; std::filesystem::is_symlink(target, problem); ++k) {
+    if (k == kMostLinks) throw_file(path, "write", ELOOP);
+    target = target.parent_path() / std::filesystem::read_symlink(target, problem);
+  }
+  const auto status = std::filesystem::status(target, problem);
+  if (std::filesystem::is_directory(status)) throw_file(path, "write", EISDIR);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    throw FileError(path.string(), "is a device or a pipe: a file written whole would replace it",
+                    "give the name of a file");
+  }
+  return target;
+}
+
 AtomicFile::AtomicFile(const std::filesystem::path& path)
-    : path_(path), temporary_(path.string() + fmt::format(".tmp-{}", ::getpid())) {
+    : path_(file_at(path)), temporary_(path_.string() + fmt::format(".tmp-{}", ::getpid())) {
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor_ < 0) throw_file(path, "open for writing", errno);
 }
@@ -132,10 +151,7 @@ void expect_other_file(const std::filesystem::path& output, const std::filesyste
                     "give another name for the output");
 }
 
-void expect_writable(const std::filesystem::path& output) {
-  if (std::filesystem::is_directory(output)) throw_file(output, "write", EISDIR);
-  const AtomicFile probe(output);
-}
+void expect_writable(const std::filesystem::path& output) { const AtomicFile probe(output); }
 
 uint64_t checksum(std::span<const uint8_t> bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());

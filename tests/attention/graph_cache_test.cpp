@@ -127,13 +127,21 @@ TEST(GraphCacheTest, KeepsThoseUsedLastWithinItsLimit) {
   cache.keep(b, graphs(10000));  // larger than the limit
   EXPECT_FALSE(cache.find(b));
   EXPECT_TRUE(cache.find(a));
-  // What the kernels work out counts too, from the next find on.
-  const auto found = cache.find(a);
-  found->front()->schedules().get(*found->front(), AttentionKernel::edges, DType::f32, 64);
-  cache.find(a);
-  EXPECT_GT(cache.bytes(), three + 4 * 1000 * 1000);
-  cache.keep(b, graphs(100));
-  EXPECT_LE(cache.bytes(), 30000);
+  // What the kernels work out counts too, and is dropped with its graph if it is too much.
+  GraphCache scheduled(1 << 20);
+  const auto keep = [&](const ContentHash& key, int64_t length) {
+    const auto made = graphs(length);
+    scheduled.keep(key, made);
+    made->front()->schedules().get(*made->front(), AttentionKernel::edges, DType::f32, 64);
+  };
+  keep(a, 100);
+  const int64_t without = scheduled.bytes();
+  scheduled.recount();
+  EXPECT_GE(scheduled.bytes(), without + 4 * 100 * 100);
+  keep(b, 900);
+  scheduled.recount();
+  EXPECT_LE(scheduled.bytes(), 1 << 20);
+  EXPECT_FALSE(scheduled.find(b));
 }
 
 }  // namespace filigree
