@@ -21,6 +21,12 @@ void check(const FeatureOptions& options) {
     throw ConfigError("max-question",
                       fmt::format("expected at least 1, got {}", options.max_question));
   }
+  constexpr int64_t kMost = 1'000'000;
+  for (const auto& [name, value] : {std::pair("doc-stride", options.doc_stride),
+                                    std::pair("max-question", options.max_question)}) {
+    if (value <= kMost) continue;
+    throw ConfigError(name, fmt::format("expected at most {}, got {}", kMost, value));
+  }
   const int64_t least = kSpecialTokens + options.max_question + options.doc_stride + 1;
   if (options.max_length >= least) return;
   throw ConfigError(

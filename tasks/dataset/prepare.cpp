@@ -62,6 +62,9 @@ std::vector<std::string> text_columns(const PrepareOptions& options, const Targe
   return known;
 }
 
+/// What became of a record.
+enum class Fate : uint8_t { taken, left_out, bad };
+
 /// One way through the input.
 class Pass {
  public:
@@ -87,23 +90,29 @@ class Pass {
     }
     const auto reader = RecordReader::open(input_, wanted_columns(), how);
     for (size_t number = 0;; ++number) {
-      const bool was_bad = earlier && number < earlier->bad_.size() && earlier->bad_[number];
+      const Fate fate =
+          earlier && number < earlier->fates_.size() ? earlier->fates_[number] : Fate::taken;
+      const bool was_bad = fate == Fate::bad;
       try {
         const std::optional<Record> record = reader->next();
         if (!record) break;
-        if (!was_bad) take(*record, visit);
-        bad_.push_back(was_bad);
+        fates_.push_back(fate == Fate::taken ? take(*record, visit) : fate);
+        report_.left_out += fates_.back() == Fate::left_out;
       } catch (const DataError& error) {
         if (earlier && !was_bad) throw;
         if (!earlier) bad_lines_.add(error);
-        bad_.push_back(true);
+        fates_.push_back(Fate::bad);
       }
     }
     if (earlier) bad_lines_ = earlier->bad_lines_;
     bad_lines_.expect_few(input_.string(), writer_.size());
     if (writer_.size() == 0) {
-      throw DataError(input_.string(), "the file holds no sample",
-                      "give a file with at least one record");
+      throw DataError(
+          input_.string(),
+          report_.left_out > 0
+              ? fmt::format("all {} samples are left out by --label-map", report_.left_out)
+              : "the file holds no sample",
+          "give a file with at least one record");
     }
   }
 
@@ -142,7 +151,7 @@ class Pass {
     return info;
   }
 
-  void take(const Record& record, const std::function<void(const std::string&)>& visit) {
+  Fate take(const Record& record, const std::function<void(const std::string&)>& visit) {
     const std::string where = place_of(record);
     const auto texts_end = record.values.begin() + static_cast<long>(text_columns_.size());
     const std::vector<std::string> texts(record.values.begin(), texts_end);
@@ -164,14 +173,15 @@ class Pass {
     } else {
       examples[0].sample = make_sample(where, tokenizer_, texts, options_.max_length, syntax);
     }
-    report_.left_out += examples.empty();
+    if (examples.empty()) return Fate::left_out;
     for (const auto& [sample, target] : examples) {
       writer_.add(sample.ids, sample.words, sample.segments, sample.heads, target, sample.classes,
                   sample.links);
       count(sample);
     }
     if (!record.words.empty()) writer_.info().syntax = "trees";
-    for (size_t t = 0; visit && !examples.empty() && t < texts.size(); ++t) visit(texts[t]);
+    for (size_t t = 0; visit && t < texts.size(); ++t) visit(texts[t]);
+    return Fate::taken;
   }
 
   std::string place_of(const Record& record) const {
@@ -228,7 +238,7 @@ class Pass {
   DatasetWriter writer_;
   BadLines bad_lines_;
   PrepareReport report_;
-  std::vector<bool> bad_;  // (records) left out
+  std::vector<Fate> fates_;  // (records)
 };
 
 }  // namespace

@@ -75,13 +75,21 @@ class Pass {
 
   void read() {
     for (const DocumentFile& file : files_) {
-      DocumentReader reader(file.path, file.format, options_.max_line_bytes);
+      std::optional<DocumentReader> reader;
+      try {
+        reader.emplace(file.path, file.format, options_.max_line_bytes);
+      } catch (const DataError& error) {  // an empty file is as bad as a bad line
+        report_.bad_lines.add(error);
+        continue;
+      }
       report_.formats.push_back(
-          fmt::format("{}: {}", file.path.string(), name_of(reader.format())));
-      read(reader);
+          fmt::format("{}: {}", file.path.string(), name_of(reader->format())));
+      read(*reader);
       ++report_.counts.files;
     }
-    report_.bad_lines.expect_few(files_.front().path.string(), report_.counts.sentences);
+    report_.bad_lines.expect_few(
+        files_.size() == 1 ? files_.front().path.string() : fmt::format("{} files", files_.size()),
+        report_.counts.sentences);
     packer_.finish();
   }
 

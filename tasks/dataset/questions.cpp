@@ -118,8 +118,13 @@ Questions::Questions(const SafetensorsFile& file, std::span<const int64_t> offse
   }
   for (size_t i = 0; i < samples; ++i) {
     const int64_t length = offsets[i + 1] - offsets[i];
-    const int32_t q = question_of_[i], before = i == 0 ? 0 : question_of_[i - 1];
-    if (q < before || q >= size()) fail(fmt::format("sample {} is of no question, or late", i));
+    const int32_t q = question_of_[i], before = i == 0 ? -1 : question_of_[i - 1];
+    if (q < std::max(before, 0) || q >= size()) {
+      fail(fmt::format("sample {} is of no question, or late", i));
+    }
+    if (q > before + 1 || (i + 1 == samples && q + 1 != size())) {
+      fail(fmt::format("a question has no sample: sample {} is of number {} of {}", i, q, size()));
+    }
     if (spans_[2 * i] < 0 || spans_[2 * i + 1] < spans_[2 * i] || spans_[2 * i + 1] >= length) {
       fail(fmt::format("the span of sample {} is outside its {} tokens", i, length));
     }

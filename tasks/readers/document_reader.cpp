@@ -53,9 +53,24 @@ DocumentFormat parse_document_format(std::string_view name) {
 
 std::string_view name_of(DocumentFormat format) { return kNames.at(static_cast<size_t>(format)); }
 
+/// Throws ConfigError for a file whose name says that it holds records, not documents.
+static const std::filesystem::path& expect_documents(const std::filesystem::path& path,
+                                                     DocumentFormat wanted) {
+  constexpr std::array<std::string_view, 6> kRecords{".tsv",    ".json",   ".jsonl",
+                                                     ".ndjson", ".conllu", ".conll"};
+  const std::string ending = path.extension().string();
+  if (wanted != DocumentFormat::automatic ||
+      std::find(kRecords.begin(), kRecords.end(), ending) == kRecords.end()) {
+    return path;
+  }
+  throw ConfigError("input", fmt::format("{} holds records, not documents", path.string()),
+                    "prepare it with --label \"\" and without --task, or name a format if it is "
+                    "text: lines:FILE");
+}
+
 struct DocumentReader::State {
   State(const std::filesystem::path& path, DocumentFormat wanted, int64_t max_line_bytes)
-      : lines(path, max_line_bytes),
+      : lines(expect_documents(path, wanted), max_line_bytes),
         format(wanted == DocumentFormat::automatic ? format_of(lines) : wanted) {}
 
   LineReader lines;

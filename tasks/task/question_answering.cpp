@@ -206,11 +206,13 @@ class QuestionAnswering final : public Task {
 
   FeatureOptions features_of(const ModelInfo& info) const {
     FeatureOptions features;
-    features.doc_stride = options_.doc_stride.value_or(features.doc_stride);
-    features.max_question = options_.max_question.value_or(features.max_question);
     const int64_t most = info.encoder.longest_sequence();
     features.max_length = options_.max_length.value_or(
         most > 0 ? std::min(most, features.max_length) : features.max_length);
+    // Of a short model each takes a third at most, unless it is given.
+    const int64_t third = std::max<int64_t>(1, (features.max_length - 4) / 3);
+    features.doc_stride = options_.doc_stride.value_or(std::min(features.doc_stride, third));
+    features.max_question = options_.max_question.value_or(std::min(features.max_question, third));
     if (most > 0 && features.max_length > most) {
       throw ConfigError("max-length", fmt::format("expected at most {}, the model's positions, got "
                                                   "{}",

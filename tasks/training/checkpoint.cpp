@@ -1,6 +1,7 @@
 #include "tasks/training/checkpoint.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -27,20 +28,23 @@ json to_json(const TrainState& s) {
           {"skipped_steps", s.skipped_steps},
           {"seconds", s.seconds},
           {"best_step", s.best_step},
-          {"best_metric", s.best_metric},
+          {"best_metric", std::isinf(s.best_metric) ? json(s.best_metric > 0 ? "inf" : "-inf")
+                                                    : json(s.best_metric)},
           {"without_gain", s.without_gain},
           {"skipped_in_a_row", s.skipped_in_a_row}};
 }
 
 TrainState state_of(const json& j) {
-  const json& best = j.at("best_metric");  // JSON has no NaN
+  const json& best = j.at("best_metric");  // JSON has no NaN and no infinity
   return {j.at("step"),
           j.at("cursor"),
           j.at("tokens"),
           j.at("skipped_steps"),
           j.at("seconds"),
           j.at("best_step"),
-          best.is_null() ? std::numeric_limits<double>::quiet_NaN() : best.get<double>(),
+          best.is_null()     ? std::numeric_limits<double>::quiet_NaN()
+          : best.is_string() ? (best == "inf" ? INFINITY : -INFINITY)
+                             : best.get<double>(),
           j.at("without_gain"),
           j.value("skipped_in_a_row", int64_t{0})};  // early manifests lack it
 }

@@ -107,6 +107,20 @@ TEST(Checkpoints, ABestMetricThatIsNoNumberSurvives) {
   EXPECT_TRUE(std::isnan(loaded->state.best_metric));
 }
 
+TEST(Checkpoints, AnInfiniteBestMetricSurvives) {
+  for (const double best :
+       {std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()}) {
+    const Store store(2);
+    TrainState state;
+    state.step = 3;
+    state.best_metric = best;
+    store.store.save(state, {}, {}, {});
+    const auto loaded = store.store.load_latest([](const std::string&) {});
+    ASSERT_TRUE(loaded);
+    EXPECT_EQ(loaded->state.best_metric, best);
+  }
+}
+
 TEST(Checkpoints, StepsSkippedInARowAreKeptAndEarlyManifestsHaveNone) {
   const Store store(2);
   TrainState state;

@@ -126,6 +126,31 @@ TEST(Documents, AreFoundInFoldersByName) {
               HasSubstr("did you mean \"lines\"?"));
 }
 
+TEST(Documents, AnEmptyFileIsABadOneAndRecordsAreNone) {
+  const TemporaryFolder folder;
+  write_file(folder / "a.txt", "a b.\n");
+  write_file(folder / "b.txt", "");
+  const Tokenizer words = Tokenizer::train(
+      [] {
+        TokenizerOptions options;
+        options.kind = TokenizerKind::word;
+        return options;
+      }(),
+      std::vector<std::string>{"a b ."});
+  PrepareDocuments options;
+  options.inputs = {"lines:" + folder.path().string()};
+  options.task = "masked_lm";
+  options.max_length = 20;
+  EXPECT_THAT(error_of([&] { prepare_documents(options, words, folder / "out"); }),
+              AllOf(HasSubstr("[2 files]"), HasSubstr("b.txt"), HasSubstr("1 bad line")));
+  options.skip_bad_lines = 1;
+  EXPECT_EQ(prepare_documents(options, words, folder / "out").counts.samples, 1);
+  write_file(folder / "c.tsv", "sentence\tlabel\na\t1\n");
+  options.inputs = {folder / "c.tsv"};
+  EXPECT_THAT(error_of([&] { prepare_documents(options, words, folder / "out2"); }),
+              HasSubstr("holds records, not documents"));
+}
+
 TEST(Documents, SamplesAreSentencesOfOneDocument) {
   // Six tokens beside [CLS] and [SEP]: the third sentence of the first document does not fit.
   const Prepared made =

@@ -104,6 +104,11 @@ TEST(Features, RefuseOptionsWithoutRoom) {
               AllOf(HasSubstr("[max-length]"), HasSubstr("at least 9"), HasSubstr("--doc-stride")));
   EXPECT_THAT(error_of([] { check(FeatureOptions{9, -1, 3}); }), HasSubstr("[doc-stride]"));
   EXPECT_THAT(error_of([] { check(FeatureOptions{9, 2, 0}); }), HasSubstr("[max-question]"));
+  EXPECT_THAT(error_of([] { check(FeatureOptions{9, INT64_MAX, 3}); }), HasSubstr("[doc-stride]"));
+  EXPECT_THAT(error_of([] {
+                check(FeatureOptions{9, 2, INT64_MAX});
+              }),
+              HasSubstr("[max-question]"));
 }
 
 TEST(Features, TheDatasetHoldsQuestionsTargetsAndPlaces) {
@@ -174,7 +179,8 @@ TEST(Features, BadRecordsAndOptionsAreNamed) {
 
 TEST(Features, ADamagedQuestionIsNamed) {
   const TemporaryFolder folder;
-  prepare_content(folder, "in.json", squad("a b", {{"1", "h", {{"a", 0}}}}), qa_options(9, 2, 2));
+  prepare_content(folder, "in.json", squad("a b", {{"1", "h", {{"a", 0}}}, {"2", "h", {{"b", 2}}}}),
+                  qa_options(9, 2, 2));
   const SafetensorsFile file(folder / "out");
   const auto damaged = [&](const std::string& name, int64_t at, int64_t value) {
     SafetensorsWriter writer;
@@ -202,11 +208,13 @@ TEST(Features, ADamagedQuestionIsNamed) {
   EXPECT_THAT(damaged("spans", 1, 99), HasSubstr("span of sample 0 is outside"));
   EXPECT_THAT(damaged("spans", 0, -1), HasSubstr("span of sample 0 is outside"));
   EXPECT_THAT(damaged("places", 7, 99), HasSubstr("outside its context"));
-  EXPECT_THAT(damaged("questions", 0, 1), HasSubstr("sample 0 is of no question"));
+  EXPECT_THAT(damaged("questions", 0, -1), HasSubstr("sample 0 is of no question"));
+  EXPECT_THAT(damaged("questions", 0, 1), HasSubstr("a question has no sample"));
+  EXPECT_THAT(damaged("questions", 1, 0), HasSubstr("a question has no sample"));
   EXPECT_THAT(damaged("question_contexts", 0, 5), HasSubstr("context is not there"));
   EXPECT_THAT(damaged("context_offsets", 1, 1 << 20),
               HasSubstr("\"context_offsets\" does not ascend"));
-  EXPECT_THAT(damaged("question_answers", 1, 2), HasSubstr("\"question_answers\" does not ascend"));
+  EXPECT_THAT(damaged("question_answers", 1, 3), HasSubstr("\"question_answers\" does not ascend"));
   EXPECT_THAT(damaged("contexts", 0, 0xff), HasSubstr("not UTF-8"));
 }
 

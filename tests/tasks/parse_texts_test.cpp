@@ -234,6 +234,30 @@ TEST_F(ParseTexts, ParsesOfAnotherParserAreLeftAlone) {
   EXPECT_EQ(ParseCache(cache, "chain 2").size(), 1);
 }
 
+// Of samples that the label map leaves out nothing is parsed, and nothing is missed.
+TEST_F(ParseTexts, WhatTheLabelMapLeavesOutIsNotParsed) {
+  write_file(folder_ / "in.tsv", "text\tlabel\na b\tx\nnot this\t-\nc d\ty\n");
+  TokenizerOptions words;
+  words.kind = TokenizerKind::word;
+  const Tokenizer tokenizer = Tokenizer::train(words, std::vector<std::string>{"a b c d not this"});
+  PrepareOptions options;
+  options.text = "text";
+  options.label_map = parse_label_map("x=x,y=y,-=");
+  options.parse = chain(folder_ / "cache");
+  report_ = prepare(folder_ / "in.tsv", tokenizer, options, folder_ / "out");
+  EXPECT_EQ(report_.samples, 2);
+  EXPECT_EQ(report_.left_out, 1);
+  EXPECT_EQ(report_.parses.sentences, 2);
+  options.label_map = parse_label_map("x=x,y=,-=,z=z");
+  write_file(folder_ / "none.tsv", "text\tlabel\na b\ty\n");
+  try {
+    prepare(folder_ / "none.tsv", tokenizer, options, folder_ / "none");
+    FAIL() << "no error";
+  } catch (const DataError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("all 1 samples are left out by --label-map"));
+  }
+}
+
 TEST_F(ParseTexts, BadLinesAreLeftOutForTheirOwnReasons) {
   write_file(folder_ / "in.tsv", "text\tlabel\na b\tx\nonly here\tghost\nno columns\nc d\ty\n");
   TokenizerOptions words;
@@ -248,7 +272,7 @@ TEST_F(ParseTexts, BadLinesAreLeftOutForTheirOwnReasons) {
   EXPECT_EQ(report_.samples, 2);
   EXPECT_EQ(report_.skipped, 2);
   EXPECT_THAT(report_.bad_lines, ElementsAre(HasSubstr("in.tsv:3] expected a label among x, y"),
-                                            HasSubstr("in.tsv:4] expected 2 columns, got 1")));
+                                             HasSubstr("in.tsv:4] expected 2 columns, got 1")));
   EXPECT_EQ(report_.parses.sentences, 2);
   options.skip_bad_lines = 1;
   EXPECT_THROW(prepare(folder_ / "in.tsv", tokenizer, options, folder_ / "out"), DataError);

@@ -87,6 +87,7 @@ class ParseFlags {
     cli.add("parse-threads", options_.threads, "sentences parsed at once [the processors]");
     cli.add("parse-cache", cache_, "folder that keeps parses [parse-cache, beside --out]");
   }
+  bool asked() const { return parse_; }
   /// True if the text is to be parsed.
   bool apply(const std::string& out, PrepareOptions& options) {
     if (parse_) {
@@ -183,8 +184,14 @@ int run(std::span<const std::string> words) {
   expect_other_file(out, tokenizer);
   if (make_task("task", options.task)->reads_documents() && options.label != "") {
     expect_unused(cli,
-                  {"text", "pair", "label", "labels", "label-map", "columns", "format", "quoting"},
+                  {"text", "pair", "label", "labels", "label-map", "columns", "format", "quoting",
+                   "doc-stride", "max-question", "parse-seconds", "parse-memory", "parse-threads",
+                   "parse-cache"},
                   "records have such a thing, documents have not");
+    if (parsing.asked()) {
+      throw ConfigError("parse", "documents of a pretraining task are not parsed",
+                        "leave the option out");
+    }
     PrepareDocuments documents;
     documents.inputs = inputs;
     documents.packing = parse_packing(pack);

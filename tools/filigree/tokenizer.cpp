@@ -27,7 +27,7 @@ int train_tokenizer(std::span<const std::string> words) {
   cli.add("vocabulary", options.vocabulary, "pieces, the five special ones included [8000]");
   cli.add("column", columns, "columns with text, separated by commas [sentence; of .txt the line]");
   cli.add("columns", header, "TSV without a header line: names of its columns");
-  cli.add("format", format, "auto, tsv, jsonl, conllu or text [auto]");
+  cli.add("format", format, "auto, tsv, jsonl, conllu, squad or text [auto]");
   cli.add("quoting", quoting, "TSV: none or standard [none]");
   cli.add("character-coverage", options.character_coverage, "share of the characters [0.9995]");
   cli.flag("lower-case", options.lower_case, "fold case");
