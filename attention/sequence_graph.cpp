@@ -62,6 +62,8 @@ void check_row(const Parts& parts, size_t i, std::span<const int32_t> extras) {
 SequenceGraph::SequenceGraph(Parts parts, Sound)
     : parts_(std::move(parts)), schedules_(std::make_shared<kernels::SequenceSchedules>()) {
   if (parts_.columns.empty()) parts_.row_offsets.clear();
+  parts_.row_offsets.shrink_to_fit();  // graphs are kept
+  parts_.columns.shrink_to_fit();
   count();
 }
 

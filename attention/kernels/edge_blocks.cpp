@@ -86,6 +86,8 @@ EdgeBlock make_edge_block(int64_t first, int64_t last, int64_t room,
   } else {
     group_by_counting(edges, lowest, span, block);
   }
+  block.columns.shrink_to_fit();  // blocks are kept
+  block.ends.shrink_to_fit();
   return block;
 }
 
