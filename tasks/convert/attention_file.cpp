@@ -39,6 +39,7 @@ void read_attention_file(const std::filesystem::path& folder, ModelInfo& info) {
     info.heads = json.at("attention").at("heads");
     info.seed = json.at("seed");
     info.pairs = info.pairs || json.at("pairs").get<bool>();
+    info.tokenizer_hash = json.value("tokenizer_hash", std::string());
   } catch (const nlohmann::json::exception& error) {
     throw CheckpointError(path.string(), error.what(),
                           "remove the file, and the attention will be dense");
