@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <charconv>
-#include <cstdint>
 #include <cstring>
 #include <fmt/format.h>
 #include <set>
@@ -90,18 +89,19 @@ class Importer {
     expect_size("hidden_size", e.width, kTable, 1);
     expect_size("max_position_embeddings", e.max_positions, "embeddings.position_embeddings.weight",
                 0);
-    expect_size("type_vocab_size", e.segments, "embeddings.token_type_embeddings.weight", 0);
-    int64_t layers = 0;
+    if (e.segments > 0)
+      expect_size("type_vocab_size", e.segments, "embeddings.token_type_embeddings.weight", 0);
+    std::set<int64_t> layers;
     for (const std::string& name : weights_.names()) {
       constexpr std::string_view kLayer = "encoder.layer.";
       int64_t layer = 0;
       if (!name.starts_with(kLayer)) continue;
       std::from_chars(name.data() + kLayer.size(), name.data() + name.size(), layer);
-      layers = std::max(layers, layer < INT32_MAX ? layer + 1 : 0);
+      layers.insert(layer);
     }
-    if (e.layers > layers) {
+    if (e.layers > std::ssize(layers)) {
       throw_size("num_hidden_layers", e.layers,
-                 fmt::format("the {} layers of the weights", layers));
+                 fmt::format("the {} layers of the weights", layers.size()));
     }
     if (e.layers == 0) return;
     expect_size("intermediate_size", e.ffn, "encoder.layer.0.intermediate.dense.weight", 0);
