@@ -44,7 +44,7 @@ std::unique_ptr<Module> make_module(const EncoderConfig& config, HeadKind head, 
                                     bool pooler);
 
 struct ExportOptions {
-  std::string type;  ///< model_type; "": "bert", or "roberta" if positions are numbered like that
+  std::string type;  ///< model_type; "": by the numbering of positions and the tokenizer's ids
 };
 
 /// Writes config.json and model.safetensors (f32) of a model of ours into an existing folder: what

@@ -8,17 +8,13 @@
 #include "tasks/convert/attention_file.h"
 #include "tasks/convert/conversion.h"
 #include "tasks/convert/hugging_face_names.h"
+#include "tasks/convert/tokenizer_files.h"
 
 namespace filigree {
 
 namespace {
 
 constexpr const char* kSegments = "encoder.embeddings.segment.weight";
-
-std::string type_for(const ModelInfo& info, const ExportOptions& options) {
-  if (!options.type.empty()) return options.type;
-  return info.encoder.position_offset > 0 ? "roberta" : "bert";
-}
 
 void expect_first_token(const ModelInfo& info, HeadKind head) {
   if (head != HeadKind::classification || info.pool == Pool::first) return;
@@ -53,7 +49,7 @@ class Exporter {
  public:
   Exporter(const ModelInfo& info, const StateDict& weights, const ExportOptions& options)
       : info_(info), weights_(weights), head_(head_of(info, weights)) {
-    config_.type = type_for(info, options);
+    config_.type = options.type.empty() ? type_for(info, nullptr) : options.type;
     config_.encoder = info.encoder;
     config_.label_names = info.label_names;
     if (info.task == "regression") config_.label_names = {"LABEL_0"};

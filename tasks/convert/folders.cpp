@@ -33,8 +33,11 @@ ConversionReport convert_to_hugging_face(const fs::path& in, const fs::path& out
   SafetensorsFile(path).verify_checksum();
   ModelTensors tensors = read_model_tensors(path);
   info.vectors = std::move(tensors.vectors);
-  ConversionReport report = export_hugging_face(info, tensors.weights, options, folder / "");
-  export_tokenizer(path, info, folder, report);
+  const std::optional<Tokenizer> found = tokenizer_beside(path, info);
+  const Tokenizer* tokenizer = found ? &*found : nullptr;
+  const std::string type = options.type.empty() ? type_for(info, tokenizer) : options.type;
+  ConversionReport report = export_hugging_face(info, tensors.weights, {.type = type}, folder / "");
+  export_tokenizer(path, tokenizer, info, type, folder, report);
   folder.commit();
   return report;
 }

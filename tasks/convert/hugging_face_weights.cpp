@@ -67,7 +67,7 @@ std::map<std::string, std::string> read_index(const fs::path& path) {
 
 HuggingFaceWeights::HuggingFaceWeights(const fs::path& folder) : folder_(folder) {
   if (fs::exists(folder / kSingle)) {
-    files_.emplace_back(folder / kSingle);
+    files_.emplace_back(folder / kSingle).verify_checksum(Unsealed::accept);
     for (const auto& [name, entry] : files_.front().entries()) add(0, name);
     return;
   }
@@ -77,7 +77,7 @@ HuggingFaceWeights::HuggingFaceWeights(const fs::path& folder) : folder_(folder)
   for (const auto& [name, file] : map) {
     if (!numbers.contains(file)) {
       numbers[file] = files_.size();
-      files_.emplace_back(folder / file);
+      files_.emplace_back(folder / file).verify_checksum(Unsealed::accept);
     }
     const size_t number = numbers[file];
     if (!files_[number].contains(name)) {

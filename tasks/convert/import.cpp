@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <fmt/format.h>
 #include <set>
@@ -55,6 +56,7 @@ class Importer {
         weights_(folder) {}
 
   ImportedModel run() {
+    expect_sizes();
     result_.report.notes = config_.notes;
     result_.type = config_.type;
     result_.head = choose_head();
@@ -76,6 +78,49 @@ class Importer {
   }
   bool has(const char* ours, HeadKind head) const {
     return weights_.contains(name_of_ours(ours, head));
+  }
+
+  /// The sizes of config.json against the weights, before anything of these sizes is made: throws
+  /// CheckpointError naming the key. What is larger in the weights, in layers, is left to the list
+  /// of what has no place.
+  void expect_sizes() const {
+    const EncoderConfig& e = config_.encoder;
+    expect_size("vocab_size", e.vocabulary, kTable, 0);
+    expect_size("hidden_size", e.width, kTable, 1);
+    expect_size("max_position_embeddings", e.max_positions, "embeddings.position_embeddings.weight",
+                0);
+    if (e.segments > 0)
+      expect_size("type_vocab_size", e.segments, "embeddings.token_type_embeddings.weight", 0);
+    std::set<int64_t> layers;
+    for (const std::string& name : weights_.names()) {
+      constexpr std::string_view kLayer = "encoder.layer.";
+      int64_t layer = 0;
+      if (!name.starts_with(kLayer)) continue;
+      std::from_chars(name.data() + kLayer.size(), name.data() + name.size(), layer);
+      layers.insert(layer);
+    }
+    if (e.layers > std::ssize(layers)) {
+      throw_size("num_hidden_layers", e.layers,
+                 fmt::format("the {} layers of the weights", layers.size()));
+    }
+    if (e.layers == 0) return;
+    expect_size("intermediate_size", e.ffn, "encoder.layer.0.intermediate.dense.weight", 0);
+  }
+  void expect_size(const char* key, int64_t size, const char* name, size_t dimension) const {
+    if (!weights_.contains(name)) {
+      throw CheckpointError(
+          folder_.string(),
+          fmt::format("the weights do not fit config.json:\n  missing    {}", name),
+          "take another copy");
+    }
+    const Shape& shape = weights_.shape(name);
+    if (shape.rank() == 2 && shape[dimension] == size) return;
+    throw_size(key, size, fmt::format("that of {} {}", weights_.spelling(name), to_string(shape)));
+  }
+  [[noreturn]] void throw_size(const char* key, int64_t size, const std::string& wanted) const {
+    throw CheckpointError((folder_ / "config.json").string(),
+                          fmt::format("{}: expected {}, got {}", key, wanted, size),
+                          "config.json and the weights are of different models; take another copy");
   }
 
   HeadKind choose_head() const {

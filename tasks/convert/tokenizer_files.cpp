@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -27,18 +28,16 @@ constexpr const char* kFiles[] = {"vocab.txt",
                                   "tokenizer_config.json",
                                   "special_tokens_map.json",
                                   "added_tokens.json"};
+/// Those that bear no vocabulary of their own.
+constexpr const char* kSettings[] = {"tokenizer_config.json", "special_tokens_map.json",
+                                     "added_tokens.json"};
 constexpr const char* kOurs = "tokenizer.model";
 constexpr const char* kSentencePiece = "sentencepiece.bpe.model";
+/// What a SentencePiece model begins with that Tokenizer::save() wrote.
+constexpr std::string_view kSealed = "\xc2\x3e\x14xxh3";
 
-/// Copies those that are there; how many.
-int copy_files(const fs::path& from, const NewFolder& to) {
-  int copied = 0;
-  for (const char* name : kFiles) {
-    if (!fs::exists(from / name)) continue;
-    write_file(to / name, read_file(from / name));
-    ++copied;
-  }
-  return copied;
+void copy_if_there(const fs::path& from, const NewFolder& to, const char* name) {
+  if (fs::exists(from / name)) write_file(to / name, read_file(from / name));
 }
 
 json read_json(const fs::path& path) {
@@ -57,18 +56,29 @@ std::optional<bool> truth(const json& object, const char* key, std::optional<boo
 }
 
 /// The pieces of "vocab" in a tokenizer.json, in the order of their ids, one a line. Throws
-/// CheckpointError unless the ids are 0, 1, 2 ...
+/// CheckpointError unless the ids are 0, 1, 2 ..., each once, and every piece fits in a line.
 std::string vocabulary_lines(const fs::path& path, const json& vocab) {
-  std::vector<std::string> pieces(vocab.size());
+  std::vector<std::optional<std::string>> seen(vocab.size());
   for (const auto& [piece, id] : vocab.items()) {
-    if (!id.is_number_unsigned() || id.get<size_t>() >= pieces.size()) {
-      throw CheckpointError(path.string(), fmt::format("the id of \"{}\" is {}", piece, id.dump()),
-                            "ids must be 0, 1, 2 ...");
+    const auto fail = [&](const std::string& what, const char* hint) {
+      throw CheckpointError(path.string(), what, hint);
+    };
+    if (!id.is_number_unsigned() || id.get<size_t>() >= seen.size()) {
+      fail(fmt::format("the id of \"{}\" is {}", piece, id.dump()), "ids must be 0, 1, 2 ...");
     }
-    pieces[id.get<size_t>()] = piece;
+    if (piece.find_first_of("\r\n") != std::string::npos) {
+      fail(fmt::format("expected pieces of one line, got {}", json(piece).dump()),
+           "no piece of WordPiece holds a line break; take another copy");
+    }
+    std::optional<std::string>& place = seen[id.get<size_t>()];
+    if (place) {
+      fail(fmt::format("\"{}\" and \"{}\" both have the id {}", *place, piece, id.dump()),
+           "every id must stand for one piece; take another copy");
+    }
+    place = piece;
   }
   std::string text;
-  for (const std::string& piece : pieces) text += piece + "\n";
+  for (const std::optional<std::string>& piece : seen) text += *piece + "\n";
   return text;
 }
 
@@ -129,30 +139,59 @@ WordPieceOptions wordpiece_options(const fs::path& folder, ConversionReport& rep
   return options;
 }
 
+/// A model as it came, or one of ours, which says its layout itself.
+Tokenizer from_sentencepiece(const fs::path& file, const std::string& type) {
+  std::string bytes = read_file(file);
+  if (bytes.starts_with(kSealed)) return Tokenizer::from_bytes(std::move(bytes), file.string());
+  const SentencePieceLayout layout = type == "camembert"     ? SentencePieceLayout::camembert
+                                     : type == "xlm-roberta" ? SentencePieceLayout::xlm_roberta
+                                                             : SentencePieceLayout::plain;
+  return Tokenizer::import_sentencepiece(bytes, layout, file.string());
+}
+
+/// Files that are one tokenizer together, and how it is read.
+struct Source {
+  std::vector<const char*> files;
+  std::function<std::optional<Tokenizer>()> read;
+};
+
+/// The tokenizers of transformers in a folder; the first is what Filigree takes.
+std::vector<Source> their_sources(const fs::path& in, const std::string& type,
+                                  ConversionReport& report) {
+  std::vector<Source> sources;
+  if (fs::exists(in / "vocab.txt")) {
+    sources.push_back({{"vocab.txt"}, [&report, file = in / "vocab.txt"] {
+                         return Tokenizer::import_wordpiece(
+                             read_file(file), wordpiece_options(file.parent_path(), report),
+                             file.string());
+                       }});
+  }
+  for (const char* name : {kSentencePiece, "spiece.model"}) {
+    if (!fs::exists(in / name)) continue;
+    sources.push_back(
+        {{name}, [file = in / name, type] { return from_sentencepiece(file, type); }});
+  }
+  if (fs::exists(in / "vocab.json") && fs::exists(in / "merges.txt")) {
+    sources.push_back({{"vocab.json", "merges.txt"}, [in] {
+                         return Tokenizer::import_bytebpe(read_file(in / "vocab.json"),
+                                                          read_file(in / "merges.txt"),
+                                                          (in / "vocab.json").string());
+                       }});
+  }
+  if (fs::exists(in / "tokenizer.json")) {
+    sources.push_back({{"tokenizer.json"}, [&report, file = in / "tokenizer.json"] {
+                         return from_tokenizer_json(file, report);
+                       }});
+  }
+  return sources;
+}
+
 /// The tokenizer of a folder, if there is one that Filigree knows.
 std::optional<Tokenizer> find_their_tokenizer(const fs::path& in, const std::string& type,
                                               ConversionReport& report) {
   if (fs::exists(in / kOurs)) return Tokenizer::load(in / kOurs);
-  if (fs::exists(in / "vocab.txt")) {
-    const fs::path file = in / "vocab.txt";
-    return Tokenizer::import_wordpiece(read_file(file), wordpiece_options(in, report),
-                                       file.string());
-  }
-  for (const char* name : {kSentencePiece, "spiece.model"}) {
-    if (!fs::exists(in / name)) continue;
-    const SentencePieceLayout layout = type == "camembert"     ? SentencePieceLayout::camembert
-                                       : type == "xlm-roberta" ? SentencePieceLayout::xlm_roberta
-                                                               : SentencePieceLayout::plain;
-    return Tokenizer::import_sentencepiece(read_file(in / name), layout, (in / name).string());
-  }
-  if (fs::exists(in / "vocab.json") && fs::exists(in / "merges.txt")) {
-    return Tokenizer::import_bytebpe(read_file(in / "vocab.json"), read_file(in / "merges.txt"),
-                                     (in / "vocab.json").string());
-  }
-  if (fs::exists(in / "tokenizer.json")) {
-    return from_tokenizer_json(in / "tokenizer.json", report);
-  }
-  return std::nullopt;
+  const std::vector<Source> sources = their_sources(in, type, report);
+  return sources.empty() ? std::nullopt : sources.front().read();
 }
 
 }  // namespace
@@ -160,18 +199,27 @@ std::optional<Tokenizer> find_their_tokenizer(const fs::path& in, const std::str
 void import_tokenizer(const fs::path& in, const std::string& type, const NewFolder& out,
                       ModelInfo& info, ConversionReport& report) {
   const std::optional<Tokenizer> tokenizer = find_their_tokenizer(in, type, report);
-  copy_files(in, out);
+  for (const char* name : kFiles) copy_if_there(in, out, name);
   if (!tokenizer) {
     report.notes.push_back(
         "the folder holds no tokenizer that Filigree knows: datasets must be "
         "made elsewhere");
-    return;
+    return;  // the hash stays what filigree.json says, "" without it
   }
   if (tokenizer->vocabulary() > info.encoder.vocabulary) {
     throw CheckpointError(in.string(),
                           fmt::format("the tokenizer has {} pieces, the model {} embeddings",
                                       tokenizer->vocabulary(), info.encoder.vocabulary),
                           "take the tokenizer of this model");
+  }
+  if (!info.tokenizer_hash.empty() && info.tokenizer_hash != tokenizer->hash()) {
+    throw CheckpointError(
+        in.string(),
+        fmt::format("expected the tokenizer {} that filigree.json names, got {}",
+                    info.tokenizer_hash, tokenizer->hash()),
+        fmt::format("put the model's {} into the folder; if another tokenizer is meant, take "
+                    "\"tokenizer_hash\" out of filigree.json",
+                    kOurs));
   }
   tokenizer->save(out / kOurs);
   info.tokenizer_hash = tokenizer->hash();
@@ -232,19 +280,76 @@ void write_tokenizer(const Tokenizer& tokenizer, const NewFolder& out, Conversio
   }
 }
 
+/// Copies the files beside a model that are the tokenizer `hash`, and their settings. False if
+/// there are none. Others are left behind, with a note.
+bool copy_theirs(const fs::path& from, const std::string& type, const std::string& hash,
+                 const NewFolder& out, ConversionReport& report) {
+  bool copied = false;
+  ConversionReport unused;  // what was said on the way in
+  for (const Source& source : their_sources(from, type, unused)) {
+    std::optional<Tokenizer> found;
+    try {
+      found = source.read();
+    } catch (const Error&) {  // damaged: not the model's
+    }
+    if (found && found->hash() == hash) {
+      for (const char* name : source.files) copy_if_there(from, out, name);
+      copied = true;
+    } else {
+      report.notes.push_back(
+          fmt::format("{} was left behind: it is not known to be the model's tokenizer",
+                      (from / source.files.front()).string()));
+    }
+  }
+  if (!copied) return false;
+  for (const char* name : kSettings) copy_if_there(from, out, name);
+  return true;
+}
+
+/// True if a SentencePiece model of ours says that its ids are in this layout: field 1001, behind
+/// the seal.
+bool has_layout(const Tokenizer& tokenizer, SentencePieceLayout layout) {
+  if (!tokenizer.bytes().starts_with(kSealed)) return false;
+  const std::string_view name = name_of(layout);
+  const std::string field = fmt::format("\xca\x3e{}{}", static_cast<char>(name.size()), name);
+  return std::string_view(tokenizer.bytes()).substr(kSealed.size() + 16).starts_with(field);
+}
+
 }  // namespace
 
-void export_tokenizer(const fs::path& model, const ModelInfo& info, const NewFolder& out,
-                      ConversionReport& report) {
-  if (copy_files(model.parent_path(), out) > 0) return;  // of a converted model: as they came
+std::optional<Tokenizer> tokenizer_beside(const fs::path& model, const ModelInfo& info) {
+  if (info.tokenizer_hash.empty()) return std::nullopt;  // which one it is, nobody knows
   fs::path file;
   try {
     file = find_tokenizer(model);
   } catch (const FileError&) {
+    return std::nullopt;
+  }
+  return load_tokenizer(info, file);
+}
+
+std::string type_for(const ModelInfo& info, const Tokenizer* tokenizer) {
+  if (info.encoder.position_offset == 0) return "bert";
+  if (tokenizer != nullptr && has_layout(*tokenizer, SentencePieceLayout::camembert)) {
+    return "camembert";
+  }
+  if (tokenizer != nullptr && has_layout(*tokenizer, SentencePieceLayout::xlm_roberta)) {
+    return "xlm-roberta";
+  }
+  return "roberta";
+}
+
+void export_tokenizer(const fs::path& model, const Tokenizer* tokenizer, const ModelInfo& info,
+                      const std::string& type, const NewFolder& out, ConversionReport& report) {
+  const fs::path beside = fs::absolute(model).parent_path();
+  const std::string hash = tokenizer != nullptr ? tokenizer->hash() : info.tokenizer_hash;
+  if (tokenizer != nullptr) tokenizer->save(out / kOurs);
+  if (copy_theirs(beside, type, hash, out, report)) return;
+  if (tokenizer == nullptr) {
     report.notes.push_back("no tokenizer is with the model: none was written");
     return;
   }
-  write_tokenizer(load_tokenizer(info, file), out, report);
+  write_tokenizer(*tokenizer, out, report);
 }
 
 }  // namespace filigree

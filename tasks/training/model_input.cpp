@@ -22,10 +22,23 @@ std::vector<std::string> texts_of_line(const ModelInfo& info, std::string_view w
 
 }  // namespace
 
+void expect_tokenizer(const ModelInfo& info, std::string_view where, std::string_view hash,
+                      int64_t vocabulary, std::string_view hint) {
+  if (!info.tokenizer_hash.empty()) {
+    return expect_tokenizer_hash(where, info.tokenizer_hash, "the model", hash, hint);
+  }
+  if (vocabulary == info.encoder.vocabulary) return;
+  throw DataError(where,
+                  fmt::format("expected the {} pieces of the model, whose tokenizer is not known, "
+                              "got {}",
+                              info.encoder.vocabulary, vocabulary),
+                  hint);
+}
+
 void expect_fits(const ModelInfo& info, const TokenDataset& dataset) {
   const std::string where = dataset.path().string();
-  expect_tokenizer_hash(where, info.tokenizer_hash, "the model", dataset.info().tokenizer_hash,
-                        "prepare the data with the model's tokenizer (RUN/tokenizer.model)");
+  expect_tokenizer(info, where, dataset.info().tokenizer_hash, dataset.info().vocabulary,
+                   "prepare the data with the model's tokenizer (RUN/tokenizer.model)");
   if (dataset.has_segments() != info.pairs) {
     throw DataError(where, fmt::format("holds {}, the model takes {}",
                                        dataset.has_segments() ? "pairs" : "single texts",
@@ -42,8 +55,8 @@ void expect_fits(const ModelInfo& info, const TokenDataset& dataset) {
 
 Tokenizer load_tokenizer(const ModelInfo& info, const std::filesystem::path& file) {
   Tokenizer tokenizer = Tokenizer::load(file);
-  expect_tokenizer_hash(file.string(), info.tokenizer_hash, "the model", tokenizer.hash(),
-                        "give the tokenizer that the training data were prepared with");
+  expect_tokenizer(info, file.string(), tokenizer.hash(), tokenizer.vocabulary(),
+                   "give the tokenizer that the training data were prepared with");
   return tokenizer;
 }
 

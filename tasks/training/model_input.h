@@ -13,6 +13,11 @@
 
 namespace filigree {
 
+/// Throws DataError at `where` unless a tokenizer, by its hash, is the model's. A model that came
+/// without its tokenizer has no hash: then the sizes of the vocabularies must be equal.
+void expect_tokenizer(const ModelInfo& info, std::string_view where, std::string_view hash,
+                      int64_t vocabulary, std::string_view hint);
+
 /// Throws DataError unless the dataset was made with the model's tokenizer, holds pairs if the
 /// model takes pairs, and no sample is longer than the model's positions.
 void expect_fits(const ModelInfo& info, const TokenDataset& dataset);

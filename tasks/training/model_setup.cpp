@@ -9,6 +9,7 @@
 #include "core/safetensors.h"
 #include "nn/finetuning.h"
 #include "tasks/training/evaluate.h"
+#include "tasks/training/model_input.h"
 
 namespace filigree {
 
@@ -93,12 +94,22 @@ std::string task_of(const TrainConfig& config, const TokenDataset& data) {
 }
 
 /// What the checkpoint was made of, if there is one, checked against the data.
-EncoderConfig base_of(TrainConfig& config, const TokenDataset& data) {
+EncoderConfig base_of(TrainConfig& config, const TokenDataset& data,
+                      std::vector<std::string>& notes) {
   if (config.model.init.empty()) return {};
   const std::filesystem::path path = find_model(config.model.init);
   const ModelInfo from = read_model_info(path);
-  if (from.tokenizer_hash != data.info().tokenizer_hash) {
-    throw DataError(data.path().string(),
+  const std::string where = data.path().string();
+  if (from.tokenizer_hash.empty()) {
+    expect_tokenizer(
+        from, where, data.info().tokenizer_hash, data.info().vocabulary,
+        fmt::format("prepare the data with the tokenizer of model.init {}", path.string()));
+    notes.push_back(
+        fmt::format("model.init {}: its tokenizer is not known; make sure that {} was prepared "
+                    "with it (both have {} pieces)",
+                    path.string(), where, from.encoder.vocabulary));
+  } else if (from.tokenizer_hash != data.info().tokenizer_hash) {
+    throw DataError(where,
                     fmt::format("made with tokenizer {}, but model.init {} with {}",
                                 data.info().tokenizer_hash, path.string(), from.tokenizer_hash),
                     "prepare the data with the tokenizer of the checkpoint");
@@ -137,7 +148,7 @@ ModelSetup set_up_model(const TrainConfig& config, const TokenDataset& train,
   c.train.metric = setup.metric.name;
   dev.expect_like(train);
   setup.task->expect_data(train);
-  setup.info = describe(c, base_of(c, train), *setup.task, train, dev);
+  setup.info = describe(c, base_of(c, train, setup.notes), *setup.task, train, dev);
   expect_task_fits(*setup.task, setup.info, dev);
   setup.model = setup.task->make_model(setup.info);
   initialise(*setup.model, setup.info.encoder.init_std, [&](const std::string& name) {

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "nn/classifier.h"
+#include "tasks/convert/attention_file.h"
 #include "tasks/convert/folders.h"
 #include "tests/error_text.h"
 #include "tests/tasks/hugging_face_fixture.h"
@@ -44,10 +45,15 @@ TEST(ConvertErrors, SettingsThatChangeTheMaths) {
       {"architectures", "Bert", "\"architectures\" is \"Bert\""},
       {"hidden_size", "large", "\"hidden_size\" is \"large\""},
       {"hidden_size", 30, "expected a divisor of the width 30"},
-      {"hidden_size", 36, "misshapen"},
-      {"num_hidden_layers", 3, "missing    encoder.layer.2.attention.self.query.weight"},
+      {"hidden_size", 36, "config.json] hidden_size: expected that of bert.embeddings.word_"},
+      {"num_hidden_layers", 3, "num_hidden_layers: expected the 2 layers of the weights, got 3"},
+      {"num_hidden_layers", 100'000'000, "expected the 2 layers of the weights, got 100000000"},
       {"num_hidden_layers", 1, "unknown    bert.encoder.layer.1.attention"},
-      {"vocab_size", 97, "expected (97, 32), got (96, 32)"},
+      {"vocab_size", 97, "bert.embeddings.word_embeddings.weight (96, 32), got 97"},
+      {"vocab_size", 1'000'000'000'000, "word_embeddings.weight (96, 32), got 1000000000000"},
+      {"max_position_embeddings", 1'000'000'000'000, "position_embeddings.weight (20, 32), got 1"},
+      {"type_vocab_size", 1'000'000'000'000, "type_vocab_size: expected that of bert.embeddings."},
+      {"intermediate_size", 1'000'000'000'000, "intermediate_size: expected that of bert.encoder"},
       {"vocab_size", nullptr, "expected at least one token"},
       {"vocab_size", 1.5, "\"vocab_size\" is 1.5"},
       {"max_position_embeddings", 0, "expected at least 1"},
@@ -145,6 +151,56 @@ TEST(ConvertErrors, CutFiles) {
     write_file(copy.path() / "config.json", config.substr(0, size));
     EXPECT_THAT(import_error(copy), HasSubstr("is not a JSON object")) << size;
   }
+}
+
+TEST(ConvertErrors, ASealThatIsBroken) {
+  const TemporaryFolder folder;
+  ImportedModel model = import_hugging_face(hugging_face_model("bert_classifier"));
+  model.info.vectors =
+      std::make_shared<TokenVectors>(model.weights.at("encoder.embeddings.token.weight"));
+  save_model(folder / "model.safetensors", model.info, model.weights);
+  convert_to_hugging_face(folder / "model.safetensors", folder / "out", {});
+  for (const char* name : {"model.safetensors", "filigree_vectors.safetensors"}) {
+    const std::filesystem::path file = std::filesystem::path(folder / "out") / name;
+    const std::string whole = read_file(file);
+    std::string bytes = whole;
+    bytes[bytes.size() - 2] = static_cast<char>(bytes[bytes.size() - 2] ^ 1);
+    write_file(file, bytes);
+    EXPECT_THAT(error_of([&] { import_hugging_face(folder / "out"); }),
+                AllOf(HasSubstr(name), HasSubstr("checksum")));
+    write_file(file, whole);
+  }
+  EXPECT_EQ(error_of([&] { import_hugging_face(folder / "out"); }), "no error");
+}
+
+TEST(ConvertErrors, AnAttentionFileThatIsWrong) {
+  const auto error = [](const std::string& pattern, const std::string& layers,
+                        const std::string& heads, const nlohmann::json& seed) {
+    HuggingFaceCopy copy("bert_classifier");
+    const nlohmann::json attention{{"pattern", pattern}, {"layers", layers}, {"heads", heads}};
+    const nlohmann::json all{{"attention", attention}, {"seed", seed}, {"pairs", false}};
+    write_file(copy.path() / "filigree.json", all.dump());
+    return import_error(copy);
+  };
+  const auto names_file = [](const char* text) {
+    return AllOf(HasSubstr("filigree.json"), HasSubstr(text));
+  };
+  EXPECT_THAT(error("nonsense:9", "all", "all", 1), names_file("nonsense"));
+  EXPECT_THAT(error("neighbour:2", "all", "0-9", 1), names_file("0-9"));
+  EXPECT_THAT(error("neighbour:2", "7", "all", 1), names_file("7"));
+  EXPECT_THAT(error("neighbour:2", "all", "all", -1), names_file("a seed of 0 or more, got -1"));
+  EXPECT_THAT(error("neighbour:2", "all", "all", 1.5), names_file("a seed of 0 or more, got 1.5"));
+  EXPECT_THAT(error("neighbour:2", "all", "all", "one"), names_file("got \"one\""));
+}
+
+TEST(ConvertErrors, TokenVectorsOfAnotherVocabulary) {
+  HuggingFaceCopy copy("bert_classifier");
+  ModelInfo info;
+  Tensor table = Tensor::zeros({5, 3});
+  table.fill(1);
+  info.vectors = std::make_shared<TokenVectors>(table);
+  write_attention_file(copy.path(), info);
+  EXPECT_THAT(import_error(copy), HasSubstr("expected a vector for each of 96 pieces, got (5, 3)"));
 }
 
 TEST(ConvertErrors, IndexesThatDoNotFitTheirFiles) {
