@@ -31,7 +31,8 @@ int run(std::span<const std::string> words) {
   cli.flag("skip-unknown", import.skip_unknown,
            "to Filigree: leave out tensors that have no place, instead of an error");
   cli.add("type", options.type,
-          "to transformers: bert, roberta, camembert or xlm-roberta [by the positions]");
+          "to transformers: bert, roberta, camembert or xlm-roberta [by the tokenizer, else by the "
+          "positions]");
   cli.flag("list", list, "print what became of every tensor");
   if (!cli.parse(words)) return 0;
   if (paths.size() != 2) {
