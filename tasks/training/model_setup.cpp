@@ -59,7 +59,14 @@ std::string list_of(const std::vector<std::string>& names) {
   return text;
 }
 
-/// Copies the encoder, and the pooler if there is one in both; says what it did.
+/// The encoder, and what a further model of whatever labels can go on with: the pooler, and the
+/// head of the masked language model.
+bool goes_on(const std::string& name) {
+  return is_encoder_parameter(name) || name.starts_with("pooler.") ||
+         name.starts_with("masked_lm.");
+}
+
+/// Copies what goes on and is there in both; says what it did.
 std::string start_from(const std::filesystem::path& path, Model& model) {
   SafetensorsFile(path).verify_checksum();
   const StateDict mine = model.state_dict();
@@ -67,7 +74,7 @@ std::string start_from(const std::filesystem::path& path, Model& model) {
   std::vector<std::string> unused, misshapen;
   for (const auto& [name, tensor] : read_model_tensors(path).weights) {
     const auto place = mine.find(name);
-    if (place == mine.end() || !(is_encoder_parameter(name) || name.starts_with("pooler."))) {
+    if (place == mine.end() || !goes_on(name)) {
       unused.push_back(name);
     } else if (place->second.shape() != tensor.shape()) {
       misshapen.push_back(fmt::format("{}: expected {}, got {}", name,

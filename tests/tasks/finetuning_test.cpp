@@ -191,6 +191,23 @@ TEST(FromACheckpoint, TheEncoderIsLoadedAndTheHeadIsNew) {
             set_up_model(setup.config, pairs, pairs).config.hash(pairs, pairs));
 }
 
+TEST(FromACheckpoint, PretrainingGoesOnWithItsHead) {
+  const TemporaryFolder folder;
+  TrainConfig config = config_of("tags");
+  config.train.task = "masked_lm";
+  train(config, folder.path() / "first", false);
+  const StateDict from =
+      testing_nn::copy_of(load_model(find_model(folder.path() / "first")).model->state_dict());
+  config.model.init = folder / "first";
+  config.model.head_seed = 9;
+  const TokenDataset tags = opened("tags");
+  const ModelSetup setup = set_up_model(config, tags, tags);
+  EXPECT_TRUE(from.contains("masked_lm.bias"));
+  for (const auto& [name, tensor] : setup.model->state_dict()) {
+    ASSERT_TRUE(from.contains(name) && same_bits(tensor, from.at(name))) << name;
+  }
+}
+
 TEST(FromACheckpoint, SettingsThatContradictItAreRefused) {
   const TemporaryFolder folder;
   train(config_of("tags"), folder.path() / "first", false);

@@ -212,6 +212,7 @@ int bench_attention(std::span<const std::string> words) {
   if (settings.patterns.empty() || settings.kernels.empty()) {
     throw ConfigError("bench", "nothing to measure", "give --patterns and --kernels");
   }
+  if (json && explained) throw ConfigError("bench", "--json and --explain exclude each other");
   if (threads > 0) set_thread_count(threads);
   const Input input = make_input(settings);
   const std::vector<Contender> contenders = measure_all(settings, input);
