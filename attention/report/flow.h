@@ -38,8 +38,8 @@ Reach reach_of(const LayerGraphs& graphs, int64_t position = 0);
 /// complete graph. 1 for a single token, 0 for none.
 double spectral_gap(const AttentionGraph& graph, int64_t b);
 
-/// A warning if rows of the batch see no key at all, whose attention gives 0: how many, in all heads
-/// and layers. "" if there are none.
+/// A warning if rows of the batch see no key at all, whose attention gives 0: how many, in all
+/// heads and layers. "" if there are none.
 std::string empty_rows_warning(const LayerGraphs& graphs, const std::string& pattern);
 
 /// A warning if the first token of a sequence, which is pooled, cannot depend on all others: how

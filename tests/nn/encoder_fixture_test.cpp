@@ -3,12 +3,12 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <sstream>
 
 #include "autograd/backward.h"
 #include "autograd/ops/cross_entropy.h"
 #include "core/safetensors.h"
 #include "nn/classifier.h"
+#include "tests/fixture_cases.h"
 
 namespace filigree {
 namespace {
@@ -17,13 +17,6 @@ const SafetensorsFile& fixture() {
   static const SafetensorsFile file(FILIGREE_SOURCE_DIR
                                     "/tests/nn/data/encoder_fixture.safetensors");
   return file;
-}
-
-std::vector<std::string> case_names() {
-  std::istringstream text(fixture().metadata().at("cases"));
-  std::vector<std::string> names;
-  for (std::string name; text >> name;) names.push_back(name);
-  return names;
 }
 
 /// The stored edges (head, query, key), a group a head.
@@ -42,17 +35,6 @@ AttentionGraph stored_graph(const Tensor& offsets, int heads) {
                                    });
 }
 
-/// Largest deviation of an entry, relative to the largest entry of the wanted tensor.
-double deviation(const Tensor& got, const Tensor& want) {
-  double size = 0, largest = 0;
-  for (int64_t i = 0; i < want.numel(); ++i) size = std::max(size, std::abs(want.at(i)));
-  for (int64_t i = 0; i < want.numel(); ++i) {
-    const double difference = std::abs(got.at(i) - want.at(i));
-    if (!(difference <= largest)) largest = difference;  // keeps a NaN
-  }
-  return largest / size;
-}
-
 /// The parameters of the model as PyTorch held it.
 StateDict stored_parameters(const Module& model, DType dtype) {
   StateDict state;
@@ -62,7 +44,7 @@ StateDict stored_parameters(const Module& model, DType dtype) {
   return state;
 }
 
-class EncoderFixture : public testing::TestWithParam<std::string> {
+class EncoderFixture : public ::testing::TestWithParam<std::string> {
  protected:
   /// Compares everything that PyTorch computed for the case.
   void compare(DType dtype, double tolerance) {
@@ -107,7 +89,7 @@ class EncoderFixture : public testing::TestWithParam<std::string> {
   void expect_equals(const std::string& name, const Tensor& got, double tolerance) {
     const Tensor want = fixture().tensor(GetParam() + "." + name);
     ASSERT_EQ(got.shape(), want.shape()) << name;
-    const double found = deviation(got, want);
+    const double found = testing::deviation(got, want);
     EXPECT_LE(found, tolerance) << name;
     if (!(found <= worst_)) {
       worst_ = found;
@@ -124,7 +106,8 @@ class EncoderFixture : public testing::TestWithParam<std::string> {
   double worst_ = 0;
   std::string worst_name_;
 };
-INSTANTIATE_TEST_SUITE_P(PyTorch, EncoderFixture, testing::ValuesIn(case_names()),
+INSTANTIATE_TEST_SUITE_P(PyTorch, EncoderFixture,
+                         ::testing::ValuesIn(testing::case_names_of(fixture())),
                          [](const auto& info) { return info.param; });
 
 TEST_P(EncoderFixture, AgreesInDouble) { compare(DType::f64, 1e-10); }

@@ -42,18 +42,8 @@ ModelInfo info_of(const TokenDataset& data) {
   ModelInfo info;
   info.task = "qa";
   info.pairs = true;
-  info.encoder.vocabulary = data.info().vocabulary;
-  info.encoder.width = 8;
-  info.encoder.layers = 1;
-  info.encoder.heads = 2;
-  info.encoder.ffn = 8;
+  info.encoder = testing::tiny_encoder(data);
   return info;
-}
-
-Batch whole_batch(const TokenDataset& data) {
-  std::vector<int64_t> samples;
-  for (int64_t i = 0; i < data.size(); ++i) samples.push_back(i);
-  return make_batch(data, samples);
 }
 
 }  // namespace
@@ -118,7 +108,7 @@ TEST(QuestionAnswering, LossIsTheMeanOfStartAndEnd) {
   const TemporaryFolder folder;
   const TokenDataset data = two_questions(folder);
   ASSERT_EQ(data.size(), 6);  // abc, cde, ef, twice
-  const Batch batch = whole_batch(data);
+  const Batch batch = testing::whole_batch(data);
   const auto task = make_task("t", "qa");
   const auto model = task->make_model(info_of(data));
   EXPECT_EQ(task->units(batch), 6);

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "core/file.h"
+#include "nn/encoder_config.h"
+#include "tasks/dataset/batch.h"
 #include "tasks/dataset/prepare.h"
 #include "tests/temporary_folder.h"
 
@@ -30,6 +32,24 @@ inline PrepareOptions options_for(const std::string& task, const std::string& la
   options.task = task;
   options.label = label;
   return options;
+}
+
+/// All samples of a dataset.
+inline Batch whole_batch(const TokenDataset& data) {
+  std::vector<int64_t> samples;
+  for (int64_t i = 0; i < data.size(); ++i) samples.push_back(i);
+  return make_batch(data, samples);
+}
+
+/// One layer of width 8 for the pieces of a dataset.
+inline EncoderConfig tiny_encoder(const TokenDataset& data) {
+  EncoderConfig config;
+  config.vocabulary = data.info().vocabulary;
+  config.width = 8;
+  config.layers = 1;
+  config.heads = 2;
+  config.ffn = 8;
+  return config;
 }
 
 /// A word of a tree in CoNLL-U, without head but for the first.

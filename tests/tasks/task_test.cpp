@@ -31,21 +31,11 @@ using testing::word_tokenizer;
 
 TokenDataset opened(const TemporaryFolder& folder) { return TokenDataset::open(folder / "out"); }
 
-Batch whole_batch(const TokenDataset& data) {
-  std::vector<int64_t> samples;
-  for (int64_t i = 0; i < data.size(); ++i) samples.push_back(i);
-  return make_batch(data, samples);
-}
-
 ModelInfo info_of(const TokenDataset& data) {
   ModelInfo info;
   info.task = data.info().task;
   info.label_names = data.info().label_names;
-  info.encoder.vocabulary = data.info().vocabulary;
-  info.encoder.width = 8;
-  info.encoder.layers = 1;
-  info.encoder.heads = 2;
-  info.encoder.ffn = 8;
+  info.encoder = testing::tiny_encoder(data);
   return info;
 }
 
@@ -96,7 +86,7 @@ TEST(Regression, LossAndMetricsByHand) {
   const TokenDataset data = opened(folder);
   ASSERT_TRUE(data.has_scores());
   EXPECT_EQ(data.score(2), -10);
-  const Batch batch = whole_batch(data);
+  const Batch batch = testing::whole_batch(data);
   const auto task = make_task("t", "regression");
   const ModelInfo info = info_of(data);
   const auto model = task->make_model(info);
@@ -187,7 +177,7 @@ TEST(Tagging, WordsThatAreCutOffCount) {
   const auto task = make_task("t", "tagging");
   const ModelInfo info = info_of(data);
   const auto model = task->make_model(info);
-  const Batch batch = whole_batch(data);
+  const Batch batch = testing::whole_batch(data);
   EXPECT_EQ(task->units(batch), 2);
   Tensor logits = Tensor::zeros({4, 5}, DType::f32);
   logits.data<float>()[1 * 5 + 1] = 3;  // a: DET
@@ -345,7 +335,7 @@ TEST(Dataset, TargetsAreChecked) {
   EXPECT_THAT(error_of([&] { tags.save(folder / "out"); }), HasSubstr("without a name"));
   tags.info().label_names = {"a", "b"};
   tags.save(folder / "out");
-  const Batch batch = whole_batch(opened(folder));
+  const Batch batch = testing::whole_batch(opened(folder));
   EXPECT_THAT(std::as_const(batch.token_labels).span<int32_t>(), ElementsAre(-1, 1));
   EXPECT_FALSE(batch.scores.defined());
 }

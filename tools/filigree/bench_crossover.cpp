@@ -166,7 +166,8 @@ double show(const std::vector<Case>& cases, const KernelCosts& costs) {
     double best = INFINITY;
     for (const AttentionKernel kernel : kernels::kChoices) {
       // Without scattered edges mixed is tiles, measured twice.
-      const bool same = kernel == AttentionKernel::mixed && c.graph->sequence(0, 0).intervals_only();
+      const bool same =
+          kernel == AttentionKernel::mixed && c.graph->sequence(0, 0).intervals_only();
       if (!same) best = std::min(best, c.time(kernel));
       fmt::print(" {:>7.0f} ({:>6.0f})", c.time(kernel) / 1e3,
                  c.work(kernel).nanoseconds(costs) / 1e3);
