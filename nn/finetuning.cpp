@@ -1,5 +1,6 @@
 #include "nn/finetuning.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <fmt/format.h>
@@ -55,14 +56,15 @@ bool Freeze::holds(std::string_view name) const {
   return layer >= 0 && layer < layers;
 }
 
-NamedParameters freeze(Model& model, const Freeze& what) {
+NamedParameters freeze(Model& model, const Freeze& what, std::span<const std::string> drawn) {
   if (what.layers > model.encoder().config().layers) {
     throw ConfigError("train.freeze", fmt::format("expected at most {} layers, got {}",
                                                   model.encoder().config().layers, what.layers));
   }
   NamedParameters learning;
   for (NamedParameter& parameter : model.named_parameters()) {
-    if (what.holds(parameter.name)) {
+    const bool is_new = std::find(drawn.begin(), drawn.end(), parameter.name) != drawn.end();
+    if (what.holds(parameter.name) && !is_new) {
       parameter.value.set_requires_grad(false);
     } else {
       learning.push_back(parameter);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -27,8 +28,8 @@ struct Freeze {
   bool holds(std::string_view name) const;
 };
 
-/// Takes the gradient from the frozen parameters and returns the others. Throws ConfigError if the
-/// encoder has fewer layers.
-NamedParameters freeze(Model& model, const Freeze& what);
+/// Takes the gradient from the frozen parameters and returns the others. `drawn`: parameters that
+/// no checkpoint had, which learn in any case. Throws ConfigError if the encoder has fewer layers.
+NamedParameters freeze(Model& model, const Freeze& what, std::span<const std::string> drawn = {});
 
 }  // namespace filigree

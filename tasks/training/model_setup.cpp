@@ -66,8 +66,10 @@ bool goes_on(const std::string& name) {
          name.starts_with("masked_lm.");
 }
 
-/// Copies what goes on and is there in both; says what it did.
-std::string start_from(const std::filesystem::path& path, Model& model) {
+/// Copies what goes on and is there in both, says so in a note, and returns the names of what is
+/// new.
+std::vector<std::string> start_from(const std::filesystem::path& path, Model& model,
+                                    std::vector<std::string>& notes) {
   SafetensorsFile(path).verify_checksum();
   const StateDict mine = model.state_dict();
   StateDict taken;
@@ -87,9 +89,10 @@ std::string start_from(const std::filesystem::path& path, Model& model) {
     throw CheckpointError(path.string(), "does not fit the model:\n  " +
                                              fmt::format("{}", fmt::join(misshapen, "\n  ")));
   }
-  const std::vector<std::string> drawn = model.load_state_dict(taken, false);
-  return fmt::format("model.init {}: {} parameters loaded; new: {}; unused: {}", path.string(),
-                     taken.size(), list_of(drawn), list_of(unused));
+  std::vector<std::string> drawn = model.load_state_dict(taken, false);
+  notes.push_back(fmt::format("model.init {}: {} parameters loaded; new: {}; unused: {}",
+                              path.string(), taken.size(), list_of(drawn), list_of(unused)));
+  return drawn;
 }
 
 std::string task_of(const TrainConfig& config, const TokenDataset& data) {
@@ -162,10 +165,11 @@ ModelSetup set_up_model(const TrainConfig& config, const TokenDataset& train,
     return is_encoder_parameter(name) ? c.train.seed : c.head_seed();
   });
   setup.task->start_from_data(*setup.model, train);
+  std::vector<std::string> drawn;
   if (!c.model.init.empty()) {
-    setup.notes.push_back(start_from(find_model(c.model.init), *setup.model));
+    drawn = start_from(find_model(c.model.init), *setup.model, setup.notes);
   }
-  setup.learning = freeze(*setup.model, Freeze::parse(c.train.freeze));
+  setup.learning = freeze(*setup.model, Freeze::parse(c.train.freeze), drawn);
   setup.model->encoder().set_recompute(c.model.recompute);
   return setup;
 }

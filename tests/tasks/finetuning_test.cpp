@@ -253,7 +253,10 @@ TEST(FromACheckpoint, FrozenParametersKeepTheirBitsAndTheOthersMove) {
     train(config, folder.path() / what, false);
     const Freeze frozen = Freeze::parse(what);
     for (const auto& [name, tensor] : last_weights(folder.path() / what)) {
-      EXPECT_EQ(same_bits(tensor, start.model->state_dict().at(name)), frozen.holds(name))
+      // The checkpoint has no segments: their table is new, and must learn.
+      const bool is_new = name.find("segment") != std::string::npos;
+      EXPECT_EQ(same_bits(tensor, start.model->state_dict().at(name)),
+                frozen.holds(name) && !is_new)
           << what << ": " << name;
     }
   }
