@@ -7,7 +7,8 @@
 
 namespace filigree::kernels {
 
-/// A row of `dim` elements in registers: V vectors, or (V = 0) in `buffer`, filled up with zeros.
+/// A row of `dim` elements: V vectors, in registers as far as there are any, or (V = 0) in
+/// `buffer`, filled up with zeros.
 template <int V, class T>
 struct KeyRow {
   static constexpr int kHeld = V > 0 ? V : 1;
@@ -25,7 +26,9 @@ struct KeyRow {
     }
   }
 
-  T dot(const T* other) const {
+  T dot(const T* other) const { return sum_lanes<T>(products(other)); }
+  /// The dot product, lane by lane.
+  Vec<T> products(const T* other) const {
     Vec<T> sum{};
     if constexpr (V > 0) {
 #pragma GCC unroll 8
@@ -35,7 +38,7 @@ struct KeyRow {
         sum += load(row + v * kLanes<T>) * load(other + v * kLanes<T>);
       }
     }
-    return sum_lanes<T>(sum);
+    return sum;
   }
   /// to += factor * row
   void add_to(T* to, T factor) const {
@@ -69,6 +72,9 @@ struct KeyRow {
     }
   }
 };
+
+/// Vectors of each of three rows that stay in registers beside what is added to them.
+inline constexpr int kHeldOfThree = kVectorRegisters == 32 ? 8 : 4;
 
 /// body(column's place, its first and end entry) for every column.
 template <class Body>
@@ -115,7 +121,7 @@ void add_bias(const HeadView<T>& head, const EdgeBlock& block, const int32_t* co
 template <int V, class T>
 void edges_forward(const HeadView<T>& head, const EdgeBlock& block, int64_t first, const T* q,
                    RowState<T>& state, T* s, int32_t* columns, T* buffer) {
-  const int64_t width = state.width, at = block.first - first;
+  const int64_t width = V > 0 ? V * kLanes<T> : state.width, at = block.first - first;
   const T* query = q + at * width;
   pad_scores(block, s);
   for_columns(block, [&](int32_t j, const uint32_t* entry, const uint32_t* end) {
@@ -146,17 +152,21 @@ void edges_forward(const HeadView<T>& head, const EdgeBlock& block, int64_t firs
 template <int V, class T>
 void edges_backward(const HeadView<T>& head, const EdgeBlock& block, const RowGradients<T>& rows,
                     T* s, T* dp, int32_t* columns, T* buffer) {
-  const int64_t width = rows.width, at = (block.first - rows.first) * width;
+  const int64_t width = V > 0 ? V * kLanes<T> : rows.width;
+  const int64_t at = (block.first - rows.first) * width;
   const T *query = rows.q + at, *grad = rows.grad + at;
   std::fill(dp, dp + block.scores(), T(0));
   pad_scores(block, s);
   for_columns(block, [&](int32_t j, const uint32_t* entry, const uint32_t* end) {
-    const KeyRow<V, T> key(head.k + j * head.stride, head.dim, buffer);
-    const KeyRow<V, T> value(head.v + j * head.stride, head.dim, buffer + width);
+    const int64_t from = (j - rows.key_first) * width;
+    const KeyRow<V, T> key(rows.k + from, width, buffer);
+    const KeyRow<V, T> value(rows.v + from, width, buffer + width);
     for (; entry < end; ++entry) {
-      const uint32_t place = *entry >> kRowBits, row = *entry & (kEdgeRows - 1);
-      s[place] = key.dot(query + row * width);
-      dp[place] = value.dot(grad + row * width);
+      const uint32_t place = *entry >> kRowBits;
+      const int64_t row = (*entry & (kEdgeRows - 1)) * width;
+      const auto sums = sum_lanes_of_two<T>(key.products(query + row), value.products(grad + row));
+      s[place] = sums[0];
+      dp[place] = sums[1];
     }
   });
   if (head.bias || head.keep.drops()) score_columns(block, columns);
@@ -167,44 +177,43 @@ void edges_backward(const HeadView<T>& head, const EdgeBlock& block, const RowGr
                        block.starts[static_cast<size_t>(r) + 1] - begin, Listed{columns + begin});
   }
   T* dquery = rows.dq + at;
-  for_columns(block, [&](int32_t j, const uint32_t* entry, const uint32_t* end) {
-    const int64_t to = (j - rows.key_first) * width;
-    const KeyRow<V, T> key(head.k + j * head.stride, head.dim, buffer);
-    KeyRow<V, T> dkey(rows.dk + to, width, rows.dk + to), dvalue(rows.dv + to, width, rows.dv + to);
-    for (; entry < end; ++entry) {
-      const uint32_t place = *entry >> kRowBits, row = *entry & (kEdgeRows - 1);
-      dvalue.add(grad + row * width, s[place], rows.dv + to);
-      dkey.add(query + row * width, dp[place], rows.dk + to);
-      key.add_to(dquery + row * width, dp[place]);
+  constexpr int held = std::min(V, kHeldOfThree);  // of each row at once
+  const int64_t step = V > 0 ? held * kLanes<T> : width;
+  for_columns(block, [&](int32_t j, const uint32_t* first, const uint32_t* end) {
+    const int64_t from = (j - rows.key_first) * width;
+    for (int64_t d = 0; d < width; d += step) {
+      T *dk = rows.dk + from + d, *dv = rows.dv + from + d;
+      const KeyRow<held, T> key(rows.k + from + d, width, buffer);
+      KeyRow<held, T> dkey(dk, width, dk), dvalue(dv, width, dv);
+      for (const uint32_t* entry = first; entry < end; ++entry) {
+        const uint32_t place = *entry >> kRowBits;
+        const int64_t row = (*entry & (kEdgeRows - 1)) * width + d;
+        dvalue.add(grad + row, s[place], dv);
+        dkey.add(query + row, dp[place], dk);
+        key.add_to(dquery + row, dp[place]);
+      }
+      dkey.write(dk);
+      dvalue.write(dv);
     }
-    dkey.write(rows.dk + to);
-    dvalue.write(rows.dv + to);
   });
 }
 
 /// Calls body.template operator()<V>() with the number of vectors of a head of `dim` if that is
-/// specialised (32, 64, 96, 128 and 16), else with 0.
+/// specialised (16, 32, 64, 96 and 128), else with 0.
 template <class T, class Body>
 void with_vectors(int64_t dim, Body body) {
-  const auto of = [&]<int D>() {
-    constexpr int V = D / kLanes<T>;
-    if constexpr (V >= 1 && V <= 8) {  // more would not stay in registers
-      body.template operator()<V>();
-    } else {
-      body.template operator()<0>();
-    }
-  };
+  constexpr int W = kLanes<T>;
   switch (dim) {
     case 16:
-      return of.template operator()<16>();
+      return body.template operator()<16 / W>();
     case 32:
-      return of.template operator()<32>();
+      return body.template operator()<32 / W>();
     case 64:
-      return of.template operator()<64>();
+      return body.template operator()<64 / W>();
     case 96:
-      return of.template operator()<96>();
+      return body.template operator()<96 / W>();
     case 128:
-      return of.template operator()<128>();
+      return body.template operator()<128 / W>();
     default:
       return body.template operator()<0>();
   }

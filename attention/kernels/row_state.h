@@ -94,10 +94,11 @@ void drop_weights(const HeadView<T>& head, int64_t i, T* weights, int64_t count,
 /// of stride padded(dim).
 template <class T>
 struct RowGradients {
-  const T *q, *grad;         // scale q_i, and do_i
-  const T *lse, *delta;      // lse +inf for empty rows; delta_i = <do_i, o_i>
-  T *dq, *dk, *dv;           // dq without its factor scale
-  T* dbias;                  // pointing at distance 0; null for none
+  const T *q, *grad;     // scale q_i, and do_i
+  const T *k, *v;        // copies for scattered edges, rows as in dk: in the head they lie apart
+  const T *lse, *delta;  // lse +inf for empty rows; delta_i = <do_i, o_i>
+  T *dq, *dk, *dv;       // dq without its factor scale
+  T* dbias;              // pointing at distance 0; null for none
   int64_t first, key_first;  // row of the sequence that row 0 is, and that dk's and dv's row 0 is
   int64_t width;
 };

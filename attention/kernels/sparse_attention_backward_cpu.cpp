@@ -46,18 +46,25 @@ bool backward_part(const HeadView<T>& head, const SequenceSchedule& schedule,
   // Tiles of keys are computed in whole vectors, from the interval's first key on.
   const int64_t keys = padded<T>(seen) + kBackwardKeys;
   Scratch& scratch = Scratch::of_thread();
-  scratch.reset(3 * Scratch::bytes_for<T>(count * width) + 2 * Scratch::bytes_for<T>(keys * width) +
+  scratch.reset(3 * Scratch::bytes_for<T>(count * width) + 4 * Scratch::bytes_for<T>(keys * width) +
                 2 * Scratch::bytes_for<T>(count) + 2 * Scratch::bytes_for<T>(scores) +
                 Scratch::bytes_for<int32_t>(scores) + Scratch::bytes_for<T>(2 * width) +
                 tiles_backward_bytes<T>(head.dim));
   T* q = scratch.take<T>(count * width);
   T* grad = scratch.take<T>(count * width);
+  T* k = scratch.take<T>(blocks.empty() ? 0 : seen * width);
+  T* v = scratch.take<T>(blocks.empty() ? 0 : seen * width);
   T* dq = scratch.take<T>(count * width);
   T* dk = scratch.take<T>(keys * width);
   T* dv = scratch.take<T>(keys * width);
   T* lse = scratch.take<T>(count);
   T* delta = scratch.take<T>(count);
   pack_rows(head.q + part.first * head.stride, head.stride, count, head.dim, head.scale, q);
+  if (!blocks.empty()) {
+    const int64_t from = part.keys.begin * head.stride;
+    pack_rows(head.k + from, head.stride, seen, head.dim, T(1), k);
+    pack_rows(head.v + from, head.stride, seen, head.dim, T(1), v);
+  }
   pack_rows(head.grad + part.first * head.width, head.width, count, head.dim, T(1), grad);
   std::fill(dq, dq + count * width, T(0));
   std::fill(dk, dk + keys * width, T(0));
@@ -69,8 +76,8 @@ bool backward_part(const HeadView<T>& head, const SequenceSchedule& schedule,
     lse[r] = empty ? -kMinusInfinity<T> : value;
     delta[r] = empty ? T(0) : dot<0>(head.grad + i * head.width, head.o + i * head.width, head.dim);
   }
-  const RowGradients<T> gradients{q,  grad,  lse,        delta,           dq,   dk,
-                                  dv, dbias, part.first, part.keys.begin, width};
+  const RowGradients<T> gradients{
+      q, grad, k, v, lse, delta, dq, dk, dv, dbias, part.first, part.keys.begin, width};
   T* s = scratch.take<T>(scores);
   T* dp = scratch.take<T>(scores);
   int32_t* columns = scratch.take<int32_t>(scores);

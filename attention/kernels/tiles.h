@@ -48,8 +48,9 @@ void bias_and_mask(const HeadView<T>& head, const Intervals& graph, int64_t i, i
   }
 }
 
-/// Takes the intervals of rows [first, last) into `state`. False, with nothing done, if a key of
-/// theirs is not finite while some row does not see it: 0 NaN would leak into the products.
+/// Takes the intervals of rows [first, last) into `state`. False, with nothing done, if a value of
+/// theirs is not finite while some row does not see it: 0 NaN would leak into the product of
+/// weights and values. (Scores of what is not seen are overwritten, whatever the key.)
 template <class T>
 bool tiles_forward(const HeadView<T>& head, const Intervals& graph, int64_t first, int64_t last,
                    const T* q, RowState<T>& state, Scratch& scratch) {
@@ -58,10 +59,7 @@ bool tiles_forward(const HeadView<T>& head, const Intervals& graph, int64_t firs
   if (keys.empty()) return true;
   const int64_t count = keys.end - keys.begin, dim = head.dim, width = state.width;
   const T *k = head.k + keys.begin * head.stride, *v = head.v + keys.begin * head.stride;
-  if (graph.masked &&
-      !(all_finite(k, head.stride, count, dim) && all_finite(v, head.stride, count, dim))) {
-    return false;
-  }
+  if (graph.masked && !all_finite(v, head.stride, count, dim)) return false;
   T* panels = scratch.take<T>(padded<T>(count) * dim);
   T* values = scratch.take<T>(padded<T>(count) * width);
   T* s = scratch.take<T>(kMicroRows * kForwardKeys);
@@ -161,7 +159,8 @@ void tile_backward(const HeadView<T>& head, const Intervals& graph, const RowGra
 }
 
 /// Adds what the intervals of rows [first, last) give to the gradients. dk and dv have room for
-/// whole vectors of keys. False as tiles_forward().
+/// whole vectors of keys. False as tiles_forward(), for the keys, queries and gradients that meet
+/// weights and slopes of 0.
 template <class T>
 bool tiles_backward(const HeadView<T>& head, const Intervals& graph, int64_t first, int64_t last,
                     const RowGradients<T>& rows, Scratch& scratch) {
@@ -170,9 +169,7 @@ bool tiles_backward(const HeadView<T>& head, const Intervals& graph, int64_t fir
   const int64_t dim = head.dim, width = rows.width;
   if (graph.masked) {
     const int64_t at = first - rows.first, count = last - first, seen = keys.end - keys.begin;
-    const int64_t key = keys.begin * head.stride;
-    if (!all_finite(head.k + key, head.stride, seen, dim) ||
-        !all_finite(head.v + key, head.stride, seen, dim) ||
+    if (!all_finite(head.k + keys.begin * head.stride, head.stride, seen, dim) ||
         !all_finite(rows.q + at * width, width, count, dim) ||
         !all_finite(rows.grad + at * width, width, count, dim)) {
       return false;

@@ -57,6 +57,31 @@ T sum_lanes(typename VectorOf<T, N>::type v) {
     (std::make_integer_sequence<int, N / 2>());
   }
 }
+/// Adds lanes I + step to lanes I in both halves of v, until one of each half is left.
+template <class T, int N, int step>
+typename VectorOf<T, 2>::type halve(typename VectorOf<T, N>::type v) {
+  if constexpr (step == 0) {
+    return typename VectorOf<T, 2>::type{v[0], v[N / 2]};
+  } else {
+    return [&]<int... I>(std::integer_sequence<int, I...>) {
+      return halve<T, N, step / 2>(
+          v + __builtin_shufflevector(v, v, (I / (N / 2) * (N / 2) + (I + step) % (N / 2))...));
+    }
+    (std::make_integer_sequence<int, N>());
+  }
+}
+/// The sums of the lanes of two vectors, in the order of sum_lanes(): half the work of two sums.
+template <class T, int N = kLanes<T>>
+typename VectorOf<T, 2>::type sum_lanes_of_two(typename VectorOf<T, N>::type a,
+                                               typename VectorOf<T, N>::type b) {
+  return [&]<int... I>(std::integer_sequence<int, I...>) {
+    // Half sums of a, then of b; from there on both at once.
+    auto sums = __builtin_shufflevector(a, b, (I < N / 2 ? I : I + N / 2)...) +
+                __builtin_shufflevector(a, b, (I < N / 2 ? I + N / 2 : I + N)...);
+    return halve<T, N, N / 4>(sums);
+  }
+  (std::make_integer_sequence<int, N>());
+}
 /// Largest lane; lanes that are NaN may be passed over.
 template <class T, int N = kLanes<T>>
 T max_lanes(typename VectorOf<T, N>::type v) {
