@@ -3,7 +3,9 @@
 
 #include "attention/sparse_attention.h"
 #include "autograd/ops/arithmetic.h"
+#include "autograd/ops/exponential.h"
 #include "autograd/ops/matmul.h"
+#include "autograd/ops/reduce.h"
 #include "autograd/ops/shape.h"
 #include "autograd/ops/softmax.h"
 #include "core/error.h"
@@ -30,23 +32,58 @@ Variable only_rows(const Variable& x, const std::vector<uint8_t>& used) {
   return concat_rows(parts);
 }
 
-/// bias(h, j - i) as an (n, n) matrix: a product with 0/1 matrices, so that it is differentiable.
-Variable bias_matrix(const Variable& bias, int64_t h, int64_t n) {
-  const int64_t span = bias.shape()[1], reach = span / 2;
-  Tensor chooser = Tensor::zeros({span, n * n}, bias.dtype());
+/// Entry place(i, j) of row h of the table as an (n, n) matrix, 0 where that is below 0 or beyond
+/// the table: a product with a 0/1 matrix, so that it is differentiable.
+template <class Place>
+Variable spread_table(const Variable& table, int64_t h, int64_t n, Place place) {
+  const int64_t span = table.shape()[1];
+  Tensor chooser = Tensor::zeros({span, n * n}, table.dtype());
   for (int64_t i = 0; i < n; ++i) {
-    for (int64_t j = std::max<int64_t>(0, i - reach); j < std::min(n, i + reach + 1); ++j) {
-      chooser.slice(reach + j - i, 1).view({n * n}).slice(i * n + j, 1).fill(1);
+    for (int64_t j = 0; j < n; ++j) {
+      const int64_t entry = place(i, j);
+      if (entry < 0 || entry >= span) continue;
+      chooser.slice(entry, 1).view({n * n}).slice(i * n + j, 1).fill(1);
     }
   }
-  return reshape(matmul(slice_rows(bias, h, 1), Variable(chooser)), {n, n});
+  return reshape(matmul(slice_rows(table, h, 1), Variable(chooser)), {n, n});
 }
 
-}  // namespace
+/// m_ij of head h in sequence b (n, n).
+Variable gate_matrix(const AttentionGate& gate, int64_t h, int64_t b, int64_t n) {
+  std::vector<uint8_t> whole(static_cast<size_t>(n));
+  if (gate.always) {
+    for (const int32_t token : gate.always->of(b)) whole[static_cast<size_t>(token)] = 1;
+  }
+  const auto always = [&](int64_t i, int64_t j) {
+    return i == j || whole[static_cast<size_t>(i)] || whole[static_cast<size_t>(j)];
+  };
+  Tensor ones = Tensor::zeros({n, n}, gate.g.dtype());
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      if (always(i, j)) ones.slice(i, 1).view({n}).slice(j, 1).fill(1);
+    }
+  }
+  return add(Variable(ones), spread_table(gate.g, h, n, [&](int64_t i, int64_t j) {
+               return always(i, j) ? -1 : std::abs(j - i);
+             }));
+}
 
-Variable attention_reference(const Variable& q, const Variable& k, const Variable& v,
-                             std::shared_ptr<const AttentionGraph> graph,
-                             const AttentionOptions& options, const Variable& bias) {
+/// m_ij w_ij / sum_j' m_ij' w_ij', 0 in rows without any.
+Variable gated_weights(const Variable& weights, const Variable& gate) {
+  const int64_t n = weights.shape()[0];
+  const Variable gated = mul(weights, gate);
+  Variable sums = sum_last(gated);
+  Tensor empty = Tensor::zeros(sums.shape(), sums.dtype());
+  for (int64_t i = 0; i < n; ++i) {
+    if (sums.value().at(i) == 0) empty.slice(i, 1).fill(1);
+  }
+  sums = add(sums, Variable(empty));
+  return mul(gated, spread_last(exp(scale(log(sums), -1)), n));
+}
+
+Variable reference(const Variable& q, const Variable& k, const Variable& v,
+                   const std::shared_ptr<const AttentionGraph>& graph, const AttentionGate* gate,
+                   const AttentionOptions& options, const Variable& bias) {
   constexpr std::string_view kWhere = "attention_reference";
   const int64_t heads = graph ? graph->heads() : 0;
   expect_rank(kWhere, "q", q.value(), 2);
@@ -58,6 +95,7 @@ Variable attention_reference(const Variable& q, const Variable& k, const Variabl
                                  to_string(q.shape()), graph ? graph->tokens() : 0, heads));
   }
   if (bias.defined()) expect_attention_bias(kWhere, bias.value(), q.value(), heads);
+  if (gate) expect_attention_gate(kWhere, *gate, q.value(), *graph);
   const int64_t dim = q.shape()[1] / heads;
   const double factor = attention_scale(kWhere, options.scale, dim);
   const int64_t* offsets = graph->offsets().data<int64_t>();
@@ -88,8 +126,13 @@ Variable attention_reference(const Variable& q, const Variable& k, const Variabl
       const Variable keys = only_rows(head_of(k, first, n, h, heads), seen);
       const Variable values = only_rows(head_of(v, first, n, h, heads), seen);
       Variable scores = scale(matmul(queries, keys, false, true), factor);
-      if (bias.defined()) scores = add(scores, bias_matrix(bias, h, n));
+      if (bias.defined()) {
+        const int64_t reach = bias.shape()[1] / 2;
+        scores = add(scores, spread_table(bias, h, n,
+                                          [reach](int64_t i, int64_t j) { return reach + j - i; }));
+      }
       Variable weights = masked_softmax(scores, mask);
+      if (gate) weights = gated_weights(weights, gate_matrix(*gate, h, b, n));
       if (options.dropout > 0) weights = mul_constant(weights, keep);
       outputs.push_back(reshape(matmul(weights, values), {1, n, dim}));
     }
@@ -97,6 +140,21 @@ Variable attention_reference(const Variable& q, const Variable& k, const Variabl
   }
   if (sequences.empty()) return Variable(Tensor::zeros(q.shape(), q.dtype()));
   return concat_rows(sequences);
+}
+
+}  // namespace
+
+Variable attention_reference(const Variable& q, const Variable& k, const Variable& v,
+                             std::shared_ptr<const AttentionGraph> graph,
+                             const AttentionOptions& options, const Variable& bias) {
+  return reference(q, k, v, graph, nullptr, options, bias);
+}
+
+Variable gated_attention_reference(const Variable& q, const Variable& k, const Variable& v,
+                                   std::shared_ptr<const AttentionGraph> graph,
+                                   const AttentionGate& gate, const AttentionOptions& options,
+                                   const Variable& bias) {
+  return reference(q, k, v, graph, &gate, options, bias);
 }
 
 }  // namespace filigree

@@ -1,5 +1,6 @@
 #include "attention/sparse_attention.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 
@@ -48,52 +49,62 @@ AttentionArguments make_arguments(std::shared_ptr<const AttentionGraph> graph, c
 
 Tensor like(const Tensor& x) { return Tensor(x.shape(), x.dtype(), x.device()); }
 
+/// Inputs: q, k, v or qkv; the bias, if there is one; g, if there is a gate.
 class SparseAttention final : public Function {
  public:
-  SparseAttention(std::shared_ptr<const AttentionGraph> graph, const AttentionOptions& options,
-                  bool fused)
-      : graph_(std::move(graph)), options_(options), fused_(fused) {}
+  struct Setting {
+    AttentionOptions options;
+    bool fused = false, bias = false, gate = false;
+    std::shared_ptr<const AlwaysOn> always;
+
+    size_t sides() const { return fused ? 1 : 3; }
+  };
+  SparseAttention(std::shared_ptr<const AttentionGraph> graph, Setting setting)
+      : graph_(std::move(graph)), setting_(std::move(setting)) {}
 
   std::string_view name() const override { return "sparse_attention"; }
 
   Tensors forward(const Tensors& in) override {
     const Tensor& q = in[0];
+    const bool fused = setting_.fused;
     expect_rank("sparse_attention", "q", q, 2);
-    const size_t inputs = fused_ ? 1 : 3;
-    if (fused_ && q.size(1) % 3 != 0) {
+    if (fused && q.size(1) % 3 != 0) {
       throw ShapeError("sparse_attention",
                        fmt::format("expected qkv of width 3 H D, got {}", q.size(1)));
     }
-    for (size_t i = 1; i < inputs; ++i) {
+    for (size_t i = 1; i < setting_.sides(); ++i) {
       expect_same_kind("sparse_attention", q, in[i]);
       expect_shape("sparse_attention", i == 1 ? "k" : "v", q.shape(), in[i].shape());
     }
-    const Tensor bias = in.size() > inputs ? in[inputs] : Tensor();
-    const int64_t width = fused_ ? q.size(1) / 3 : q.size(1);
-    arguments_ = make_arguments(std::move(graph_), q, width, bias, options_);
+    const int64_t width = fused ? q.size(1) / 3 : q.size(1);
+    arguments_ = make_arguments(std::move(graph_), q, width, bias_of(in), setting_.options);
     arguments_.stride = q.size(1);
-    arguments_.k_at = fused_ ? width : 0;
-    arguments_.v_at = fused_ ? 2 * width : 0;
+    arguments_.k_at = fused ? width : 0;
+    arguments_.v_at = fused ? 2 * width : 0;
+    arguments_.always = setting_.always;
     Tensor o({q.size(0), width}, q.dtype(), q.device());                        // (T, H D)
     Tensor lse({q.size(0), arguments_.graph->heads()}, q.dtype(), q.device());  // (T, H)
-    kernels::attention_forward(q, in[fused_ ? 0 : 1], in[fused_ ? 0 : 2], bias, arguments_, o, lse);
-    Tensors kept{o, lse};
-    kept.insert(kept.end(), in.begin(), in.end());
+    kernels::attention_forward(q, in[fused ? 0 : 1], in[fused ? 0 : 2], bias_of(in), gate_of(in),
+                               arguments_, o, lse);
+    Tensors kept(in);
+    kept.insert(kept.end(), {o, lse});
     save_for_backward(std::move(kept));
     return {o};
   }
 
   Tensors backward(const Tensors& grad) override {
-    const size_t inputs = fused_ ? 1 : 3;
-    const Tensor &o = saved(0), &lse = saved(1), &q = saved(2);
-    const Tensor &k = saved(fused_ ? 2 : 3), &v = saved(fused_ ? 2 : 4);
-    const bool has_bias = edges().size() > inputs;
-    const Tensor bias = has_bias ? saved(2 + inputs) : Tensor();
-    Tensor dq = like(q), dbias = has_bias ? like(bias) : Tensor();
-    Tensor dk = fused_ ? dq : like(k), dv = fused_ ? dq : like(v);
-    kernels::attention_backward(q, k, v, bias, o, lse, grad[0], arguments_, dq, dk, dv, dbias);
-    if (fused_) return has_bias ? Tensors{dq, dbias} : Tensors{dq};
-    return has_bias ? Tensors{dq, dk, dv, dbias} : Tensors{dq, dk, dv};
+    const bool fused = setting_.fused;
+    Tensors in;
+    for (size_t i = 0; i < edges().size(); ++i) in.push_back(saved(i));
+    const Tensor &o = saved(in.size()), &lse = saved(in.size() + 1);
+    Tensors results;
+    for (const Tensor& input : in) results.push_back(like(input));
+    const Tensor bias = bias_of(in), gate = gate_of(in);
+    Tensor dq = results[0], dk = results[fused ? 0 : 1], dv = results[fused ? 0 : 2];
+    Tensor dbias = bias_of(results), dgate = gate_of(results);
+    kernels::attention_backward(in[0], in[fused ? 0 : 1], in[fused ? 0 : 2], bias, gate, o, lse,
+                                grad[0], arguments_, dq, dk, dv, dbias, dgate);
+    return results;
   }
 
   Variables backward_graph(const Variables&) override {
@@ -102,15 +113,28 @@ class SparseAttention final : public Function {
   }
 
  private:
+  Tensor bias_of(const Tensors& in) const {
+    return setting_.bias ? in[setting_.sides()] : Tensor();
+  }
+  Tensor gate_of(const Tensors& in) const { return setting_.gate ? in.back() : Tensor(); }
+
   std::shared_ptr<const AttentionGraph> graph_;
-  AttentionOptions options_;
-  bool fused_;
+  Setting setting_;
   AttentionArguments arguments_;
 };
 
-Variables with_bias(Variables inputs, const Variable& bias) {
+Variable apply(Variables inputs, std::shared_ptr<const AttentionGraph> graph,
+               const AttentionGate* gate, const AttentionOptions& options, const Variable& bias) {
+  SparseAttention::Setting setting{options, inputs.size() == 1, bias.defined(), gate != nullptr,
+                                   nullptr};
   if (bias.defined()) inputs.push_back(bias);
-  return inputs;
+  if (gate) {
+    if (!graph) throw ShapeError("gated_attention", "the graph is missing");
+    expect_attention_gate("gated_attention", *gate, inputs[0].value(), *graph);
+    setting.always = gate->always;
+    inputs.push_back(gate->g);
+  }
+  return Function::apply<SparseAttention>(std::move(inputs), std::move(graph), std::move(setting));
 }
 
 }  // namespace
@@ -131,16 +155,70 @@ void expect_attention_bias(std::string_view where, const Tensor& bias, const Ten
                                       to_string(bias.shape())));
 }
 
+namespace {
+
+void expect_always_on(std::string_view where, const AlwaysOn& always, const AttentionGraph& graph) {
+  const auto wrong = [&](const std::string& what) {
+    throw ShapeError(where, "tokens that are always on: " + what);
+  };
+  if (static_cast<int64_t>(always.bounds.size()) != graph.sequences() + 1) {
+    wrong(fmt::format("expected {} bounds, got {}", graph.sequences() + 1, always.bounds.size()));
+  }
+  if (always.bounds.front() != 0 ||
+      always.bounds.back() != static_cast<int64_t>(always.tokens.size()) ||
+      !std::is_sorted(always.bounds.begin(), always.bounds.end())) {
+    wrong("the bounds do not ascend from 0 to their number");
+  }
+  const int64_t* offsets = graph.offsets().data<int64_t>();
+  for (int64_t b = 0; b < graph.sequences(); ++b) {
+    int64_t before = -1;
+    for (const int32_t token : always.of(b)) {
+      if (token <= before || token >= offsets[b + 1] - offsets[b]) {
+        wrong(fmt::format("token {} of sequence {} is out of order or range", token, b));
+      }
+      before = token;
+    }
+  }
+}
+
+}  // namespace
+
+void expect_attention_gate(std::string_view where, const AttentionGate& gate, const Tensor& like,
+                           const AttentionGraph& graph) {
+  if (!gate.g.defined()) throw ShapeError(where, "the gate is missing");
+  const Tensor& g = gate.g.value();
+  expect_rank(where, "g", g, 2);
+  expect_same_kind(where, like, g);
+  if (g.size(0) != graph.heads() || g.size(1) < 1) {
+    throw ShapeError(where, fmt::format("expected g of shape ({}, R+1), got {}", graph.heads(),
+                                        to_string(g.shape())));
+  }
+  for (int64_t e = 0; g.device().is_cpu() && e < g.numel(); ++e) {
+    if (g.at(e) >= 0 && g.at(e) <= 1) continue;
+    throw NumericError(where, fmt::format("expected a gate in [0, 1], got {} at ({}, {})", g.at(e),
+                                          e / g.size(1), e % g.size(1)));
+  }
+  if (gate.always) expect_always_on(where, *gate.always, graph);
+}
+
 Variable sparse_attention(const Variable& q, const Variable& k, const Variable& v,
                           std::shared_ptr<const AttentionGraph> graph,
                           const AttentionOptions& options, const Variable& bias) {
-  return Function::apply<SparseAttention>(with_bias({q, k, v}, bias), std::move(graph), options,
-                                          false);
+  return apply({q, k, v}, std::move(graph), nullptr, options, bias);
 }
-
 Variable sparse_attention_qkv(const Variable& qkv, std::shared_ptr<const AttentionGraph> graph,
                               const AttentionOptions& options, const Variable& bias) {
-  return Function::apply<SparseAttention>(with_bias({qkv}, bias), std::move(graph), options, true);
+  return apply({qkv}, std::move(graph), nullptr, options, bias);
+}
+Variable gated_attention(const Variable& q, const Variable& k, const Variable& v,
+                         std::shared_ptr<const AttentionGraph> graph, const AttentionGate& gate,
+                         const AttentionOptions& options, const Variable& bias) {
+  return apply({q, k, v}, std::move(graph), &gate, options, bias);
+}
+Variable gated_attention_qkv(const Variable& qkv, std::shared_ptr<const AttentionGraph> graph,
+                             const AttentionGate& gate, const AttentionOptions& options,
+                             const Variable& bias) {
+  return apply({qkv}, std::move(graph), &gate, options, bias);
 }
 
 namespace {

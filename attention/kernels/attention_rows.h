@@ -14,12 +14,13 @@ namespace filigree::kernels {
 template <class T>
 struct RowScratch {
   std::vector<int32_t> columns;
-  std::vector<T> weights, factors;
+  std::vector<T> weights, slopes, factors;
   void reserve(int64_t length) {
     const auto size = static_cast<size_t>(length);
     if (columns.size() >= size) return;
     columns.resize(size);
     weights.resize(size);
+    slopes.resize(size);
     factors.assign(size, T(1));
   }
 };
@@ -45,6 +46,9 @@ void row_scores(const HeadView<T>& head, int64_t i, int64_t count, RowScratch<T>
     const int32_t j = scratch.columns[static_cast<size_t>(e)];
     scratch.weights[static_cast<size_t>(e)] =
         head.scale * dot<D>(query, head.k + j * head.stride, head.dim) + bias_of(head, i, j);
+  }
+  if (head.gate.on()) {
+    add_gate(head.gate, i, scratch.weights.data(), count, Listed{scratch.columns.data()});
   }
 }
 
@@ -86,10 +90,10 @@ void forward_row(const HeadView<T>& head, int64_t i, int64_t count, RowScratch<T
   }
 }
 
-/// Adds row i's part to dq, dk, dv and to dbias (pointing at distance 0; null for none).
+/// Adds row i's part to dq, dk, dv and to dbias and dgate (pointing at distance 0; null for none).
 template <int D, class T>
 void backward_row(const HeadView<T>& head, int64_t i, int64_t count, RowScratch<T>& scratch,
-                  T* dbias) {
+                  T* dbias, T* dgate) {
   const T lse = head.lse[i * head.heads];
   if (lse == -std::numeric_limits<T>::infinity()) return;
   row_scores<D>(head, i, count, scratch);
@@ -97,14 +101,20 @@ void backward_row(const HeadView<T>& head, int64_t i, int64_t count, RowScratch<
   const T* query = head.q + i * head.stride;
   T* dquery = head.dq + i * head.stride;
   const T delta = dot<D>(grad, head.o + i * head.width, head.dim);
-  T* weight = scratch.weights.data();
+  T *weight = scratch.weights.data(), *slopes = scratch.slopes.data();
+  const Listed columns{scratch.columns.data()};
+  if (dgate) clamp_closed(head.gate, i, lse, weight, count, columns);
   for (int64_t e = 0; e < count; ++e) weight[e] = exp_of(weight[e] - lse);
   row_factors(head, i, count, scratch);
   for (int64_t e = 0; e < count; ++e) {
-    const int32_t j = scratch.columns[static_cast<size_t>(e)];
     const T factor = scratch.factors[static_cast<size_t>(e)];
-    const T dp = factor * dot<D>(grad, head.v + j * head.stride, head.dim);
-    const T ds = weight[e] * (dp - delta);
+    const T dp = factor * dot<D>(grad, head.v + columns(e) * head.stride, head.dim);
+    slopes[e] = weight[e] * (dp - delta);
+  }
+  if (dgate) gate_slopes(head.gate, i, weight, slopes, count, columns, dgate);
+  for (int64_t e = 0; e < count; ++e) {
+    const int64_t j = columns(e);
+    const T factor = scratch.factors[static_cast<size_t>(e)], ds = slopes[e];
     axpy<D>(weight[e] * factor, grad, head.dv + j * head.stride, head.dim);
     axpy<D>(ds * head.scale, head.k + j * head.stride, dquery, head.dim);
     axpy<D>(ds * head.scale, query, head.dk + j * head.stride, head.dim);

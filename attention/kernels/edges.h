@@ -107,13 +107,19 @@ void pad_scores(const EdgeBlock& block, T* s) {
   }
 }
 
+/// Finds the columns of the scores where they are needed; adds bias and gate.
 template <class T>
-void add_bias(const HeadView<T>& head, const EdgeBlock& block, const int32_t* columns, T* s) {
+void add_bias_and_gate(const HeadView<T>& head, const EdgeBlock& block, int32_t* columns, T* s) {
+  if (!head.adds() && !head.keep.drops()) return;
+  score_columns(block, columns);
+  if (!head.adds()) return;
   for (int64_t r = 0; r < block.last - block.first; ++r) {
-    for (int64_t e = block.starts[static_cast<size_t>(r)];
-         e < block.starts[static_cast<size_t>(r) + 1]; ++e) {
-      s[e] += bias_of(head, block.first + r, columns[e]);
+    const int64_t i = block.first + r, begin = block.starts[static_cast<size_t>(r)];
+    const int64_t end = block.starts[static_cast<size_t>(r) + 1];
+    if (head.bias) {
+      for (int64_t e = begin; e < end; ++e) s[e] += bias_of(head, i, columns[e]);
     }
+    if (head.gate.on()) add_gate(head.gate, i, s + begin, end - begin, Listed{columns + begin});
   }
 }
 
@@ -129,8 +135,7 @@ void edges_forward(const HeadView<T>& head, const EdgeBlock& block, int64_t firs
     for (; entry < end; ++entry)
       s[*entry >> kRowBits] = key.dot(query + (*entry & (kEdgeRows - 1)) * width);
   });
-  if (head.bias || head.keep.drops()) score_columns(block, columns);
-  if (head.bias) add_bias(head, block, columns, s);
+  add_bias_and_gate(head, block, columns, s);
   for (int64_t r = 0; r < block.last - block.first; ++r) {
     const int64_t begin = block.starts[static_cast<size_t>(r)];
     const int64_t count = block.starts[static_cast<size_t>(r) + 1] - begin;
@@ -169,8 +174,7 @@ void edges_backward(const HeadView<T>& head, const EdgeBlock& block, const RowGr
       dp[place] = sums[1];
     }
   });
-  if (head.bias || head.keep.drops()) score_columns(block, columns);
-  if (head.bias) add_bias(head, block, columns, s);
+  add_bias_and_gate(head, block, columns, s);
   for (int64_t r = 0; r < block.last - block.first; ++r) {
     const int64_t begin = block.starts[static_cast<size_t>(r)];
     weights_and_slopes(head, rows, block.first + r, s + begin, dp + begin,

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "attention/kernels/gate.h"
 #include "attention/kernels/keep_bits.h"
 #include "attention/kernels/sparse_attention.h"
 
@@ -21,7 +22,11 @@ struct HeadView {
   int64_t stride, width, heads, dim;
   T scale;
   int64_t reach;
-  KeepBits keep;  // of dropout
+  KeepBits keep;     // of dropout
+  GateView<T> gate;  // its log is the pass's own
+
+  /// Scores get something by their columns.
+  bool adds() const { return bias || gate.on(); }
 };
 
 template <class T>

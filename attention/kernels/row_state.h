@@ -98,7 +98,7 @@ struct RowGradients {
   const T *k, *v;        // copies for scattered edges, rows as in dk: in the head they lie apart
   const T *lse, *delta;  // lse +inf for empty rows; delta_i = <do_i, o_i>
   T *dq, *dk, *dv;       // dq without its factor scale
-  T* dbias;              // pointing at distance 0; null for none
+  T *dbias, *dgate;      // pointing at distance 0; null for none
   int64_t first, key_first;  // row of the sequence that row 0 is, and that dk's and dv's row 0 is
   int64_t width;
 };
@@ -110,12 +110,14 @@ V slope(V weight, V difference) {
 }
 
 /// Scores and <do_i, v_j> of row i to weights f a_ij (in s) and slopes dS_ij (in dp); adds to
-/// dbias. columns is Consecutive or Listed; an entry is visible where its score is not -inf.
+/// dbias and dgate. columns is Consecutive or Listed; an entry is visible where its score is not
+/// -inf.
 template <class T, class Columns>
 void weights_and_slopes(const HeadView<T>& head, const RowGradients<T>& rows, int64_t i, T* s,
                         T* dp, int64_t count, Columns columns) {
   constexpr int W = kLanes<T>;
   const T lse = rows.lse[i - rows.first], delta = rows.delta[i - rows.first];
+  if (rows.dgate) clamp_closed(head.gate, i, lse, s, count, columns);
   for (int64_t c = 0; c < count; c += W) store(s + c, exp_lanes(load(s + c) - lse));
   if (head.keep.drops()) {
     T factors[kFactorsAtOnce];
@@ -130,6 +132,7 @@ void weights_and_slopes(const HeadView<T>& head, const RowGradients<T>& rows, in
   } else {
     for (int64_t c = 0; c < count; c += W) store(dp + c, slope(load(s + c), load(dp + c) - delta));
   }
+  if (rows.dgate) gate_slopes(head.gate, i, s, dp, count, columns, rows.dgate);
   if (!rows.dbias) return;
   for (int64_t c = 0; c < count; ++c) {
     const int64_t distance = columns(c) - i;

@@ -1,6 +1,10 @@
 // Sparse attention: raw kernels, forward and backward (algorithms: docs/attention).
 #pragma once
 
+#include <memory>
+#include <span>
+#include <vector>
+
 #include "attention/graph.h"
 #include "core/kernels/kernel.h"
 
@@ -21,6 +25,17 @@ namespace kernels {
 struct BatchSchedule;
 }
 
+/// Tokens whose rows and columns a gate leaves alone, sequence by sequence.
+struct AlwaysOn {
+  std::vector<int64_t> bounds;  ///< (B+1) into tokens
+  std::vector<int32_t> tokens;  ///< ascending in a sequence, counted from its first token
+
+  std::span<const int32_t> of(int64_t b) const {
+    const int64_t* bound = bounds.data() + b;
+    return {tokens.data() + bound[0], static_cast<size_t>(bound[1] - bound[0])};
+  }
+};
+
 /// What a kernel needs beside its tensors. q, k and v may be columns of one (T, stride) tensor.
 struct AttentionArguments {
   std::shared_ptr<const AttentionGraph> graph;
@@ -30,27 +45,29 @@ struct AttentionArguments {
   int64_t q_at = 0, k_at = 0, v_at = 0;  ///< first column of q, k, v
   double scale = 1;                      ///< s_ij = scale <q_i, k_j> + bias
   double dropout = 0;
-  uint64_t dropout_key = 0;  ///< of (seed, step, layer); head, i and j are mixed in
-  int64_t bias_reach = -1;   ///< bias (H, 2R+1) for |j-i| <= R; -1 for none
+  uint64_t dropout_key = 0;                ///< of (seed, step, layer); head, i and j are mixed in
+  int64_t bias_reach = -1;                 ///< bias (H, 2R+1) for |j-i| <= R; -1 for none
+  std::shared_ptr<const AlwaysOn> always;  ///< of a gate; null for no token
 };
 
 }  // namespace filigree
 
 namespace filigree::kernels {
 
-/// o (T, H D), lse (T, H): o_i = sum_j a_ij v_j, lse_i = log sum_j e^{s_ij}; an empty row gives 0
-/// and -inf.
+/// o (T, H D), lse (T, H): o_i = sum_j a_ij v_j, lse_i = log sum_j m_ij e^{s_ij}; an empty row
+/// gives 0 and -inf. gate (H, R+1) in [0, 1] or undefined: m_ij = g_h(|j-i|), 0 beyond R, 1 for i =
+/// j and in the rows and columns of `always`.
 FILIGREE_KERNEL(attention_forward,
                 (const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
-                 const AttentionArguments& arguments, Tensor& o, Tensor& lse),
-                (q, k, v, bias, arguments, o, lse))
-/// Gradients, laid out as q, k, v are; dbias (H, 2R+1) if there is a bias. Everything is
-/// overwritten.
+                 const Tensor& gate, const AttentionArguments& arguments, Tensor& o, Tensor& lse),
+                (q, k, v, bias, gate, arguments, o, lse))
+/// Gradients, laid out as q, k, v are; dbias (H, 2R+1) if there is a bias, dgate (H, R+1) if there
+/// is a gate. Everything is overwritten.
 FILIGREE_KERNEL(attention_backward,
                 (const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
-                 const Tensor& o, const Tensor& lse, const Tensor& grad,
+                 const Tensor& gate, const Tensor& o, const Tensor& lse, const Tensor& grad,
                  const AttentionArguments& arguments, Tensor& dq, Tensor& dk, Tensor& dv,
-                 Tensor& dbias),
-                (q, k, v, bias, o, lse, grad, arguments, dq, dk, dv, dbias))
+                 Tensor& dbias, Tensor& dgate),
+                (q, k, v, bias, gate, o, lse, grad, arguments, dq, dk, dv, dbias, dgate))
 
 }  // namespace filigree::kernels

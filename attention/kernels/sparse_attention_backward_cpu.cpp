@@ -15,9 +15,30 @@ struct PartGradients {
   bool failed = false;  // a key that some row does not see is not finite: see tiles_backward()
 };
 
+/// Sums by distance that every task makes for itself, so that they are added up in a fixed order.
+template <class T>
+class DistanceSums {
+ public:
+  /// Distances -reach .. reach, for `tasks`; none if reach < 0.
+  DistanceSums(int64_t reach, size_t tasks) : reach_(reach) {
+    if (reach >= 0) sums_.assign(tasks * span(), T(0));
+  }
+  /// The task's sums, pointing at distance 0; null for none.
+  T* of(size_t task) { return reach_ < 0 ? nullptr : sums_.data() + task * span() + reach_; }
+  void clear(size_t task, size_t count) {
+    if (reach_ < 0) return;
+    std::fill_n(sums_.begin() + static_cast<std::ptrdiff_t>(task * span()), count * span(), T(0));
+  }
+
+ private:
+  size_t span() const { return static_cast<size_t>(2 * reach_ + 1); }
+  int64_t reach_;
+  std::vector<T> sums_;
+};
+
 /// A whole sequence by the rows kernel.
 template <class T>
-void backward_rows(const HeadView<T>& head, const SequenceGraph& graph, T* dbias) {
+void backward_rows(const HeadView<T>& head, const SequenceGraph& graph, T* dbias, T* dgate) {
   const int64_t length = graph.length();
   for (T* target : {head.dq, head.dk, head.dv}) {
     for (int64_t i = 0; i < length; ++i) {
@@ -28,17 +49,17 @@ void backward_rows(const HeadView<T>& head, const SequenceGraph& graph, T* dbias
   with_head_dim(head.dim, [&]<int D>() {
     for (int64_t i = 0; i < length; ++i) {
       const int64_t count = graph.row(i, scratch.columns.data());
-      backward_row<D>(head, i, count, scratch, dbias);
+      backward_row<D>(head, i, count, scratch, dbias, dgate);
     }
   });
 }
 
-/// Tiles, edges or both for a part of a sequence: writes its rows of dq, adds to dbias, and leaves
-/// its dk and dv in `to` (rows of padded(dim), as many as it has keys), or, where that is null, in
-/// the head's. False as tiles_forward(), with nothing done but perhaps dq.
+/// Tiles, edges or both for a part of a sequence: writes its rows of dq, adds to dbias and dgate,
+/// and leaves its dk and dv in `to` (rows of padded(dim), as many as it has keys), or, where that
+/// is null, in the head's. False as tiles_forward(), with nothing done but perhaps dq.
 template <class T>
 bool backward_part(const HeadView<T>& head, const SequenceSchedule& schedule,
-                   const BackwardPart& part, T* dbias, T* to) {
+                   const BackwardPart& part, T* dbias, T* dgate, T* to) {
   const int64_t count = part.last - part.first, width = padded<T>(head.dim);
   const int64_t seen = part.keys.end - part.keys.begin;
   const auto blocks = schedule.blocks_of(part.first, part.last);
@@ -76,8 +97,8 @@ bool backward_part(const HeadView<T>& head, const SequenceSchedule& schedule,
     lse[r] = empty ? -kMinusInfinity<T> : value;
     delta[r] = empty ? T(0) : dot<0>(head.grad + i * head.width, head.o + i * head.width, head.dim);
   }
-  const RowGradients<T> gradients{
-      q, grad, k, v, lse, delta, dq, dk, dv, dbias, part.first, part.keys.begin, width};
+  const RowGradients<T> gradients{q,  grad, k,     v,     lse,        delta,           dq,
+                                  dk, dv,   dbias, dgate, part.first, part.keys.begin, width};
   T* s = scratch.take<T>(scores);
   T* dp = scratch.take<T>(scores);
   int32_t* columns = scratch.take<int32_t>(scores);
@@ -149,30 +170,59 @@ std::vector<Task> tasks_of(const AttentionGraph& graph, const BatchSchedule& sch
   return tasks;
 }
 
+/// dbias (H, 2R+1).
+template <class T>
+void add_up_bias(std::span<const Task> tasks, DistanceSums<T>& sums, int64_t reach, Tensor& dbias) {
+  dbias.fill(0);
+  const int64_t span = 2 * reach + 1;
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    T* total = dbias.data<T>() + tasks[t].head * span + reach;
+    const T* from = sums.of(t);
+    for (int64_t d = -reach; d <= reach; ++d) total[d] += from[d];
+  }
+}
+
+/// dgate (H, R+1): both sides of a distance; what an open one has summed up is g times that.
+template <class T>
+void add_up_gate(std::span<const Task> tasks, DistanceSums<T>& sums, const Tensor& gate,
+                 const GateTables<T>& tables, Tensor& dgate) {
+  dgate.fill(0);
+  const int64_t span = gate.size(1);
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    T* total = dgate.data<T>() + tasks[t].head * span;
+    const T* from = sums.of(t);
+    for (int64_t d = 1; d < span; ++d) total[d] += from[d] + from[-d];
+  }
+  for (int h = 0; h < static_cast<int>(gate.size(0)); ++h) {
+    const uint8_t* closed = tables.closed_of(h);
+    const T* g = gate.data<T>() + h * span;
+    T* total = dgate.data<T>() + h * span;
+    for (int64_t d = 1; d < span; ++d) {
+      if (!closed[d]) total[d] /= g[d];
+    }
+  }
+}
+
 }  // namespace
 
 void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
-                        const Tensor& o, const Tensor& lse, const Tensor& grad,
+                        const Tensor& gate, const Tensor& o, const Tensor& lse, const Tensor& grad,
                         const AttentionArguments& arguments, Tensor& dq, Tensor& dk, Tensor& dv,
-                        Tensor& dbias) {
+                        Tensor& dbias, Tensor& dgate) {
   const AttentionGraph& graph = *arguments.graph;
   const BatchSchedule& schedule = *arguments.schedule;
-  const int64_t span = 2 * arguments.bias_reach + 1;
   const int64_t* offsets = graph.offsets().data<int64_t>();
   const std::vector<Task> tasks = tasks_of(graph, schedule);
   std::vector<PartGradients> parts(tasks.size());
   dispatch_float("sparse_attention", q.dtype(), [&]<class T>() {
     // A task writes to nothing that another one writes to: sums run in a fixed order.
-    std::vector<T> partial(bias.defined() ? tasks.size() * static_cast<size_t>(span) : 0);
-    const auto bias_sums = [&](size_t task) {
-      return partial.empty()
-                 ? nullptr
-                 : partial.data() + static_cast<int64_t>(task) * span + arguments.bias_reach;
-    };
+    DistanceSums<T> bias_sums(arguments.bias_reach, tasks.size());
+    DistanceSums<T> gate_sums(gate.defined() ? gate.size(1) - 1 : -1, tasks.size());
+    const GateTables<T> gates(gate, true);
     const auto head_of = [&](const Task& task) {
       const int h = task.head;
       const int64_t first = offsets[task.sequence];
-      HeadView<T> head = view_of<T>(q, k, v, bias, arguments, h, first);
+      HeadView<T> head = view_of(q, k, v, bias, gates, arguments, h, task.sequence);
       const int64_t row = first * head.width + h * head.dim;
       const int64_t column = first * head.stride + h * head.dim;
       head.o = o.data<T>() + row;
@@ -197,12 +247,12 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
         sums = parts[t].sums.template data<T>();
       }
       if (sequence.kernel != AttentionKernel::rows &&
-          backward_part(head, sequence, part, bias_sums(t), sums)) {
+          backward_part(head, sequence, part, bias_sums.of(t), gate_sums.of(t), sums)) {
         return;
       }
       parts[t].failed = true;
       if (task.count > 1) return;  // below, for all parts
-      backward_rows(head, graph.sequence(g, task.sequence), bias_sums(t));
+      backward_rows(head, graph.sequence(g, task.sequence), bias_sums.of(t), gate_sums.of(t));
     });
     parallel_for(static_cast<int64_t>(tasks.size()), 1, [&](int64_t at) {
       const auto t = static_cast<size_t>(at);
@@ -213,26 +263,16 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
       const SequenceGraph& sequence = graph.sequence(g, task.sequence);
       const HeadView<T> head = head_of(task);
       if (std::any_of(mine.begin(), mine.end(), [](const auto& part) { return part.failed; })) {
-        if (!partial.empty()) {
-          std::fill(bias_sums(t) - arguments.bias_reach,
-                    bias_sums(t) - arguments.bias_reach + static_cast<int64_t>(task.count) * span,
-                    T(0));
-        }
-        backward_rows(head, sequence, bias_sums(t));
+        bias_sums.clear(t, task.count);
+        gate_sums.clear(t, task.count);
+        backward_rows(head, sequence, bias_sums.of(t), gate_sums.of(t));
       } else {
         join_parts<T>(head, schedule.at(g, task.sequence).parts, mine, sequence.length());
       }
       for (PartGradients& part : mine) part.sums = Tensor();
     });
-    if (!bias.defined()) return;
-    T* total = dbias.data<T>();
-    std::fill(total, total + graph.heads() * span, T(0));
-    for (size_t t = 0; t < tasks.size(); ++t) {
-      for (int64_t e = 0; e < span; ++e) {
-        total[tasks[t].head * span + e] +=
-            partial[t * static_cast<size_t>(span) + static_cast<size_t>(e)];
-      }
-    }
+    if (bias.defined()) add_up_bias(tasks, bias_sums, arguments.bias_reach, dbias);
+    if (gate.defined()) add_up_gate(tasks, gate_sums, gate, gates, dgate);
   });
 }
 

@@ -59,18 +59,20 @@ bool forward_chunk(const HeadView<T>& head, const SequenceSchedule& schedule,
 }  // namespace
 
 void attention_forward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
-                       const AttentionArguments& arguments, Tensor& o, Tensor& lse) {
+                       const Tensor& gate, const AttentionArguments& arguments, Tensor& o,
+                       Tensor& lse) {
   const AttentionGraph& graph = *arguments.graph;
   const BatchSchedule& schedule = *arguments.schedule;
   const int64_t heads = graph.heads();
   const int64_t* offsets = graph.offsets().data<int64_t>();
   dispatch_float("sparse_attention", q.dtype(), [&]<class T>() {
+    const GateTables<T> gates(gate, false);
     parallel_for(static_cast<int64_t>(schedule.chunks.size()) * heads, 1, [&](int64_t task) {
       const RowChunk& chunk = schedule.chunks[static_cast<size_t>(task / heads)];
       const int h = static_cast<int>(task % heads), g = graph.group_of_head(h);
       const SequenceSchedule& sequence = schedule.at(g, chunk.sequence);
       const int64_t first = offsets[chunk.sequence];
-      HeadView<T> head = view_of<T>(q, k, v, bias, arguments, h, first);
+      HeadView<T> head = view_of(q, k, v, bias, gates, arguments, h, chunk.sequence);
       head.out = o.data<T>() + first * head.width + h * head.dim;
       head.lse = lse.data<T>() + first * heads + h;
       if (sequence.kernel == AttentionKernel::rows || !forward_chunk(head, sequence, chunk)) {

@@ -31,14 +31,15 @@ Span visible_columns(const Intervals& graph, int64_t first, int64_t last, int64_
   return {(lo - from) / W * W, (hi - from + W - 1) / W * W};
 }
 
-/// Adds the bias to the scores of row i at columns first .. first + count - 1, and writes -inf over
-/// those that it does not see.
+/// Adds bias and gate to the scores of row i at columns first .. first + count - 1, and writes -inf
+/// over those that it does not see.
 template <class T>
 void bias_and_mask(const HeadView<T>& head, const Intervals& graph, int64_t i, int64_t first,
                    int64_t count, T* s) {
   if (head.bias) {
     for (int64_t c = 0; c < count; ++c) s[c] += bias_of(head, i, first + c);
   }
+  if (head.gate.on()) add_gate(head.gate, i, s, count, Consecutive{first});
   const int64_t lo = std::clamp<int64_t>(graph.lo[i] - first, 0, count);
   const int64_t hi = std::clamp<int64_t>(graph.hi[i] - first, lo, count);
   std::fill(s, s + lo, kMinusInfinity<T>);

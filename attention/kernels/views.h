@@ -9,11 +9,12 @@
 
 namespace filigree::kernels {
 
-/// The pointers of head h of the sequence that begins at packed token `first`. Those that a pass
-/// does not have stay null.
+/// The pointers of head h of sequence b. Those that a pass does not have stay null.
 template <class T>
 HeadView<T> view_of(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
-                    const AttentionArguments& arguments, int h, int64_t first) {
+                    const GateTables<T>& gates, const AttentionArguments& arguments, int h,
+                    int64_t b) {
+  const int64_t first = arguments.graph->offsets().data<int64_t>()[b];
   const int64_t column = first * arguments.stride + h * arguments.head_dim;
   HeadView<T> head{};
   head.q = q.data<T>() + arguments.q_at + column;
@@ -32,6 +33,8 @@ HeadView<T> view_of(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
     head.keep = KeepBits(arguments.dropout,
                          mix_key({arguments.dropout_key, static_cast<uint64_t>(h)}), first);
   }
+  head.gate =
+      gates.view(h, arguments.always ? arguments.always->of(b) : std::span<const int32_t>());
   return head;
 }
 

@@ -29,7 +29,7 @@ struct Settings {
   std::vector<std::string> patterns;
   std::vector<AttentionKernel> kernels;
   std::string data;
-  int64_t length = 512, sequences = 1, heads = 12, dim = 64, rounds = 7;
+  int64_t length = 512, sequences = 1, heads = 12, dim = 64, rounds = 7, gate = -1;
   DType dtype = DType::f32;
   double dropout = 0;
 };
@@ -45,6 +45,16 @@ struct Contender {
     for (auto* times : {&build, &again, &forward, &both}) times->clear();
   }
 };
+
+/// A soft gate that falls from 1 to 1 / (R + 1) at distance R, in every head.
+AttentionGate falling_gate(const Settings& settings) {
+  Tensor g({settings.heads, settings.gate + 1}, DType::f64);
+  for (int64_t e = 0; e < g.numel(); ++e) {
+    g.data<double>()[e] =
+        1 - static_cast<double>(e % (settings.gate + 1)) / static_cast<double>(settings.gate + 1);
+  }
+  return {Variable(g.to(settings.dtype), true), nullptr};
+}
 
 /// One measurement: make the graph and its schedule, find them again, forward, forward and
 /// backward.
@@ -63,14 +73,18 @@ void measure(Contender& contender, const Settings& settings, const SequenceBatch
   };
   contender.build.push_back(milliseconds(build));
   contender.again.push_back(milliseconds(build));
+  const auto attend = [&](const Variable& input) {
+    return settings.gate < 0
+               ? sparse_attention_qkv(input, contender.graph, options)
+               : gated_attention_qkv(input, contender.graph, falling_gate(settings), options);
+  };
   contender.forward.push_back(milliseconds([&] {
     const NoGrad no_grad;
-    sparse_attention_qkv(Variable(qkv), contender.graph, options);
+    attend(Variable(qkv));
   }));
   Variable input(qkv, true);
   const Tensor ones = Tensor::full({qkv.size(0), qkv.size(1) / 3}, 1, qkv.dtype());
-  contender.both.push_back(
-      milliseconds([&] { backward(sparse_attention_qkv(input, contender.graph, options), ones); }));
+  contender.both.push_back(milliseconds([&] { backward(attend(input), ones); }));
 }
 
 double milliseconds_of(const std::vector<double>& times) { return quantile(times, 0.5); }
@@ -189,6 +203,8 @@ int bench_attention(std::span<const std::string> words) {
   cli.add("sequences", settings.sequences, "sequences [1]");
   cli.add("heads", settings.heads, "heads [12]");
   cli.add("dim", settings.dim, "size of a head [64]");
+  cli.add("gate", settings.gate,
+          "a soft gate of distances up to so many tokens, as degrees are learned by [none]");
   cli.add("dropout", settings.dropout, "probability [0]");
   cli.add("rounds", settings.rounds, "measurements of each, after one that does not count [7]");
   cli.add("threads", threads, "threads [all]");
@@ -202,6 +218,7 @@ int bench_attention(std::span<const std::string> words) {
   expect_in("heads", settings.heads, 1, 4096);
   expect_in("dim", settings.dim, 1, 4096);
   expect_in("rounds", settings.rounds, 1, kMost);
+  if (cli.given("gate")) expect_in("gate", settings.gate, 0, kMost);
   if (cli.given("threads")) expect_in("threads", threads, 1, 4096);
   if (precision != "f32" && precision != "f64") {
     throw ConfigError("--precision", fmt::format("expected f32 or f64, got \"{}\"", precision));
