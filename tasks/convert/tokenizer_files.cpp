@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
+#include "tasks/tokenizer/model.h"
 #include "tasks/tokenizer/tokenizer.h"
 #include "tasks/training/model_input.h"
 
@@ -33,8 +34,6 @@ constexpr const char* kSettings[] = {"tokenizer_config.json", "special_tokens_ma
                                      "added_tokens.json"};
 constexpr const char* kOurs = "tokenizer.model";
 constexpr const char* kSentencePiece = "sentencepiece.bpe.model";
-/// What a SentencePiece model begins with that Tokenizer::save() wrote.
-constexpr std::string_view kSealed = "\xc2\x3e\x14xxh3";
 
 void copy_if_there(const fs::path& from, const NewFolder& to, const char* name) {
   if (fs::exists(from / name)) write_file(to / name, read_file(from / name));
@@ -142,7 +141,7 @@ WordPieceOptions wordpiece_options(const fs::path& folder, ConversionReport& rep
 /// A model as it came, or one of ours, which says its layout itself.
 Tokenizer from_sentencepiece(const fs::path& file, const std::string& type) {
   std::string bytes = read_file(file);
-  if (bytes.starts_with(kSealed)) return Tokenizer::from_bytes(std::move(bytes), file.string());
+  if (is_sealed_sentencepiece(bytes)) return Tokenizer::from_bytes(std::move(bytes), file.string());
   const SentencePieceLayout layout = type == "camembert"     ? SentencePieceLayout::camembert
                                      : type == "xlm-roberta" ? SentencePieceLayout::xlm_roberta
                                                              : SentencePieceLayout::plain;
@@ -306,15 +305,6 @@ bool copy_theirs(const fs::path& from, const std::string& type, const std::strin
   return true;
 }
 
-/// True if a SentencePiece model of ours says that its ids are in this layout: field 1001, behind
-/// the seal.
-bool has_layout(const Tokenizer& tokenizer, SentencePieceLayout layout) {
-  if (!tokenizer.bytes().starts_with(kSealed)) return false;
-  const std::string_view name = name_of(layout);
-  const std::string field = fmt::format("\xca\x3e{}{}", static_cast<char>(name.size()), name);
-  return std::string_view(tokenizer.bytes()).substr(kSealed.size() + 16).starts_with(field);
-}
-
 }  // namespace
 
 std::optional<Tokenizer> tokenizer_beside(const fs::path& model, const ModelInfo& info) {
@@ -330,12 +320,9 @@ std::optional<Tokenizer> tokenizer_beside(const fs::path& model, const ModelInfo
 
 std::string type_for(const ModelInfo& info, const Tokenizer* tokenizer) {
   if (info.encoder.position_offset == 0) return "bert";
-  if (tokenizer != nullptr && has_layout(*tokenizer, SentencePieceLayout::camembert)) {
-    return "camembert";
-  }
-  if (tokenizer != nullptr && has_layout(*tokenizer, SentencePieceLayout::xlm_roberta)) {
-    return "xlm-roberta";
-  }
+  const auto layout = tokenizer ? sentencepiece_layout(tokenizer->bytes()) : std::nullopt;
+  if (layout == SentencePieceLayout::camembert) return "camembert";
+  if (layout == SentencePieceLayout::xlm_roberta) return "xlm-roberta";
   return "roberta";
 }
 

@@ -51,6 +51,11 @@ std::string train_sentencepiece(const TokenizerOptions& options, std::vector<std
 std::string seal_sentencepiece(std::string_view model);
 /// A SentencePiece model of others, with its layout in an extension field.
 std::string sentencepiece_bytes(std::string_view model, SentencePieceLayout layout);
+/// True for a SentencePiece model that Tokenizer::save() wrote.
+bool is_sealed_sentencepiece(std::string_view bytes);
+/// The layout that such a model names; nothing for all others. Throws ConfigError if no layout has
+/// that name.
+std::optional<SentencePieceLayout> sentencepiece_layout(std::string_view bytes);
 ModelPointer load_sentencepiece(std::string bytes, std::string_view where);
 
 /// Bytes of a word list, the most frequent first (ties by spelling).

@@ -203,22 +203,28 @@ std::string sentencepiece_bytes(std::string_view model, SentencePieceLayout layo
       fmt::format("{}{}{}{}", kLayoutTag, static_cast<char>(name.size()), name, model));
 }
 
+bool is_sealed_sentencepiece(std::string_view bytes) { return bytes.starts_with(kSealTag); }
+
+std::optional<SentencePieceLayout> sentencepiece_layout(std::string_view bytes) {
+  if (!is_sealed_sentencepiece(bytes) || bytes.size() < kSealSize) return std::nullopt;
+  const std::string_view field = bytes.substr(kSealSize);
+  if (!field.starts_with(kLayoutTag) || field.size() == kLayoutTag.size()) return std::nullopt;
+  const auto length = static_cast<uint8_t>(field[kLayoutTag.size()]);
+  return parse_sentencepiece_layout(field.substr(kLayoutTag.size() + 1, length));
+}
+
 ModelPointer load_sentencepiece(std::string bytes, std::string_view where) {
   std::string_view rest = bytes;
-  std::optional<SentencePieceLayout> layout;
-  if (rest.starts_with(kSealTag)) {
+  if (is_sealed_sentencepiece(bytes)) {
     if (rest.size() < kSealSize ||
         rest.substr(kSealTag.size(), 16) != to_hex(checksum(rest.substr(kSealSize)))) {
       throw DataError(where, "damaged tokenizer: its checksum differs",
                       "make the tokenizer again, or restore the file");
     }
     rest.remove_prefix(kSealSize);
-    if (rest.starts_with(kLayoutTag) && rest.size() > kLayoutTag.size()) {
-      const auto length = static_cast<uint8_t>(rest[kLayoutTag.size()]);
-      layout = parse_sentencepiece_layout(rest.substr(kLayoutTag.size() + 1, length));
-      rest.remove_prefix(kLayoutTag.size() + 1 + length);
-    }
   }
+  const std::optional<SentencePieceLayout> layout = sentencepiece_layout(bytes);
+  if (layout) rest.remove_prefix(kLayoutTag.size() + 1 + name_of(*layout).size());
   auto processor = std::make_unique<Processor>();
   if (rest.empty() || !processor->LoadFromSerializedProto(view(rest)).ok()) {
     throw DataError(where, "not a SentencePiece model", kHint);

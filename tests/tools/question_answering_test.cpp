@@ -159,6 +159,10 @@ TEST(QuestionCommands, WrongUse) {
     EXPECT_EQ(result.status, 2) << result.output;
     EXPECT_THAT(result.output, HasSubstr("hint: ")) << more[0];
   }
+  const CommandResult divided = run_command({"predict", "--model", folder / "classes", "--data",
+                                             local_data() / "dev", "--doc-stride", "4"});
+  EXPECT_EQ(divided.status, 2);
+  EXPECT_THAT(divided.output, HasSubstr("divided already"));
 }
 
 }  // namespace filigree::testing

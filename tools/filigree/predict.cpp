@@ -123,6 +123,11 @@ int run(std::span<const std::string> words) {
   if (official && !cli.given("data")) {
     throw ConfigError("official", "it is the form of the answers to a dataset", "add --data FILE");
   }
+  for (const char* name : {"max-length", "doc-stride", "max-question"}) {
+    if (!cli.given(name) || !cli.given("data")) continue;
+    throw ConfigError(name, "it says how texts are divided, and a dataset is divided already",
+                      "leave it out, or prepare the dataset with it");
+  }
   if (parse && (cli.given("trees") || cli.given("data"))) {
     throw ConfigError("predict", "--parse is for texts, not for --trees or --data");
   }
