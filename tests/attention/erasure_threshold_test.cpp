@@ -99,6 +99,17 @@ TEST(ErasureThreshold, PublishedValues) {
   EXPECT_EQ(erasure_threshold(regular(3), regular(1)), 1);  // checks tell every bit
 }
 
+// Of the (3, 6) ensemble to all digits: x / (1 - (1 - x)^5)^2 is least where its derivative is 0.
+TEST(ErasureThreshold, IsExactWhereCalculusGivesIt) {
+  double low = 0.1, high = 0.9;
+  for (int k = 0; k < 100; ++k) {
+    const double x = (low + high) / 2, q = std::pow(1 - x, 4);
+    (1 - (1 - x) * q < 10 * x * q ? low : high) = x;
+  }
+  const double y = 1 - std::pow(1 - low, 5);
+  EXPECT_NEAR(erasure_threshold(regular(3), regular(6)), low / (y * y), 1e-14);
+}
+
 // The definition: what lies below is recovered, what lies above is not.
 TEST(ErasureThreshold, DividesWhatDensityEvolutionRecovers) {
   EXPECT_TRUE(rc::check([] {

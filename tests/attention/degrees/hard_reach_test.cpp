@@ -99,6 +99,24 @@ TEST(HardReach, IsDistributedAsPAfterEveryToken) {
   }));
 }
 
+// F^-1(u) is the first reach whose F exceeds u; and u is the golden rotation, far out too.
+TEST(HardReach, FollowsItsFormula) {
+  EXPECT_EQ(HardReach(Reaches::up_to(1), {0.25, 0.75}, 0.25).of(0), 1);
+  EXPECT_EQ(HardReach(Reaches::up_to(1), {0.25, 0.75}, std::nextafter(0.25, 0)).of(0), 0);
+  constexpr int64_t kReaches = 128;
+  const HardReach reach(Reaches::up_to(kReaches - 1), std::vector<double>(kReaches, 1.0 / kReaches),
+                        0.125);
+  for (const int64_t start : {int64_t{0}, int64_t{1} << 20, int64_t{1} << 40}) {
+    for (int64_t i = start; i < start + 1000; ++i) {
+      const long double turn =
+          0.125L + static_cast<long double>(i) / std::numbers::phi_v<long double>;
+      const long double cut = kReaches * (turn - std::floor(turn));
+      if (std::abs(cut - std::round(cut)) < 1e-4L) continue;  // rounding decides
+      ASSERT_EQ(reach.of(i), static_cast<int64_t>(cut)) << i;
+    }
+  }
+}
+
 // The rotation loses nothing on the way: a stretch far out is as even as the first.
 TEST(HardReach, FarPositionsAreAsEven) {
   const HardReach reach(Reaches::up_to(1), {0.3, 0.7}, 0.25);

@@ -109,7 +109,7 @@ TEST(Harden, FollowsTheDefinitions) {
     RC_ASSERT(has_p(hardened("argmax", reaches, p)) == *std::max_element(p.begin(), p.end()));
     const int64_t median = hardened("median", reaches, p);
     RC_ASSERT(g[static_cast<size_t>(median)] >= 0.5);
-    RC_ASSERT(median == reaches.largest() || g[static_cast<size_t>(median + 1)] < 0.5);
+    if (median < reaches.largest()) RC_ASSERT(g[static_cast<size_t>(median + 1)] < 0.5);
     const auto mean = static_cast<double>(hardened("mean", reaches, p));
     RC_ASSERT(std::abs(mean - mean_reach(p, reaches)) <= 0.5 + 1e-12);
   }));
