@@ -11,7 +11,7 @@ namespace filigree {
 /// tends to 0, which is
 ///     eps* = min(1, inf over 0 < x <= 1 of x / lambda(1 - rho(1 - x))),
 ///     lambda(x) = sum_k lambda_k x^(d_k - 1) of the variable nodes, rho alike of the check nodes
-/// (Luby et al. 2001; Richardson and Urbanke, Modern Coding Theory, section 3.12). The infimum is
+/// (Luby et al. 2001; Richardson and Urbanke, Modern Coding Theory, chapter 3). The infimum is
 /// looked for on 4096 points, even in log x, and refined by golden sections about every point that
 /// is no larger than its neighbours; to about 1e-9 for degrees up to some hundreds.
 ///
