@@ -19,8 +19,10 @@ enum class Purpose : uint32_t {
   generate,           ///< the built-in language: (sentence)
   bootstrap,          ///< statistics
   test,
-  share,    ///< which edges a share keeps: (sequence, layer, head, query, key)
-  masking,  ///< hidden tokens: (epoch, sample)
+  share,         ///< which edges a share keeps: (sequence, layer, head, query, key)
+  masking,       ///< hidden tokens: (epoch, sample)
+  degree_draws,  ///< reaches drawn while degrees are learned: (step, layer, head, token, reach)
+  degree_shift,  ///< where the frozen reaches of a head start: (layer, head)
 };
 
 /// 128 random bits.

@@ -1,11 +1,35 @@
 #include "attention/report/degrees.h"
 
 #include <cmath>
+#include <fmt/format.h>
 #include <map>
 
+#include "attention/degrees/distribution.h"
 #include "attention/report/rows.h"
+#include "core/error.h"
 
 namespace filigree {
+
+namespace {
+
+void expect_ascending(std::span<const int64_t> degree, size_t shares, int64_t least) {
+  if (degree.size() != shares) {
+    throw ShapeError("degrees", fmt::format("{} shares of {} degrees", shares, degree.size()),
+                     "give one a degree");
+  }
+  for (const int64_t d : degree) {
+    if (d < least) {
+      throw ConfigError("degrees",
+                        fmt::format("a degree of {} where at least {} is expected, or "
+                                    "degrees that do not ascend",
+                                    d, least),
+                        "name each degree once, in ascending order");
+    }
+    least = d + 1;
+  }
+}
+
+}  // namespace
 
 int64_t DegreeDistribution::quantile(double q) const {
   double below = 0;
@@ -18,23 +42,40 @@ int64_t DegreeDistribution::quantile(double q) const {
 
 DegreeDistribution distribution_of(std::span<const int64_t> degrees) {
   std::map<int64_t, int64_t> counts;
-  double sum = 0, squares = 0;
-  for (const int64_t d : degrees) {
-    ++counts[d];
-    sum += static_cast<double>(d);
-    squares += static_cast<double>(d) * static_cast<double>(d);
-  }
-  DegreeDistribution result;
-  if (degrees.empty()) return result;
-  const auto nodes = static_cast<double>(degrees.size());
-  result.mean = sum / nodes;
-  result.deviation = std::sqrt(std::max(0.0, squares / nodes - result.mean * result.mean));
+  for (const int64_t d : degrees) ++counts[d];
+  if (degrees.empty()) return {};
+  std::vector<int64_t> degree;
+  std::vector<double> node;
   for (const auto& [d, count] : counts) {
-    result.degree.push_back(d);
-    result.node.push_back(static_cast<double>(count) / nodes);
-    result.edge.push_back(sum == 0 ? 0 : static_cast<double>(d * count) / sum);
+    degree.push_back(d);
+    node.push_back(static_cast<double>(count) / static_cast<double>(degrees.size()));
   }
+  return from_nodes(degree, node);
+}
+
+DegreeDistribution from_nodes(std::span<const int64_t> degree, std::span<const double> node) {
+  expect_ascending(degree, node.size(), 0);
+  expect_probabilities("degrees", node);
+  DegreeDistribution result{{degree.begin(), degree.end()}, {node.begin(), node.end()}, {}};
+  for (size_t k = 0; k < node.size(); ++k) result.mean += static_cast<double>(degree[k]) * node[k];
+  double variance = 0;
+  for (size_t k = 0; k < node.size(); ++k) {
+    const auto d = static_cast<double>(degree[k]);
+    variance += (d - result.mean) * (d - result.mean) * node[k];
+    result.edge.push_back(result.mean == 0 ? 0 : d * node[k] / result.mean);
+  }
+  result.deviation = std::sqrt(variance);
   return result;
+}
+
+DegreeDistribution from_edges(std::span<const int64_t> degree, std::span<const double> edge) {
+  expect_ascending(degree, edge.size(), 1);
+  expect_probabilities("degrees", edge);
+  std::vector<double> node(edge.begin(), edge.end());
+  double sum = 0;
+  for (size_t k = 0; k < node.size(); ++k) sum += node[k] /= static_cast<double>(degree[k]);
+  for (double& share : node) share /= sum;
+  return from_nodes(degree, node);
 }
 
 std::vector<int64_t> row_degrees(const AttentionGraph& graph, int head) {

@@ -26,6 +26,12 @@ struct DegreeDistribution {
 
 /// Of any list of degrees >= 0.
 DegreeDistribution distribution_of(std::span<const int64_t> degrees);
+/// From the share of the nodes that each degree has; degrees >= 0 and ascending. Throws ShapeError
+/// for sizes, ConfigError for the degrees, NumericError unless the shares are a distribution.
+DegreeDistribution from_nodes(std::span<const int64_t> degree, std::span<const double> node);
+/// From the share of the edges: p_k = (lambda_k / d_k) / sum_i (lambda_i / d_i). Degrees >= 1: of
+/// nodes without edges the edges know nothing. Throws as from_nodes().
+DegreeDistribution from_edges(std::span<const int64_t> degree, std::span<const double> edge);
 
 /// How many keys each query of a head sees; how many queries see each key. Cost O(edges).
 std::vector<int64_t> row_degrees(const AttentionGraph& graph, int head);

@@ -1,0 +1,114 @@
+#include "attention/degrees/harden.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <fmt/format.h>
+
+#include "attention/degrees/distribution.h"
+#include "attention/degrees/water_filling.h"
+#include "core/error.h"
+#include "core/random.h"
+
+namespace filigree {
+
+namespace {
+
+/// reach_of(p) for every head.
+template <class ReachOf>
+std::vector<HardReach> head_by_head(const LearnedDegrees& learned, ReachOf reach_of) {
+  std::vector<HardReach> hard;
+  for (const std::vector<double>& p : learned.p) hard.emplace_back(reach_of(p));
+  return hard;
+}
+
+std::vector<HardReach> by_argmax(const LearnedDegrees& learned, const HardenOptions&) {
+  return head_by_head(learned, [&](const std::vector<double>& p) {
+    return learned.reaches[std::max_element(p.begin(), p.end()) - p.begin()];
+  });
+}
+
+std::vector<HardReach> by_median(const LearnedDegrees& learned, const HardenOptions&) {
+  return head_by_head(learned, [&](const std::vector<double>& p) {
+    const std::vector<double> g = reach_tail(p, learned.reaches);
+    const auto below = std::partition_point(g.begin(), g.end(), [](double x) { return x >= 0.5; });
+    return static_cast<int64_t>(below - g.begin()) - 1;
+  });
+}
+
+std::vector<HardReach> by_mean(const LearnedDegrees& learned, const HardenOptions&) {
+  return head_by_head(learned, [&](const std::vector<double>& p) {
+    // Single precision may leave a sum a little above 1.
+    const int64_t mean = std::llround(mean_reach(p, learned.reaches));
+    return std::min(mean, learned.reaches.largest());
+  });
+}
+
+std::vector<HardReach> by_water_filling(const LearnedDegrees& learned,
+                                        const HardenOptions& options) {
+  if (options.counts == nullptr) {
+    throw ConfigError("degrees", "water filling without the distances of a split",
+                      "count them (DistanceCounts), and give a budget of edges");
+  }
+  std::vector<std::vector<double>> tails;
+  for (const std::vector<double>& p : learned.p) tails.push_back(reach_tail(p, learned.reaches));
+  std::vector<HardReach> hard;
+  for (const int64_t reach : water_filling(tails, *options.counts, options.budget)) {
+    hard.emplace_back(reach);
+  }
+  return hard;
+}
+
+std::vector<HardReach> by_position(const LearnedDegrees& learned, const HardenOptions& options) {
+  std::vector<HardReach> hard;
+  for (size_t place = 0; place < learned.p.size(); ++place) {
+    const auto heads = static_cast<uint64_t>(learned.heads);
+    RandomStream random(options.seed, Purpose::degree_shift, {place / heads, place % heads});
+    hard.emplace_back(learned.reaches, learned.p[place], random.uniform());
+  }
+  return hard;
+}
+
+constexpr std::array kHardeners{
+    Hardener{"argmax", "the most probable reach", by_argmax},
+    Hardener{"median", "the largest distance that at least half of the tokens see", by_median},
+    Hardener{"mean", "the mean reach, rounded", by_mean},
+    Hardener{"water_filling", "what is seen most, in all heads together, within a budget of edges",
+             by_water_filling},
+    Hardener{"irregular", "every token its own reach, distributed as learned", by_position},
+};
+
+void expect_sound(const LearnedDegrees& learned) {
+  if (learned.heads < 1) {
+    throw ConfigError("degrees", fmt::format("{} heads a layer", learned.heads), "give at least 1");
+  }
+  for (const std::vector<double>& p : learned.p) {
+    if (static_cast<int64_t>(p.size()) != learned.reaches.count()) {
+      throw ShapeError("degrees",
+                       fmt::format("a distribution of {} values over {} reaches", p.size(),
+                                   learned.reaches.count()),
+                       "all heads share one grid of reaches");
+    }
+    expect_probabilities("degrees", p);
+  }
+}
+
+}  // namespace
+
+std::span<const Hardener> hardeners() { return kHardeners; }
+
+std::vector<HardReach> harden(std::string_view name, const LearnedDegrees& learned,
+                              const HardenOptions& options) {
+  expect_sound(learned);
+  std::vector<std::string_view> names;
+  for (const Hardener& hardener : kHardeners) {
+    if (hardener.name == name) return hardener.harden(learned, options);
+    names.push_back(hardener.name);
+  }
+  const std::string nearest = nearest_name(name, names);
+  throw ConfigError("degrees", fmt::format("there is no hardener \"{}\"", name),
+                    nearest.empty() ? fmt::format("{}", fmt::join(names, ", "))
+                                    : fmt::format("the nearest name is \"{}\"", nearest));
+}
+
+}  // namespace filigree

@@ -1,0 +1,77 @@
+#include "attention/degrees/objective.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <fmt/format.h>
+
+#include "attention/degrees/progress.h"
+#include "core/error.h"
+
+namespace filigree {
+
+namespace {
+
+constexpr double kStiffest = 100;  // mu at the last step; 1 at the first
+
+void expect_finite(double rho) {
+  if (std::isfinite(rho)) return;
+  throw NumericError("degrees", fmt::format("the density is {}", rho),
+                     "lower the learning rate of the degrees, or clip their gradient");
+}
+
+}  // namespace
+
+ObjectiveKind parse_objective(std::string_view name) {
+  static constexpr std::array<std::string_view, 2> kNames{"target", "penalty"};
+  for (size_t k = 0; k < kNames.size(); ++k) {
+    if (kNames[k] == name) return static_cast<ObjectiveKind>(k);
+  }
+  const std::string nearest = nearest_name(name, kNames);
+  throw ConfigError(
+      "degrees", fmt::format("there is no objective \"{}\"", name),
+      nearest.empty() ? "target or penalty" : fmt::format("the nearest name is \"{}\"", nearest));
+}
+
+void DensityObjective::check() const {
+  if (!(density > 0 && density <= 1)) {
+    throw ConfigError("degrees", fmt::format("a target density of {}", density),
+                      "give a share of all pairs above 0 and at most 1: 0.1 is 90 % sparse");
+  }
+  if (!(beta >= 0) || !std::isfinite(beta)) {
+    throw ConfigError("degrees", fmt::format("a penalty of {} on density", beta),
+                      "give a finite number >= 0");
+  }
+  if (steps < 1) {
+    throw ConfigError("degrees", fmt::format("degrees learned in {} steps", steps),
+                      "give at least 1 step");
+  }
+}
+
+double DensityObjective::allowed(int64_t step) const {
+  const double left = 1 - std::min(1.0, 2 * progress_of(step, steps));
+  return density + (1 - density) * left * left * left;
+}
+
+double DensityObjective::stiffness(int64_t step) const {
+  return std::pow(kStiffest, progress_of(step, steps));
+}
+
+double DensityObjective::pressure(int64_t step, double rho, const ObjectiveState& state) const {
+  expect_finite(rho);
+  return std::max(0.0, state.multiplier + stiffness(step) * (rho - allowed(step)));
+}
+
+ObjectiveValue DensityObjective::at(int64_t step, double rho, const ObjectiveState& state) const {
+  const double slope = pressure(step, rho, state);
+  if (kind == ObjectiveKind::penalty) return {beta * rho, beta};
+  const double lambda = state.multiplier;
+  return {(slope * slope - lambda * lambda) / (2 * stiffness(step)), slope};
+}
+
+void DensityObjective::advance(int64_t step, double rho, ObjectiveState& state) const {
+  const double pressed = pressure(step, rho, state);
+  if (kind == ObjectiveKind::target && (step + 1) % kUpdateEvery == 0) state.multiplier = pressed;
+}
+
+}  // namespace filigree

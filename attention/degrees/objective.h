@@ -1,0 +1,61 @@
+// What the density of attention costs while degrees are learned.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace filigree {
+
+enum class ObjectiveKind : uint8_t {
+  target,   ///< augmented Lagrangian: rho is to be at most a target
+  penalty,  ///< beta rho
+};
+/// Throws ConfigError with the nearest name.
+ObjectiveKind parse_objective(std::string_view name);
+
+/// What an objective learns on its way. Saved and restored as it is; the rest follows from the
+/// step.
+struct ObjectiveState {
+  double multiplier = 0;  ///< lambda
+};
+
+struct ObjectiveValue {
+  double value = 0;  ///< what is added to the loss of the task
+  double slope = 0;  ///< d value / d rho
+};
+
+/// A term of the loss in the mean density rho of all heads and layers, at step 0 .. steps - 1:
+///     penalty   beta rho
+///     target    (max(0, lambda + mu (rho - rho*))^2 - lambda^2) / (2 mu)
+/// The second is the augmented Lagrangian of the constraint rho <= rho* (Nocedal and Wright,
+/// Numerical Optimization, section 17.3; Bertsekas 1982). With x = step / (steps - 1)
+///     rho*(x) = target + (1 - target) (1 - min(1, 2 x))^3      mu(x) = 100^x
+/// so that the constraint closes in over the first half (the cubic of Zhu and Gupta, arXiv
+/// 1710.01878) and stiffens to the end; the exponential growth of mu is our choice. Pure functions;
+/// cost O(1).
+struct DensityObjective {
+  ObjectiveKind kind = ObjectiveKind::target;
+  double beta = 0;     ///< >= 0, of `penalty`
+  double density = 1;  ///< the target, in (0, 1]
+  int64_t steps = 1;   ///< of the learning stage
+
+  /// Steps from one update of the multiplier to the next.
+  static constexpr int64_t kUpdateEvery = 50;
+
+  /// Throws ConfigError for settings out of range.
+  void check() const;
+  double allowed(int64_t step) const;    ///< rho*
+  double stiffness(int64_t step) const;  ///< mu
+
+  /// Value and slope at a density. Throws NumericError unless rho is finite.
+  ObjectiveValue at(int64_t step, double rho, const ObjectiveState& state) const;
+  /// At the end of a step: lambda <- max(0, lambda + mu (rho - rho*)) if it is the 50th, 100th ...;
+  /// `penalty` has no multiplier. rho: of the batch or, without the noise of its lengths, of the
+  /// split. Throws NumericError unless it is finite.
+  void advance(int64_t step, double rho, ObjectiveState& state) const;
+
+ private:
+  double pressure(int64_t step, double rho, const ObjectiveState& state) const;
+};
+
+}  // namespace filigree
