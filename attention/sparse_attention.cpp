@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fmt/format.h>
 
+#include "attention/attention_arguments.h"
 #include "attention/kernels/schedule.h"
 #include "autograd/function.h"
 #include "core/error.h"
@@ -12,40 +13,6 @@
 namespace filigree {
 
 namespace {
-
-/// Checks the graph, the sizes and the options that both layouts share; fills the arguments.
-AttentionArguments make_arguments(std::shared_ptr<const AttentionGraph> graph, const Tensor& q,
-                                  int64_t width, const Tensor& bias,
-                                  const AttentionOptions& options) {
-  constexpr std::string_view kWhere = "sparse_attention";
-  if (!graph) throw ShapeError(kWhere, "the graph is missing");
-  if (q.size(0) != graph->tokens()) {
-    throw ShapeError(kWhere, fmt::format("expected {} tokens as in the graph, got {}",
-                                         graph->tokens(), q.size(0)));
-  }
-  const int64_t heads = graph->heads();
-  if (heads == 0 || width % heads != 0) {
-    throw ShapeError(kWhere, fmt::format("width {} is not a multiple of {} heads", width, heads));
-  }
-  if (!(options.dropout >= 0 && options.dropout < 1)) {
-    throw ConfigError(kWhere, fmt::format("expected dropout in [0, 1), got {}", options.dropout));
-  }
-  AttentionArguments arguments;
-  arguments.head_dim = width / heads;
-  arguments.scale = attention_scale(kWhere, options.scale, arguments.head_dim);
-  arguments.dropout = options.dropout;
-  arguments.dropout_key = attention_dropout_key(options);
-  if (bias.defined()) {
-    expect_attention_bias(kWhere, bias, q, heads);
-    arguments.bias_reach = bias.size(1) / 2;
-  }
-  if (q.device().is_cpu()) {
-    arguments.schedule =
-        graph->schedules().get(*graph, options.kernel, q.dtype(), arguments.head_dim);
-  }
-  arguments.graph = std::move(graph);
-  return arguments;
-}
 
 Tensor like(const Tensor& x) { return Tensor(x.shape(), x.dtype(), x.device()); }
 
@@ -77,7 +44,7 @@ class SparseAttention final : public Function {
       expect_shape("sparse_attention", i == 1 ? "k" : "v", q.shape(), in[i].shape());
     }
     const int64_t width = fused ? q.size(1) / 3 : q.size(1);
-    arguments_ = make_arguments(std::move(graph_), q, width, bias_of(in), setting_.options);
+    arguments_ = attention_arguments(std::move(graph_), q, width, bias_of(in), setting_.options);
     arguments_.stride = q.size(1);
     arguments_.k_at = fused ? width : 0;
     arguments_.v_at = fused ? 2 * width : 0;
@@ -139,6 +106,64 @@ Variable apply(Variables inputs, std::shared_ptr<const AttentionGraph> graph,
 
 }  // namespace
 
+AttentionArguments attention_arguments(std::shared_ptr<const AttentionGraph> graph, const Tensor& q,
+                                       int64_t width, const Tensor& bias,
+                                       const AttentionOptions& options) {
+  constexpr std::string_view kWhere = "sparse_attention";
+  if (!graph) throw ShapeError(kWhere, "the graph is missing");
+  if (q.size(0) != graph->tokens()) {
+    throw ShapeError(kWhere, fmt::format("expected {} tokens as in the graph, got {}",
+                                         graph->tokens(), q.size(0)));
+  }
+  const int64_t heads = graph->heads();
+  if (heads == 0 || width % heads != 0) {
+    throw ShapeError(kWhere, fmt::format("width {} is not a multiple of {} heads", width, heads));
+  }
+  if (!(options.dropout >= 0 && options.dropout < 1)) {
+    throw ConfigError(kWhere, fmt::format("expected dropout in [0, 1), got {}", options.dropout));
+  }
+  AttentionArguments arguments;
+  arguments.head_dim = width / heads;
+  arguments.scale = attention_scale(kWhere, options.scale, arguments.head_dim);
+  arguments.dropout = options.dropout;
+  arguments.dropout_key = attention_dropout_key(options);
+  if (bias.defined()) {
+    expect_attention_bias(kWhere, bias, q, heads);
+    arguments.bias_reach = bias.size(1) / 2;
+  }
+  if (q.device().is_cpu()) {
+    arguments.schedule =
+        graph->schedules().get(*graph, options.kernel, q.dtype(), arguments.head_dim);
+  }
+  arguments.graph = std::move(graph);
+  return arguments;
+}
+
+void expect_always_on(std::string_view where, const AlwaysOn& always, const Tensor& offsets) {
+  const int64_t sequences = offsets.numel() - 1;
+  const auto wrong = [&](const std::string& what) {
+    throw ShapeError(where, "tokens that are always on: " + what);
+  };
+  if (static_cast<int64_t>(always.bounds.size()) != sequences + 1) {
+    wrong(fmt::format("expected {} bounds, got {}", sequences + 1, always.bounds.size()));
+  }
+  if (always.bounds.front() != 0 ||
+      always.bounds.back() != static_cast<int64_t>(always.tokens.size()) ||
+      !std::is_sorted(always.bounds.begin(), always.bounds.end())) {
+    wrong("the bounds do not ascend from 0 to their number");
+  }
+  const int64_t* bounds = offsets.data<int64_t>();
+  for (int64_t b = 0; b < sequences; ++b) {
+    int64_t before = -1;
+    for (const int32_t token : always.of(b)) {
+      if (token <= before || token >= bounds[b + 1] - bounds[b]) {
+        wrong(fmt::format("token {} of sequence {} is out of order or range", token, b));
+      }
+      before = token;
+    }
+  }
+}
+
 double attention_scale(std::string_view where, double wanted, int64_t dim) {
   if (wanted == 0) return 1 / std::sqrt(static_cast<double>(std::max<int64_t>(1, dim)));
   if (std::isfinite(wanted) && wanted > 0) return wanted;
@@ -155,34 +180,6 @@ void expect_attention_bias(std::string_view where, const Tensor& bias, const Ten
                                       to_string(bias.shape())));
 }
 
-namespace {
-
-void expect_always_on(std::string_view where, const AlwaysOn& always, const AttentionGraph& graph) {
-  const auto wrong = [&](const std::string& what) {
-    throw ShapeError(where, "tokens that are always on: " + what);
-  };
-  if (static_cast<int64_t>(always.bounds.size()) != graph.sequences() + 1) {
-    wrong(fmt::format("expected {} bounds, got {}", graph.sequences() + 1, always.bounds.size()));
-  }
-  if (always.bounds.front() != 0 ||
-      always.bounds.back() != static_cast<int64_t>(always.tokens.size()) ||
-      !std::is_sorted(always.bounds.begin(), always.bounds.end())) {
-    wrong("the bounds do not ascend from 0 to their number");
-  }
-  const int64_t* offsets = graph.offsets().data<int64_t>();
-  for (int64_t b = 0; b < graph.sequences(); ++b) {
-    int64_t before = -1;
-    for (const int32_t token : always.of(b)) {
-      if (token <= before || token >= offsets[b + 1] - offsets[b]) {
-        wrong(fmt::format("token {} of sequence {} is out of order or range", token, b));
-      }
-      before = token;
-    }
-  }
-}
-
-}  // namespace
-
 void expect_attention_gate(std::string_view where, const AttentionGate& gate, const Tensor& like,
                            const AttentionGraph& graph) {
   if (!gate.g.defined()) throw ShapeError(where, "the gate is missing");
@@ -198,7 +195,7 @@ void expect_attention_gate(std::string_view where, const AttentionGate& gate, co
     throw NumericError(where, fmt::format("expected a gate in [0, 1], got {} at ({}, {})", g.at(e),
                                           e / g.size(1), e % g.size(1)));
   }
-  if (gate.always) expect_always_on(where, *gate.always, graph);
+  if (gate.always) expect_always_on(where, *gate.always, graph.offsets());
 }
 
 Variable sparse_attention(const Variable& q, const Variable& k, const Variable& v,

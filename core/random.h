@@ -23,6 +23,7 @@ enum class Purpose : uint32_t {
   masking,       ///< hidden tokens: (epoch, sample)
   degree_draws,  ///< reaches drawn while degrees are learned: (step, layer, head, token, reach)
   degree_shift,  ///< where the frozen reaches of a head start: (layer, head)
+  head_gates,    ///< noise of the gates of heads: (step, layer, head)
 };
 
 /// 128 random bits.

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "attention/sparse_attention.h"
 #include "autograd/checkpoint.h"
 #include "autograd/function.h"
 #include "autograd/ops/activation.h"
@@ -27,7 +26,7 @@ SelfAttention::SelfAttention(const EncoderConfig& config, int layer, DType dtype
 
 Variable SelfAttention::forward(const Variable& x,
                                 const std::shared_ptr<const AttentionGraph>& graph,
-                                const ForwardContext& context) const {
+                                const AttentionGate& gate, const ForwardContext& context) const {
   const ModuleScope scope("attention");
   AttentionOptions options;
   options.dropout = context.training ? dropout_ : 0;
@@ -36,7 +35,9 @@ Variable SelfAttention::forward(const Variable& x,
   options.layer = layer_;
   const Variable qkv = query_key_value_.forward(x);
   if (context.attention) (*context.attention)(layer_, qkv, relative_bias_);
-  return output_.forward(sparse_attention_qkv(qkv, graph, options, relative_bias_));
+  return output_.forward(gate.g.defined()
+                             ? gated_attention_qkv(qkv, graph, gate, options, relative_bias_)
+                             : sparse_attention_qkv(qkv, graph, options, relative_bias_));
 }
 
 FeedForward::FeedForward(const EncoderConfig& config, DType dtype)
@@ -66,18 +67,19 @@ EncoderLayer::EncoderLayer(const EncoderConfig& config, int layer, DType dtype)
 
 Variable EncoderLayer::forward(const Variable& x,
                                const std::shared_ptr<const AttentionGraph>& graph,
-                               const ForwardContext& context) const {
+                               const AttentionGate& gate, const ForwardContext& context) const {
   const auto drop = [&](const Variable& y, std::string_view site) {
     return apply_dropout(y, config_.dropout, context, site);
   };
   if (config_.norm == NormPlacement::post) {
     const Variable attended = attention_norm_.forward(
-        add(x, drop(attention_.forward(x, graph, context), "attention_dropout")));
+        add(x, drop(attention_.forward(x, graph, gate, context), "attention_dropout")));
     return feed_forward_norm_.forward(
         add(attended, drop(feed_forward_.forward(attended), "feed_forward_dropout")));
   }
-  const Variable attended = add(
-      x, drop(attention_.forward(attention_norm_.forward(x), graph, context), "attention_dropout"));
+  const Variable attended =
+      add(x, drop(attention_.forward(attention_norm_.forward(x), graph, gate, context),
+                  "attention_dropout"));
   return add(attended, drop(feed_forward_.forward(feed_forward_norm_.forward(attended)),
                             "feed_forward_dropout"));
 }
@@ -109,6 +111,10 @@ Encoder::Encoder(const EncoderConfig& config, DType dtype)
   if (config.norm == NormPlacement::pre) {
     final_norm_ = std::make_unique<LayerNorm>(config.width, config.norm_eps, dtype);
     add_child("final_norm", *final_norm_);
+  }
+  if (config.degrees.learned()) {
+    degrees_ = make_degree_learner({config.layers, config.heads, config.degrees}, dtype);
+    add_child("degrees", *degrees_);
   }
 }
 
@@ -149,14 +155,20 @@ Variable Encoder::forward(const TokenBatch& batch, const LayerGraphs& graphs,
   for (size_t l = 0; l < layers_.size(); ++l) {
     const ModuleScope layer_scope(fmt::format("layers.{}", l));
     const std::shared_ptr<const EncoderLayer> layer = layers_[l];  // the graph may outlive us
+    AttentionGate gate{{}, batch.always};
+    if (degrees_) gate.g = degrees_->gate(static_cast<int>(l), context);
     if (recompute_ && grad_enabled()) {
+      Variables inputs{x};
+      if (gate.g.defined()) inputs.push_back(gate.g);
       x = checkpoint(
-          [layer, graph = graphs[l], context](const Variables& in) -> Variables {
-            return {layer->forward(in[0], graph, context)};
+          [layer, graph = graphs[l], always = batch.always,
+           context](const Variables& in) -> Variables {
+            return {layer->forward(in[0], graph, {in.size() > 1 ? in[1] : Variable(), always},
+                                   context)};
           },
-          {x})[0];
+          inputs)[0];
     } else {
-      x = layer->forward(x, graphs[l], context);
+      x = layer->forward(x, graphs[l], gate, context);
     }
     if (all) all->push_back(x);
   }

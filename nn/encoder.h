@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "attention/placement.h"
+#include "attention/sparse_attention.h"
+#include "nn/degrees/degree_learner.h"
 #include "nn/encoder_config.h"
 #include "nn/layers.h"
 
@@ -18,15 +20,17 @@ struct TokenBatch {
   Tensor positions;  ///< (T) i32, from 0 in every sequence
   Tensor segments;   ///< (T) i32; undefined: all 0. Not looked at by a model with fewer than 2
   Tensor offsets;    ///< (B+1) i64
+  /// Tokens whose rows and columns learned degrees leave alone; null for none.
+  std::shared_ptr<const AlwaysOn> always = nullptr;
 };
 
 /// Multi-head self-attention with one projection for queries, keys and values.
 class SelfAttention final : public Module {
  public:
   SelfAttention(const EncoderConfig& config, int layer, DType dtype);
-  /// x (T, E) to (T, E).
+  /// x (T, E) to (T, E), through a gate if there is one.
   Variable forward(const Variable& x, const std::shared_ptr<const AttentionGraph>& graph,
-                   const ForwardContext& context) const;
+                   const AttentionGate& gate, const ForwardContext& context) const;
 
  private:
   double dropout_;
@@ -51,7 +55,7 @@ class EncoderLayer final : public Module {
  public:
   EncoderLayer(const EncoderConfig& config, int layer, DType dtype);
   Variable forward(const Variable& x, const std::shared_ptr<const AttentionGraph>& graph,
-                   const ForwardContext& context) const;
+                   const AttentionGate& gate, const ForwardContext& context) const;
 
  private:
   EncoderConfig config_;
@@ -68,12 +72,15 @@ class Encoder final : public Module {
   explicit Encoder(const EncoderConfig& config, DType dtype = DType::f32);
 
   /// Hidden states (T, E) of the last layer; graphs: one a layer (ShapeError otherwise). With `all`
-  /// the states after the embeddings and after every layer are appended to it.
+  /// the states after the embeddings and after every layer are appended to it. Where degrees are
+  /// learned, the graphs say which pairs may be looked at, the gates how much of them passes.
   Variable forward(const TokenBatch& batch, const LayerGraphs& graphs,
                    const ForwardContext& context, Variables* all = nullptr) const;
   /// Recompute the activations of every layer in the backward pass: less memory, the same bits.
   void set_recompute(bool recompute) { recompute_ = recompute; }
   const EncoderConfig& config() const { return config_; }
+  /// What degrees are learned by; null if they are not.
+  DegreeLearner* degrees() const { return degrees_.get(); }
   /// The table (V, E) of the input embeddings.
   const Tensor& token_embeddings() const;
   /// The same as the parameter, for a head that shares it.
@@ -91,6 +98,7 @@ class Encoder final : public Module {
   } embeddings_;
   std::vector<std::shared_ptr<EncoderLayer>> layers_;
   std::unique_ptr<LayerNorm> final_norm_;  // pre-norm only
+  std::unique_ptr<DegreeLearner> degrees_;
 };
 
 /// Truncated normal (standard deviation config.init_std, cut at two of them) for every matrix;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "nn/degrees/degree_learner.h"
 
 namespace filigree {
 
@@ -55,24 +56,31 @@ void EncoderConfig::validate() const {
           "expected a probability below 1");
   require(norm_eps > 0, "norm_eps", "expected a positive number");
   require(init_std > 0, "init_std", "expected a positive number");
+  if (degrees.learned()) expect_sound(degrees);
 }
 
 std::string EncoderConfig::to_json() const {
-  const nlohmann::json json{{"vocabulary", vocabulary},
-                            {"width", width},
-                            {"layers", layers},
-                            {"heads", heads},
-                            {"ffn", ffn},
-                            {"max_positions", max_positions},
-                            {"position_offset", position_offset},
-                            {"segments", segments},
-                            {"relative_bias", relative_bias},
-                            {"dropout", dropout},
-                            {"attention_dropout", attention_dropout},
-                            {"norm_eps", norm_eps},
-                            {"init_std", init_std},
-                            {"activation", kActivations[static_cast<size_t>(activation)]},
-                            {"norm", norm == NormPlacement::post ? "post" : "pre"}};
+  nlohmann::json json{{"vocabulary", vocabulary},
+                      {"width", width},
+                      {"layers", layers},
+                      {"heads", heads},
+                      {"ffn", ffn},
+                      {"max_positions", max_positions},
+                      {"position_offset", position_offset},
+                      {"segments", segments},
+                      {"relative_bias", relative_bias},
+                      {"dropout", dropout},
+                      {"attention_dropout", attention_dropout},
+                      {"norm_eps", norm_eps},
+                      {"init_std", init_std},
+                      {"activation", kActivations[static_cast<size_t>(activation)]},
+                      {"norm", norm == NormPlacement::post ? "post" : "pre"}};
+  if (degrees.learned()) {
+    json["degrees"] = {{"learner", degrees.learner},
+                       {"reach", degrees.reach},
+                       {"share", degrees.share},
+                       {"start", degrees.start}};
+  }
   return json.dump(2);
 }
 
@@ -101,6 +109,13 @@ EncoderConfig EncoderConfig::from_json(const std::string& text) {
     const auto norm = json.at("norm").get<std::string>();
     if (norm != "post" && norm != "pre") throw CheckpointError("model", "unknown norm " + norm);
     config.norm = norm == "post" ? NormPlacement::post : NormPlacement::pre;
+    if (json.contains("degrees")) {
+      const auto& degrees = json["degrees"];
+      degrees.at("learner").get_to(config.degrees.learner);
+      degrees.at("reach").get_to(config.degrees.reach);
+      degrees.at("share").get_to(config.degrees.share);
+      degrees.at("start").get_to(config.degrees.start);
+    }
   } catch (const nlohmann::json::exception& error) {
     throw CheckpointError("model configuration", error.what());
   }

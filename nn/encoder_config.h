@@ -5,6 +5,7 @@
 
 #include "core/kernels/activation.h"
 #include "core/tensor.h"
+#include "nn/degrees/degree_config.h"
 
 namespace filigree {
 
@@ -27,6 +28,7 @@ struct EncoderConfig {
   double init_std = 0.02;
   Activation activation = Activation::gelu_erf;
   NormPlacement norm = NormPlacement::post;
+  DegreeConfig degrees;  ///< how far heads look, if it is learned
 
   /// BERT-base (Devlin et al. 2019) and RoBERTa-base (Liu et al. 2019) with a vocabulary.
   static EncoderConfig bert(int64_t vocabulary);

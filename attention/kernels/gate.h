@@ -14,15 +14,22 @@ namespace filigree::kernels {
 
 /// The gate of one head in one sequence: m_ij = g(|j - i|), 0 beyond `reach`, and 1 for i = j and
 /// in the rows and columns of `always`. A distance with g = 0 is closed: nothing passes, but
-/// g may grow again, so the backward pass computes its scores.
+/// g may grow again, so the backward pass computes its scores. An irregular gate is the graph
+/// itself in the forward pass; in the backward pass what lies beyond a token's own reach is closed.
 template <class T>
 struct GateView {
-  const T* log = nullptr;           // what is added to scores, at distance d; null for no gate
+  const T* log = nullptr;           // what is added to scores, at distance d; null for nothing
   const uint8_t* closed = nullptr;  // at distance |d|; null where none is, and in the forward pass
+  const int32_t* own = nullptr;     // reach of every token of an irregular gate, backward
   int64_t reach = 0;
-  std::span<const int32_t> always;  // ascending
+  std::span<const int32_t> always = {};  // ascending
 
-  bool on() const { return log != nullptr; }
+  bool on() const { return log || own; }
+  bool closes() const { return closed || own; }
+  bool is_closed(int64_t i, int64_t j) const {
+    const int64_t distance = std::abs(j - i);
+    return own ? distance > own[i] : closed[distance] != 0;
+  }
   bool whole_row(int64_t i) const { return std::binary_search(always.begin(), always.end(), i); }
 };
 
@@ -56,7 +63,7 @@ class GateTables {
   GateView<T> view(int h, std::span<const int32_t> always) const {
     if (reach_ < 0) return {};
     return {log_.data() + h * (2 * reach_ + 1) + reach_,
-            any_[static_cast<size_t>(h)] ? closed_of(h) : nullptr, reach_, always};
+            any_[static_cast<size_t>(h)] ? closed_of(h) : nullptr, nullptr, reach_, always};
   }
   /// By distance, from 0 on.
   const uint8_t* closed_of(int h) const { return closed_.data() + h * (reach_ + 1); }
@@ -110,7 +117,7 @@ void add_gate(const GateView<T>& gate, int64_t i, T* s, int64_t count, Columns c
   for_gated(
       gate, i, count, columns,
       [&](int64_t c, int64_t end) {
-        for (; c < end; ++c) s[c] += gate.log[columns(c) - i];
+        for (; gate.log && c < end; ++c) s[c] += gate.log[columns(c) - i];
       },
       [&](int64_t c, int64_t end) {
         std::fill(s + c, s + end, -std::numeric_limits<T>::infinity());
@@ -122,12 +129,12 @@ inline constexpr int kClosedExponent = 30;
 
 template <class T, class Columns>
 void clamp_closed(const GateView<T>& gate, int64_t i, T lse, T* s, int64_t count, Columns columns) {
-  if (!gate.closed) return;
+  if (!gate.closes()) return;
   for_gated(
       gate, i, count, columns,
       [&](int64_t c, int64_t end) {
         for (; c < end; ++c) {
-          if (gate.closed[std::abs(columns(c) - i)]) s[c] = std::min(s[c], lse + kClosedExponent);
+          if (gate.is_closed(i, columns(c))) s[c] = std::min(s[c], lse + kClosedExponent);
         }
       },
       [](int64_t, int64_t) {});
@@ -142,9 +149,8 @@ void gate_slopes(const GateView<T>& gate, int64_t i, T* weights, T* dp, int64_t 
       gate, i, count, columns,
       [&](int64_t begin, int64_t end) {
         for (int64_t c = begin; c < end; ++c) dgate[columns(c) - i] += dp[c];
-        if (!gate.closed) return;
-        for (int64_t c = begin; c < end; ++c) {
-          if (gate.closed[std::abs(columns(c) - i)]) weights[c] = dp[c] = 0;
+        for (int64_t c = begin; gate.closes() && c < end; ++c) {
+          if (gate.is_closed(i, columns(c))) weights[c] = dp[c] = 0;
         }
       },
       [](int64_t, int64_t) {});

@@ -99,8 +99,11 @@ struct RowGradients {
   const T *lse, *delta;  // lse +inf for empty rows; delta_i = <do_i, o_i>
   T *dq, *dk, *dv;       // dq without its factor scale
   T *dbias, *dgate;      // pointing at distance 0; null for none
+  int64_t dgate_stride;  // from a row's dgate to the next one's; 0: all rows share one
   int64_t first, key_first;  // row of the sequence that row 0 is, and that dk's and dv's row 0 is
   int64_t width;
+
+  T* dgate_of(int64_t i) const { return dgate + (i - first) * dgate_stride; }
 };
 
 /// w (f dp - delta), 0 where the weight is: <do_i, v_j> of what i does not see may overflow.
@@ -132,7 +135,7 @@ void weights_and_slopes(const HeadView<T>& head, const RowGradients<T>& rows, in
   } else {
     for (int64_t c = 0; c < count; c += W) store(dp + c, slope(load(s + c), load(dp + c) - delta));
   }
-  if (rows.dgate) gate_slopes(head.gate, i, s, dp, count, columns, rows.dgate);
+  if (rows.dgate) gate_slopes(head.gate, i, s, dp, count, columns, rows.dgate_of(i));
   if (!rows.dbias) return;
   for (int64_t c = 0; c < count; ++c) {
     const int64_t distance = columns(c) - i;

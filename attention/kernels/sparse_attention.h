@@ -36,6 +36,27 @@ struct AlwaysOn {
   }
 };
 
+/// Takes the slopes of an irregular gate, row by row. Called from several threads: for one task by
+/// one thread, in the order of its tokens. What tasks give must be added up in their order.
+class RowSlopes {
+ public:
+  virtual ~RowSlopes() = default;
+  /// Before the first row: so many tasks are to come.
+  virtual void start(size_t tasks) = 0;
+  /// All that the task has given is void: its rows come again.
+  virtual void clear(size_t task) = 0;
+  /// slopes (R+1): at d the sum of dL/dm_ij over the gated edges of packed token i with |j-i| = d.
+  virtual void add(size_t task, int head, int64_t token, std::span<const double> slopes) = 0;
+};
+
+/// The backward pass of a gate m_ij = 1 for |j-i| <= reach(h, i), and of the `always`. The graph of
+/// the pass holds the pairs that get slopes, open and closed.
+struct IrregularGate {
+  Tensor own;                   ///< (H, T) i32: the reach of every token
+  int64_t reach = -1;           ///< R, of the slopes; -1: there is no such gate
+  RowSlopes* slopes = nullptr;  ///< must outlive the pass
+};
+
 /// What a kernel needs beside its tensors. q, k and v may be columns of one (T, stride) tensor.
 struct AttentionArguments {
   std::shared_ptr<const AttentionGraph> graph;
@@ -48,6 +69,7 @@ struct AttentionArguments {
   uint64_t dropout_key = 0;                ///< of (seed, step, layer); head, i and j are mixed in
   int64_t bias_reach = -1;                 ///< bias (H, 2R+1) for |j-i| <= R; -1 for none
   std::shared_ptr<const AlwaysOn> always;  ///< of a gate; null for no token
+  IrregularGate irregular;                 ///< backward pass only
 };
 
 }  // namespace filigree

@@ -36,9 +36,32 @@ class DistanceSums {
   std::vector<T> sums_;
 };
 
+/// The sums by distance of one task: those of the bias and of a soft gate, null for none; those of
+/// an irregular gate go on row by row.
+template <class T>
+struct TaskSums {
+  T *dbias, *dgate;
+  const IrregularGate& irregular;
+  size_t task;
+  int head;
+  int64_t origin;  // packed token that row 0 is
+
+  int64_t row_span() const { return irregular.reach < 0 ? 0 : 2 * irregular.reach + 1; }
+  /// What row i has at distances -R .. R.
+  void give(int64_t i, const T* row) const {
+    thread_local std::vector<double> slopes;
+    slopes.assign(static_cast<size_t>(irregular.reach + 1), 0);
+    for (int64_t d = 1; d <= irregular.reach; ++d) {
+      slopes[static_cast<size_t>(d)] = static_cast<double>(row[irregular.reach + d]) +
+                                       static_cast<double>(row[irregular.reach - d]);
+    }
+    irregular.slopes->add(task, head, origin + i, slopes);
+  }
+};
+
 /// A whole sequence by the rows kernel.
 template <class T>
-void backward_rows(const HeadView<T>& head, const SequenceGraph& graph, T* dbias, T* dgate) {
+void backward_rows(const HeadView<T>& head, const SequenceGraph& graph, const TaskSums<T>& sums) {
   const int64_t length = graph.length();
   for (T* target : {head.dq, head.dk, head.dv}) {
     for (int64_t i = 0; i < length; ++i) {
@@ -46,20 +69,24 @@ void backward_rows(const HeadView<T>& head, const SequenceGraph& graph, T* dbias
     }
   }
   RowScratch<T>& scratch = rows_scratch<T>(length);
+  std::vector<T> row(static_cast<size_t>(sums.row_span()));
+  T* dgate = row.empty() ? sums.dgate : row.data() + sums.irregular.reach;
   with_head_dim(head.dim, [&]<int D>() {
     for (int64_t i = 0; i < length; ++i) {
       const int64_t count = graph.row(i, scratch.columns.data());
-      backward_row<D>(head, i, count, scratch, dbias, dgate);
+      std::fill(row.begin(), row.end(), T(0));
+      backward_row<D>(head, i, count, scratch, sums.dbias, dgate);
+      if (!row.empty()) sums.give(i, row.data());
     }
   });
 }
 
-/// Tiles, edges or both for a part of a sequence: writes its rows of dq, adds to dbias and dgate,
-/// and leaves its dk and dv in `to` (rows of padded(dim), as many as it has keys), or, where that
+/// Tiles, edges or both for a part of a sequence: writes its rows of dq, adds to `sums`, and
+/// leaves its dk and dv in `to` (rows of padded(dim), as many as it has keys), or, where that
 /// is null, in the head's. False as tiles_forward(), with nothing done but perhaps dq.
 template <class T>
 bool backward_part(const HeadView<T>& head, const SequenceSchedule& schedule,
-                   const BackwardPart& part, T* dbias, T* dgate, T* to) {
+                   const BackwardPart& part, const TaskSums<T>& sums, T* to) {
   const int64_t count = part.last - part.first, width = padded<T>(head.dim);
   const int64_t seen = part.keys.end - part.keys.begin;
   const auto blocks = schedule.blocks_of(part.first, part.last);
@@ -68,9 +95,9 @@ bool backward_part(const HeadView<T>& head, const SequenceSchedule& schedule,
   const int64_t keys = padded<T>(seen) + kBackwardKeys;
   Scratch& scratch = Scratch::of_thread();
   scratch.reset(3 * Scratch::bytes_for<T>(count * width) + 4 * Scratch::bytes_for<T>(keys * width) +
-                2 * Scratch::bytes_for<T>(count) + 2 * Scratch::bytes_for<T>(scores) +
-                Scratch::bytes_for<int32_t>(scores) + Scratch::bytes_for<T>(2 * width) +
-                tiles_backward_bytes<T>(head.dim));
+                Scratch::bytes_for<T>(count * sums.row_span()) + 2 * Scratch::bytes_for<T>(count) +
+                2 * Scratch::bytes_for<T>(scores) + Scratch::bytes_for<int32_t>(scores) +
+                Scratch::bytes_for<T>(2 * width) + tiles_backward_bytes<T>(head.dim));
   T* q = scratch.take<T>(count * width);
   T* grad = scratch.take<T>(count * width);
   T* k = scratch.take<T>(blocks.empty() ? 0 : seen * width);
@@ -97,8 +124,13 @@ bool backward_part(const HeadView<T>& head, const SequenceSchedule& schedule,
     lse[r] = empty ? -kMinusInfinity<T> : value;
     delta[r] = empty ? T(0) : dot<0>(head.grad + i * head.width, head.o + i * head.width, head.dim);
   }
-  const RowGradients<T> gradients{q,  grad, k,     v,     lse,        delta,           dq,
-                                  dk, dv,   dbias, dgate, part.first, part.keys.begin, width};
+  const int64_t row_span = sums.row_span();
+  T* row_sums = scratch.take<T>(count * row_span);  // of an irregular gate
+  std::fill(row_sums, row_sums + count * row_span, T(0));
+  T* dgate = row_span > 0 ? row_sums + sums.irregular.reach : sums.dgate;
+  const RowGradients<T> gradients{
+      q,  grad,       k,     v,        lse,        delta,           dq,   dk,
+      dv, sums.dbias, dgate, row_span, part.first, part.keys.begin, width};
   T* s = scratch.take<T>(scores);
   T* dp = scratch.take<T>(scores);
   int32_t* columns = scratch.take<int32_t>(scores);
@@ -112,6 +144,9 @@ bool backward_part(const HeadView<T>& head, const SequenceSchedule& schedule,
       edges_backward<V>(head, block, gradients, s, dp, columns, buffer);
     }
   });
+  for (int64_t r = 0; row_span > 0 && r < count; ++r) {
+    sums.give(part.first + r, row_sums + r * row_span);
+  }
   for (int64_t r = 0; r < count; ++r) {
     T* row = head.dq + (part.first + r) * head.stride;
     for (int64_t d = 0; d < head.dim; ++d) row[d] = dq[r * width + d] * head.scale;
@@ -219,6 +254,12 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
     DistanceSums<T> bias_sums(arguments.bias_reach, tasks.size());
     DistanceSums<T> gate_sums(gate.defined() ? gate.size(1) - 1 : -1, tasks.size());
     const GateTables<T> gates(gate, true);
+    const IrregularGate& irregular = arguments.irregular;
+    if (irregular.reach >= 0) irregular.slopes->start(tasks.size());
+    const auto sums_of = [&](size_t t) {
+      return TaskSums<T>{bias_sums.of(t), gate_sums.of(t),           irregular, t,
+                         tasks[t].head,   offsets[tasks[t].sequence]};
+    };
     const auto head_of = [&](const Task& task) {
       const int h = task.head;
       const int64_t first = offsets[task.sequence];
@@ -247,12 +288,12 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
         sums = parts[t].sums.template data<T>();
       }
       if (sequence.kernel != AttentionKernel::rows &&
-          backward_part(head, sequence, part, bias_sums.of(t), gate_sums.of(t), sums)) {
+          backward_part(head, sequence, part, sums_of(t), sums)) {
         return;
       }
       parts[t].failed = true;
       if (task.count > 1) return;  // below, for all parts
-      backward_rows(head, graph.sequence(g, task.sequence), bias_sums.of(t), gate_sums.of(t));
+      backward_rows(head, graph.sequence(g, task.sequence), sums_of(t));
     });
     parallel_for(static_cast<int64_t>(tasks.size()), 1, [&](int64_t at) {
       const auto t = static_cast<size_t>(at);
@@ -265,7 +306,9 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
       if (std::any_of(mine.begin(), mine.end(), [](const auto& part) { return part.failed; })) {
         bias_sums.clear(t, task.count);
         gate_sums.clear(t, task.count);
-        backward_rows(head, sequence, bias_sums.of(t), gate_sums.of(t));
+        for (size_t p = 0; irregular.reach >= 0 && p < task.count; ++p)
+          irregular.slopes->clear(t + p);
+        backward_rows(head, sequence, sums_of(t));
       } else {
         join_parts<T>(head, schedule.at(g, task.sequence).parts, mine, sequence.length());
       }

@@ -33,8 +33,13 @@ HeadView<T> view_of(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
     head.keep = KeepBits(arguments.dropout,
                          mix_key({arguments.dropout_key, static_cast<uint64_t>(h)}), first);
   }
-  head.gate =
-      gates.view(h, arguments.always ? arguments.always->of(b) : std::span<const int32_t>());
+  const auto always = arguments.always ? arguments.always->of(b) : std::span<const int32_t>();
+  head.gate = gates.view(h, always);
+  if (const IrregularGate& irregular = arguments.irregular; irregular.reach >= 0) {
+    head.gate.own = irregular.own.data<int32_t>() + h * irregular.own.size(1) + first;
+    head.gate.reach = irregular.reach;
+    head.gate.always = always;
+  }
   return head;
 }
 

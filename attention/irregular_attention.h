@@ -1,0 +1,47 @@
+// Attention in which every token draws its own reach, differentiable in the logits of the draws.
+#pragma once
+
+#include <memory>
+
+#include "attention/degrees/reaches.h"
+#include "attention/sparse_attention.h"
+
+namespace filigree {
+
+/// Degrees as an ensemble: token i of head h draws the reach r_k with probability
+/// softmax(logits_h)_k (see ReachDraws) and sees the tokens at most so far away, and what is always
+/// on.
+struct IrregularDegrees {
+  Variable logits;  ///< (H, K)
+  Reaches reaches;  ///< K of them
+  double tau = 1;   ///< temperature of the gradient
+  /// Pairs up to so many tokens beyond a token's own reach take part in the backward pass; without
+  /// them a reach could not grow. R and above: all, the exact slopes.
+  int64_t grad_margin = 0;
+  std::shared_ptr<const AlwaysOn> always = nullptr;  ///< see AttentionGate
+};
+
+/// The reaches (H, T) i32 that the tokens draw; keyed by (options.seed, step, layer), the head and
+/// the packed token. Throws ShapeError, NumericError, ConfigError. Cost O(T H K).
+Tensor draw_reaches(const IrregularDegrees& degrees, int64_t tokens,
+                    const AttentionOptions& options);
+
+/// The graph of own reaches (H, T), each at most `most`, that may be exceeded by `margin`: row
+/// intervals and the rows and columns of `always`. 8 bytes a token and head.
+std::shared_ptr<const AttentionGraph> reach_graph(const Tensor& offsets, const Tensor& own,
+                                                  int64_t margin, int64_t most,
+                                                  const AlwaysOn* always);
+
+/// Attention on the graph that is drawn; qkv (T, 3 H D), result (T, H D). The gradients of qkv and
+/// bias are those on that graph; the logits get the straight-through gradient: with
+/// e_ij = u_ij (dP_ij - Delta_i) of open and closed pairs (see gated_attention()), C_ik = the sum
+/// of e_ij over the gated pairs with |j-i| <= r_k, and z_i the soft draw,
+///   dL/dlogits_k = sum_i z_ik (C_ik - sum_k' z_ik' C_ik') / tau.
+/// Deterministic on any number of threads. Forward costs what the drawn graph costs; backward that
+/// of the graph with the margin, and O(T H K). Memory: O(R) a row of the task at hand, nothing for
+/// the draws, which are made again. Throws ShapeError, NumericError, ConfigError. On the CPU.
+Variable irregular_attention_qkv(const Variable& qkv, const Tensor& offsets,
+                                 const IrregularDegrees& degrees,
+                                 const AttentionOptions& options = {}, const Variable& bias = {});
+
+}  // namespace filigree

@@ -1,0 +1,72 @@
+#include "nn/degrees/degree_learner.h"
+
+#include <array>
+#include <fmt/format.h>
+
+#include "autograd/ops/shape.h"
+#include "core/error.h"
+
+namespace filigree {
+
+int64_t DegreeShape::rows() const {
+  if (config.share == "model") return 1;
+  return config.share == "layer" ? layers : layers * heads;
+}
+
+Variable DegreeLearner::gate(int layer, const ForwardContext& context) const {
+  if (shape_.config.share == "head") {
+    return gates(layer * shape_.heads, shape_.heads, layer, context);
+  }
+  const Variable one = gates(shape_.config.share == "layer" ? layer : 0, 1, layer, context);
+  return concat_rows(Variables(static_cast<size_t>(shape_.heads), one));
+}
+
+std::vector<std::vector<double>> DegreeLearner::tails() const {
+  const NoGrad no_grad;
+  std::vector<std::vector<double>> tails;
+  for (int layer = 0; layer < shape_.layers; ++layer) {
+    const Tensor g = gate(layer, {}).value();  // (H, R+1)
+    for (int64_t h = 0; h < g.size(0); ++h) {
+      std::vector<double>& tail = tails.emplace_back();
+      for (int64_t d = 0; d < g.size(1); ++d) tail.push_back(g.at(h * g.size(1) + d));
+    }
+  }
+  return tails;
+}
+
+std::span<const DegreeLearnerKind> degree_learners() {
+  static const std::array kinds{softmax_degrees(), adaptive_span(), free_offsets(), head_gates()};
+  return kinds;
+}
+
+namespace {
+
+void expect_one_of(std::string_view where, const std::string& value,
+                   const std::vector<std::string>& names) {
+  if (std::find(names.begin(), names.end(), value) != names.end()) return;
+  throw ConfigError(where, fmt::format("unknown value \"{}\"", value),
+                    fmt::format("the nearest is \"{}\"", nearest_name(value, names)));
+}
+
+}  // namespace
+
+void expect_sound(const DegreeConfig& config) {
+  std::vector<std::string> names;
+  for (const DegreeLearnerKind& kind : degree_learners()) names.emplace_back(kind.name);
+  expect_one_of("degrees.learner", config.learner, names);
+  expect_one_of("degrees.share", config.share, {"head", "layer", "model"});
+  expect_one_of("degrees.start", config.start, {"dense", "local", "uniform"});
+  if (config.reach < 1) {
+    throw ConfigError("degrees.reach", fmt::format("expected at least 1, got {}", config.reach));
+  }
+}
+
+std::unique_ptr<DegreeLearner> make_degree_learner(const DegreeShape& shape, DType dtype) {
+  expect_sound(shape.config);
+  for (const DegreeLearnerKind& kind : degree_learners()) {
+    if (kind.name == shape.config.learner) return kind.make(shape, dtype);
+  }
+  throw ConfigError("degrees.learner", "unknown");  // expect_sound() throws before
+}
+
+}  // namespace filigree

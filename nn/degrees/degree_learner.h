@@ -1,0 +1,69 @@
+// DegreeLearner: what decides, softly, how far the heads of an encoder look.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "nn/degrees/degree_config.h"
+#include "nn/module.h"
+
+namespace filigree {
+
+/// The shape that a learner works in.
+struct DegreeShape {
+  int64_t layers = 0, heads = 0;  ///< L, and H of each
+  DegreeConfig config;
+
+  /// Rows of parameters: L H, L or 1, as is shared.
+  int64_t rows() const;
+};
+
+/// Base of learners. Parameters are rows over heads (DegreeShape::rows()); a gate is a function of
+/// them. A learner is one file and a line in the table of degree_learner.cpp.
+class DegreeLearner : public Module {
+ public:
+  /// g (H, R+1) of a layer's heads, in [0, 1]: how much of the attention at distance d passes;
+  /// entry 0 is 1. Random numbers, if there are any, are keyed by the context; without training
+  /// there are none.
+  Variable gate(int layer, const ForwardContext& context) const;
+  /// The gates of all heads without noise, layer by layer: (L H) of (R+1).
+  std::vector<std::vector<double>> tails() const;
+  /// Puts parameters back into their range after a step of an optimizer.
+  virtual void project() {}
+
+  const DegreeShape& shape() const { return shape_; }
+
+ protected:
+  explicit DegreeLearner(DegreeShape shape) : shape_(std::move(shape)) {}
+
+ private:
+  /// The gates (rows, R+1) of rows [first, first + count) of the parameters; `layer` is part of the
+  /// key of random numbers.
+  virtual Variable gates(int64_t first, int64_t count, int layer,
+                         const ForwardContext& context) const = 0;
+  DegreeShape shape_;
+};
+
+struct DegreeLearnerKind {
+  std::string_view name, summary;
+  std::function<std::unique_ptr<DegreeLearner>(const DegreeShape& shape, DType dtype)> make;
+};
+std::span<const DegreeLearnerKind> degree_learners();
+
+/// Throws ConfigError for an unknown learner, share or start (with the nearest name) and a reach
+/// below 1.
+void expect_sound(const DegreeConfig& config);
+/// Parameters stand at config.start. Throws as expect_sound().
+std::unique_ptr<DegreeLearner> make_degree_learner(const DegreeShape& shape, DType dtype);
+
+/// One maker each, a file each.
+DegreeLearnerKind softmax_degrees();
+DegreeLearnerKind adaptive_span();
+DegreeLearnerKind free_offsets();
+DegreeLearnerKind head_gates();
+
+}  // namespace filigree
