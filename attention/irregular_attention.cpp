@@ -208,6 +208,9 @@ Variable irregular_attention_qkv(const Variable& qkv, const Tensor& offsets,
                                  const Variable& bias) {
   if (!degrees.logits.defined()) throw ShapeError(kWhere, "the logits are missing");
   expect_same_kind(kWhere, qkv.value(), degrees.logits.value());
+  if (degrees.grad_margin < 0) {
+    throw ConfigError(kWhere, fmt::format("expected a margin from 0, got {}", degrees.grad_margin));
+  }
   Variables inputs{qkv, degrees.logits};
   if (bias.defined()) inputs.push_back(bias);
   return Function::apply<IrregularAttention>(inputs, offsets, degrees, options);

@@ -109,7 +109,7 @@ void backward_row(const HeadView<T>& head, int64_t i, int64_t count, RowScratch<
   for (int64_t e = 0; e < count; ++e) {
     const T factor = scratch.factors[static_cast<size_t>(e)];
     const T dp = factor * dot<D>(grad, head.v + columns(e) * head.stride, head.dim);
-    slopes[e] = weight[e] * (dp - delta);
+    slopes[e] = weight[e] == 0 ? T(0) : weight[e] * (dp - delta);  // <do, v> may overflow there
   }
   if (dgate) gate_slopes(head.gate, i, weight, slopes, count, columns, dgate);
   for (int64_t e = 0; e < count; ++e) {

@@ -1,6 +1,8 @@
 // The edges kernel: scattered edges, column by column of a block of queries. Private to kernels.
 #pragma once
 
+#include <numeric>
+
 #include "attention/kernels/edge_blocks.h"
 #include "attention/kernels/row_state.h"
 #include "attention/kernels/scratch.h"
@@ -21,7 +23,7 @@ struct KeyRow {
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) held[v] = load(from + v * kLanes<T>);
     } else {
-      std::copy(from, from + dim, buffer);
+      if (from != buffer) std::copy(from, from + dim, buffer);
       std::fill(buffer + dim, buffer + vectors * kLanes<T>, T(0));
     }
   }
@@ -181,7 +183,8 @@ void edges_backward(const HeadView<T>& head, const EdgeBlock& block, const RowGr
                        block.starts[static_cast<size_t>(r) + 1] - begin, Listed{columns + begin});
   }
   T* dquery = rows.dq + at;
-  constexpr int held = std::min(V, kHeldOfThree);  // of each row at once
+  constexpr int held = V <= kHeldOfThree ? V : std::gcd(V, kHeldOfThree);  // of each row at once
+  static_assert(V == 0 || V % held == 0);
   const int64_t step = V > 0 ? held * kLanes<T> : width;
   for_columns(block, [&](int32_t j, const uint32_t* first, const uint32_t* end) {
     const int64_t from = (j - rows.key_first) * width;

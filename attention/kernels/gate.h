@@ -117,7 +117,10 @@ void add_gate(const GateView<T>& gate, int64_t i, T* s, int64_t count, Columns c
   for_gated(
       gate, i, count, columns,
       [&](int64_t c, int64_t end) {
-        for (; gate.log && c < end; ++c) s[c] += gate.log[columns(c) - i];
+        for (; gate.log && c < end; ++c) {
+          const T log = gate.log[columns(c) - i];
+          s[c] = log == -std::numeric_limits<T>::infinity() ? log : s[c] + log;
+        }
       },
       [&](int64_t c, int64_t end) {
         std::fill(s + c, s + end, -std::numeric_limits<T>::infinity());

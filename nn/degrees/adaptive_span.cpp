@@ -10,7 +10,8 @@ namespace filigree {
 
 namespace {
 
-/// z (G, 1) to g (G, R+1). dg/dz = 1 / ramp on the slope, 0 elsewhere.
+/// z (G, 1) to g (G, R+1). dg/dz = 1 / ramp on the slope and at its upper end, so that a span of R
+/// can shrink; 0 elsewhere.
 class SpanGate final : public Function {
  public:
   SpanGate(int64_t reach, double ramp) : reach_(reach), ramp_(ramp) {}
@@ -36,7 +37,7 @@ class SpanGate final : public Function {
         double sum = 0;
         for (int64_t d = 1; d <= reach_; ++d) {
           const double height = height_of(z.at(row), d);
-          if (height > 0 && height < 1) sum += grad[0].at(row * (reach_ + 1) + d) / ramp_;
+          if (height > 0 && height <= 1) sum += grad[0].at(row * (reach_ + 1) + d) / ramp_;
         }
         slopes.data<T>()[row] = static_cast<T>(sum);
       }

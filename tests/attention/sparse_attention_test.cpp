@@ -33,6 +33,28 @@ TEST_P(EveryKind, EqualsItsReference) {
   }
 }
 
+// Sizes of heads that kernels are compiled for.
+TEST_P(EveryKind, SpecialisedHeadsEqualTheReference) {
+  RandomStream random(18, Purpose::test, {static_cast<uint64_t>(GetParam())});
+  for (const int64_t dim : {16, 32, 64, 96, 128}) {
+    Case c = random_case(random, GetParam(), 40, DType::f64);
+    const Shape shape{c.graph->tokens(), c.graph->heads() * dim};
+    for (Tensor* tensor : {&c.q, &c.k, &c.v, &c.seed}) {
+      *tensor = random_tensor(random, shape, DType::f64);
+    }
+    const Tensors want = run(attention_reference, c);
+    Case single = c;
+    for (Tensor* tensor : {&single.q, &single.k, &single.v, &single.seed, &single.bias}) {
+      if (tensor->defined()) *tensor = tensor->to(DType::f32);
+    }
+    for (const auto& [kernel, name] : kKernels) {
+      c.options.kernel = single.options.kernel = kernel;
+      expect_close(run(sparse_attention, c), want, 1e-10, name);
+      expect_close(run(sparse_attention, single), want, 2e-5, name);
+    }
+  }
+}
+
 TEST_P(EveryKind, SinglePrecisionIsCloseToDouble) {
   RandomStream random(12, Purpose::test, {static_cast<uint64_t>(GetParam())});
   for (int trial = 0; trial < 10; ++trial) {

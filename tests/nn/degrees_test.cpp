@@ -103,6 +103,19 @@ TEST_P(EveryLearner, GatesStartAsTheyShould) {
   EXPECT_NEAR(mean("uniform"), 0.5, 0.1);
 }
 
+// Wherever it starts, a limit on density must be able to move it.
+TEST_P(EveryLearner, EveryStartCanLearn) {
+  for (const char* start : {"dense", "local", "uniform"}) {
+    const auto learner = make_degree_learner(shape_of(GetParam(), "head", start), DType::f64);
+    backward(sum(learner->gate(0, {})));
+    const Tensor gradient = learner->named_parameters()[0].value.grad();
+    ASSERT_TRUE(gradient.defined());
+    double size = 0;
+    for (int64_t e = 0; e < gradient.numel(); ++e) size += std::abs(gradient.at(e));
+    EXPECT_GT(size, 1e-3) << start;
+  }
+}
+
 TEST_P(EveryLearner, SharedDegreesAreEqual) {
   RandomStream random(42, Purpose::test);
   for (const auto& [share, rows] : {std::pair{"head", 6}, {"layer", 2}, {"model", 1}}) {
