@@ -48,11 +48,13 @@ class LogitSlopes final : public RowSlopes {
     Task& mine = tasks_[task];
     mine.head = head;
     mine.sums.resize(static_cast<size_t>(reaches_.count()));
-    thread_local std::vector<double> z;
+    thread_local std::vector<double> z, all;
     z.resize(mine.sums.size());
+    all.assign(slopes.begin(), slopes.end());  // beyond them nothing was computed
+    all.resize(static_cast<size_t>(reaches_.largest() + 1), 0);
     const ReachDraws& draws = draws_[static_cast<size_t>(head)];
     draws.soft(token, z);
-    draws.add_logit_gradient(z, probability_gradient(slopes, reaches_), mine.sums);
+    draws.add_logit_gradient(z, probability_gradient(all, reaches_), mine.sums);
   }
 
   /// (H, K)
@@ -114,8 +116,10 @@ class IrregularAttention final : public Function {
         arguments_for(in, reach_graph(offsets_, own_, std::min(degrees_.grad_margin, most), most,
                                       degrees_.always.get()));
     LogitSlopes slopes(draws_of(in[1], degrees_, options_), degrees_.reaches);
+    const std::span<int32_t> own = own_.span<int32_t>();
+    const int64_t furthest = own.empty() ? 0 : *std::max_element(own.begin(), own.end());
     arguments.always = degrees_.always;
-    arguments.irregular = {own_, most, &slopes};
+    arguments.irregular = {own_, std::min(furthest + degrees_.grad_margin, most), &slopes};
     Tensor dqkv(in[0].shape(), in[0].dtype()), dgate;
     Tensor dbias = in.size() > 2 ? Tensor(in[2].shape(), in[2].dtype()) : Tensor();
     kernels::attention_backward(in[0], in[0], in[0], bias_of(in), {}, saved(in.size()),
@@ -183,6 +187,10 @@ std::shared_ptr<const AttentionGraph> reach_graph(const Tensor& offsets, const T
       const int32_t* reach = own.data<int32_t>() + h * own.size(1) + bounds[b];
       SequenceGraph::Parts parts;
       for (int64_t i = 0; i < n; ++i) {
+        if (reach[i] < 0 || reach[i] > most) {
+          throw DataError(kWhere,
+                          fmt::format("expected reaches from 0 to {}, got {}", most, reach[i]));
+        }
         const int64_t to = std::min(reach[i] + margin, most);
         parts.lo.push_back(static_cast<int32_t>(std::max<int64_t>(0, i - to)));
         parts.hi.push_back(static_cast<int32_t>(std::min(n, i + to + 1)));
@@ -208,6 +216,7 @@ Variable irregular_attention_qkv(const Variable& qkv, const Tensor& offsets,
                                  const Variable& bias) {
   if (!degrees.logits.defined()) throw ShapeError(kWhere, "the logits are missing");
   expect_same_kind(kWhere, qkv.value(), degrees.logits.value());
+  if (!qkv.value().device().is_cpu()) throw DeviceError(kWhere, "is computed on the CPU alone");
   if (degrees.grad_margin < 0) {
     throw ConfigError(kWhere, fmt::format("expected a margin from 0, got {}", degrees.grad_margin));
   }

@@ -27,7 +27,8 @@ Tensor draw_reaches(const IrregularDegrees& degrees, int64_t tokens,
                     const AttentionOptions& options);
 
 /// The graph of own reaches (H, T), each at most `most`, that may be exceeded by `margin`: row
-/// intervals and the rows and columns of `always`. 8 bytes a token and head.
+/// intervals and the rows and columns of `always`. 8 bytes a token and head. Throws ShapeError,
+/// ConfigError, DataError for reaches outside of 0 to `most`.
 std::shared_ptr<const AttentionGraph> reach_graph(const Tensor& offsets, const Tensor& own,
                                                   int64_t margin, int64_t most,
                                                   const AlwaysOn* always);
@@ -37,9 +38,13 @@ std::shared_ptr<const AttentionGraph> reach_graph(const Tensor& offsets, const T
 /// e_ij = u_ij (dP_ij - Delta_i) of open and closed pairs (see gated_attention()), C_ik = the sum
 /// of e_ij over the gated pairs with |j-i| <= r_k, and z_i the soft draw,
 ///   dL/dlogits_k = sum_i z_ik (C_ik - sum_k' z_ik' C_ik') / tau.
-/// Deterministic on any number of threads. Forward costs what the drawn graph costs; backward that
-/// of the graph with the margin, and O(T H K). Memory: O(R) a row of the task at hand, nothing for
-/// the draws, which are made again. Throws ShapeError, NumericError, ConfigError. On the CPU.
+/// A pair within the margin that is not drawn takes part in C alone, but NaN there reaches the
+/// gradients of its row, too. Deterministic on any number of threads. Forward costs what the drawn
+/// graph costs; backward that of the graph with the margin, and O(T H K). Memory: the reaches,
+/// 4 bytes a token and head, and in the backward pass of a sequence of n tokens, for each thread,
+/// n (2 m + 1) numbers, m the smaller of n - 1 and the largest reach drawn plus the margin; the
+/// soft draws are made again, not kept. Throws ShapeError, NumericError, ConfigError; DeviceError
+/// but on the CPU.
 Variable irregular_attention_qkv(const Variable& qkv, const Tensor& offsets,
                                  const IrregularDegrees& degrees,
                                  const AttentionOptions& options = {}, const Variable& bias = {});

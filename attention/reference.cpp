@@ -68,15 +68,19 @@ Variable gate_matrix(const AttentionGate& gate, int64_t h, int64_t b, int64_t n)
              }));
 }
 
-/// m_ij w_ij / sum_j' m_ij' w_ij', 0 in rows without any.
+/// m_ij w_ij / sum_j' m_ij' w_ij'; 0 in rows where nothing passes, with no gradient.
 Variable gated_weights(const Variable& weights, const Variable& gate) {
   const int64_t n = weights.shape()[0];
-  const Variable gated = mul(weights, gate);
+  Variable gated = mul(weights, gate);
   Variable sums = sum_last(gated);
   Tensor empty = Tensor::zeros(sums.shape(), sums.dtype());
+  Tensor passes = Tensor::full(gated.shape(), 1, gated.dtype());
   for (int64_t i = 0; i < n; ++i) {
-    if (sums.value().at(i) == 0) empty.slice(i, 1).fill(1);
+    if (sums.value().at(i) != 0) continue;
+    empty.slice(i, 1).fill(1);
+    passes.slice(i, 1).fill(0);
   }
+  gated = mul_constant(gated, passes);
   sums = add(sums, Variable(empty));
   return mul(gated, spread_last(exp(scale(log(sums), -1)), n));
 }

@@ -60,9 +60,11 @@ Variable sparse_attention_qkv(const Variable& qkv, std::shared_ptr<const Attenti
 /// With e_ij = u_ij (dP_ij - Delta_i), u_ij = e^{s_ij} / sum_j' m_ij' e^{s_ij'},
 ///   dL/ds_ij = m_ij e_ij,   dL/dg_h(d) = sum of e_ij over the gated edges with |j-i| = d,
 /// which is exact for a closed distance, too (g = 0; there s_ij - L_i is cut at 30), so that it can
-/// open again. Edges at distances that shall neither pass nor open need not be in the graph. Same
-/// cost as without the gate; memory O(H R) more a task. Throws ShapeError; NumericError if an entry
-/// of g is not in [0, 1].
+/// open again. (An open g so small that g u is no number any more counts as if it had no slope.) A
+/// row where nothing passes gives 0 with zero gradients. Edges at distances that shall neither pass
+/// nor open need not be in the graph. Same cost as without the gate; memory: 2 r + 1 numbers for
+/// every head of every sequence, r the smaller of R and the longest sequence. Throws ShapeError;
+/// NumericError if an entry of g is not in [0, 1].
 Variable gated_attention(const Variable& q, const Variable& k, const Variable& v,
                          std::shared_ptr<const AttentionGraph> graph, const AttentionGate& gate,
                          const AttentionOptions& options = {}, const Variable& bias = {});

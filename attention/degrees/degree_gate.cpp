@@ -27,6 +27,9 @@ class DegreeGate final : public Function {
   Tensors forward(const Tensors& in) override {
     const Tensor& logits = in[0];
     expect_rank("degree_gate", "logits", logits, 2);
+    if (!logits.device().is_cpu()) {
+      throw DeviceError("degree_gate", "is computed on the CPU alone");
+    }
     if (logits.size(1) != reaches_.count()) {
       throw ShapeError("degree_gate", fmt::format("expected {} logits a row, got {}",
                                                   reaches_.count(), logits.size(1)));

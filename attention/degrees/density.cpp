@@ -38,6 +38,10 @@ void DistanceCounts::add(int64_t length, std::span<const int32_t> globals) {
                      "lengths are from 0 to 2147483647");
   }
   expect_globals(length, globals);
+  if (length * length > std::numeric_limits<int64_t>::max() - pairs_) {
+    throw ShapeError("degrees", "more pairs of tokens than can be counted",
+                     "count a part of the sequences");
+  }
   const auto count = static_cast<int64_t>(globals.size());
   pairs_ += length * length;
   always_ += length + count * (2 * length - count - 1);

@@ -21,6 +21,7 @@ struct GateView {
   const T* log = nullptr;           // what is added to scores, at distance d; null for nothing
   const uint8_t* closed = nullptr;  // at distance |d|; null where none is, and in the forward pass
   const int32_t* own = nullptr;     // reach of every token of an irregular gate, backward
+  bool shut = false;                // some log is -inf: forward, where a distance is closed
   int64_t reach = 0;
   std::span<const int32_t> always = {};  // ascending
 
@@ -53,17 +54,23 @@ class GateTables {
         const bool closed = g[d] < std::numeric_limits<T>::min();
         if (!closed) log[d] = log[-d] = std::log(g[d]);
         if (closed && !backward) log[d] = log[-d] = -std::numeric_limits<T>::infinity();
-        if (!closed || !backward) continue;
-        closed_[static_cast<size_t>(h * (reach_ + 1) + d)] = 1;
+        if (!closed) continue;
         any_[static_cast<size_t>(h)] = 1;
+        if (backward) closed_[static_cast<size_t>(h * (reach_ + 1) + d)] = 1;
       }
     }
   }
 
   GateView<T> view(int h, std::span<const int32_t> always) const {
     if (reach_ < 0) return {};
-    return {log_.data() + h * (2 * reach_ + 1) + reach_,
-            any_[static_cast<size_t>(h)] ? closed_of(h) : nullptr, nullptr, reach_, always};
+    const bool any = any_[static_cast<size_t>(h)] != 0, backward = !closed_.empty();
+    GateView<T> gate;
+    gate.log = log_.data() + h * (2 * reach_ + 1) + reach_;
+    gate.closed = any && backward ? closed_of(h) : nullptr;
+    gate.shut = any && !backward;
+    gate.reach = reach_;
+    gate.always = always;
+    return gate;
   }
   /// By distance, from 0 on.
   const uint8_t* closed_of(int h) const { return closed_.data() + h * (reach_ + 1); }
@@ -72,11 +79,11 @@ class GateTables {
   int64_t reach_ = -1;
   std::vector<T> log_;           // (H, 2R+1)
   std::vector<uint8_t> closed_;  // (H, R+1), backward
-  std::vector<uint8_t> any_;     // (H)
+  std::vector<uint8_t> any_;     // (H): some distance is closed
 };
 
 /// Of `count` columns of row i those that are gated, as stretches: inside(begin, end) within the
-/// reach, outside(begin, end) beyond it.
+/// reach, outside(begin, end) beyond it. Columns of a stretch follow one another.
 template <class T, class Inside, class Outside>
 void for_gated(const GateView<T>& gate, int64_t i, int64_t count, Consecutive columns,
                Inside inside, Outside outside) {
@@ -114,12 +121,19 @@ void for_gated(const GateView<T>& gate, int64_t i, int64_t count, Listed columns
 /// Adds log m_ij to scores of row i.
 template <class T, class Columns>
 void add_gate(const GateView<T>& gate, int64_t i, T* s, int64_t count, Columns columns) {
+  if (!gate.log) return;
   for_gated(
       gate, i, count, columns,
       [&](int64_t c, int64_t end) {
-        for (; gate.log && c < end; ++c) {
-          const T log = gate.log[columns(c) - i];
-          s[c] = log == -std::numeric_limits<T>::infinity() ? log : s[c] + log;
+        const T* __restrict log = gate.log + (columns(c) - i);
+        T* __restrict scores = s + c;
+        if (!gate.shut) {
+          for (int64_t k = 0; k < end - c; ++k) scores[k] += log[k];
+          return;
+        }
+        for (int64_t k = 0; k < end - c; ++k) {  // a score that overflows is closed, too
+          const T sum = scores[k] + log[k];
+          scores[k] = log[k] < std::numeric_limits<T>::lowest() ? log[k] : sum;
         }
       },
       [&](int64_t c, int64_t end) {
@@ -151,7 +165,9 @@ void gate_slopes(const GateView<T>& gate, int64_t i, T* weights, T* dp, int64_t 
   for_gated(
       gate, i, count, columns,
       [&](int64_t begin, int64_t end) {
-        for (int64_t c = begin; c < end; ++c) dgate[columns(c) - i] += dp[c];
+        T* __restrict sums = dgate + (columns(begin) - i);
+        const T* __restrict slopes = dp + begin;
+        for (int64_t k = 0; k < end - begin; ++k) sums[k] += slopes[k];
         for (int64_t c = begin; gate.closes() && c < end; ++c) {
           if (gate.is_closed(i, columns(c))) weights[c] = dp[c] = 0;
         }

@@ -121,9 +121,10 @@ void weights_and_slopes(const HeadView<T>& head, const RowGradients<T>& rows, in
   constexpr int W = kLanes<T>;
   const T lse = rows.lse[i - rows.first], delta = rows.delta[i - rows.first];
   if (rows.dgate) clamp_closed(head.gate, i, lse, s, count, columns);
-  for (int64_t c = 0; c < count; c += W) {  // what is not seen stays 0, though lse be NaN
-    const Vec<T> score = load(s + c);
-    store(s + c, score == kMinusInfinity<T> ? Vec<T>{} : exp_lanes(score - lse));
+  if (lse == lse) {
+    for (int64_t c = 0; c < count; c += W) store(s + c, exp_lanes(load(s + c) - lse));
+  } else {  // what is not seen has no weight even so
+    for (int64_t c = 0; c < count; ++c) s[c] = s[c] == kMinusInfinity<T> ? T(0) : lse;
   }
   if (head.keep.drops()) {
     T factors[kFactorsAtOnce];

@@ -1,7 +1,9 @@
 #include "nn/degrees/degree_learner.h"
 
+#include <algorithm>
 #include <array>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "autograd/ops/shape.h"
 #include "core/error.h"
@@ -44,8 +46,10 @@ namespace {
 void expect_one_of(std::string_view where, const std::string& value,
                    const std::vector<std::string>& names) {
   if (std::find(names.begin(), names.end(), value) != names.end()) return;
-  throw ConfigError(where, fmt::format("unknown value \"{}\"", value),
-                    fmt::format("the nearest is \"{}\"", nearest_name(value, names)));
+  const std::string near = nearest_name(value, names);
+  throw ConfigError(where,
+                    fmt::format("expected one of {}, got \"{}\"", fmt::join(names, ", "), value),
+                    near.empty() ? "" : fmt::format("did you mean \"{}\"?", near));
 }
 
 }  // namespace
@@ -56,8 +60,10 @@ void expect_sound(const DegreeConfig& config) {
   expect_one_of("degrees.learner", config.learner, names);
   expect_one_of("degrees.share", config.share, {"head", "layer", "model"});
   expect_one_of("degrees.start", config.start, {"dense", "local", "uniform"});
-  if (config.reach < 1) {
-    throw ConfigError("degrees.reach", fmt::format("expected at least 1, got {}", config.reach));
+  constexpr int64_t kMost = int64_t{1} << 24;  // gates and offsets are tables of so many entries
+  if (config.reach < 1 || config.reach > kMost) {
+    throw ConfigError("degrees.reach",
+                      fmt::format("expected 1 to {}, got {}", kMost, config.reach));
   }
 }
 

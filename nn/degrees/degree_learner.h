@@ -55,7 +55,7 @@ struct DegreeLearnerKind {
 std::span<const DegreeLearnerKind> degree_learners();
 
 /// Throws ConfigError for an unknown learner, share or start (with the nearest name) and a reach
-/// below 1.
+/// that is not from 1 to 2^24.
 void expect_sound(const DegreeConfig& config);
 /// Parameters stand at config.start. Throws as expect_sound().
 std::unique_ptr<DegreeLearner> make_degree_learner(const DegreeShape& shape, DType dtype);

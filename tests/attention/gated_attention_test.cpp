@@ -243,6 +243,61 @@ TEST(GatedAttention, ClosedEdgesOfAnyScoreGiveFiniteGradients) {
   }
 }
 
+// What a closed or unreachable pair holds may overflow: nothing of it passes.
+TEST(GatedAttention, WhatOverflowsBehindAClosedGateDoesNotPass) {
+  for (const auto& [kernel, name] : kKernels) {
+    for (const int64_t span : {2, 1}) {  // the pair is closed; the pair is out of reach
+      GatedCase c;
+      c.inputs.graph = std::make_shared<AttentionGraph>(
+          AttentionGraph::dense(Tensor::from(std::vector<int64_t>{0, 2}), 1));
+      c.inputs.q = Tensor::from(std::vector<float>{1e20F, 0}).view({2, 1});
+      c.inputs.k = Tensor::from(std::vector<float>{0, 1e20F}).view({2, 1});
+      c.inputs.v = Tensor::from(std::vector<float>{1, 3e38F}).view({2, 1});
+      c.inputs.seed = Tensor::from(std::vector<float>{100, 0}).view({2, 1});
+      c.inputs.options.kernel = kernel;
+      c.g = Tensor::zeros({1, span}, DType::f32);
+      const Tensors got = run(gated_attention, c);
+      EXPECT_EQ(got[0].at(0), 1) << name;
+      if (span == 1) {
+        for (const size_t result : {1, 2}) {
+          EXPECT_EQ(got[result].at(0), 0) << name;
+          EXPECT_EQ(got[result].at(1), 0) << name;
+        }
+        EXPECT_EQ(got[3].at(0), 100) << name;
+        EXPECT_EQ(got[3].at(1), 0) << name;
+      }
+    }
+  }
+}
+
+// A row without an edge to itself whose edges are all closed is empty.
+TEST(GatedAttention, RowsWhereNothingPassesGiveZero) {
+  RandomStream random(38, Purpose::test);
+  for (const auto& [kernel, name] : kKernels) {
+    GatedCase c;
+    const std::vector<int64_t> offsets{0, 9};
+    c.inputs.graph = std::make_shared<AttentionGraph>(AttentionGraph::from_rows(
+        Tensor::from(offsets), 1, {0}, [](int, int64_t, int64_t i, Runs& out) {
+          if (i == 4) {
+            append_run(out, 2, 4);  // distances 2 and 1
+          } else {
+            append_run(out, 0, 9);
+          }
+        }));
+    for (Tensor* tensor : {&c.inputs.q, &c.inputs.k, &c.inputs.v, &c.inputs.seed}) {
+      *tensor = random_tensor(random, {9, 5}, DType::f64);
+    }
+    c.inputs.options.kernel = kernel;
+    c.g = Tensor::from(std::vector<double>{1, 0, 0, 0.5, 0.25}).view({1, 5});
+    const Tensors got = run(gated_attention, c);
+    for (int64_t d = 0; d < 5; ++d) {
+      EXPECT_EQ(got[0].at(4 * 5 + d), 0) << name;
+      EXPECT_EQ(got[1].at(4 * 5 + d), 0) << name;
+    }
+    expect_close(got, run(gated_attention_reference, c), 1e-10, name);
+  }
+}
+
 TEST(GatedAttention, RefusesWhatDoesNotFit) {
   RandomStream random(37, Purpose::test, {});
   const GatedCase good = random_gated_case(random, Kind::mixed, 20);

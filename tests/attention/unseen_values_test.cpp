@@ -120,7 +120,7 @@ TEST(SparseAttention, ScalesThatMakeNoSenseAreRefused) {
   EXPECT_THROW(attention_reference(x, x, x, nullptr), ShapeError);
 }
 
-// A NaN in a key that some rows see: exactly their outputs and gradients are NaN, and its own.
+// A NaN in a value that some rows see: exactly their outputs and gradients are NaN, and its own.
 TEST(SparseAttention, ANaNReachesThoseWhoSeeItAndNobodyElse) {
   RandomStream random(19, Purpose::test);
   for (int trial = 0; trial < 40; ++trial) {
@@ -151,6 +151,82 @@ TEST(SparseAttention, ANaNReachesThoseWhoSeeItAndNobodyElse) {
           } else if (!sees) {
             EXPECT_FALSE(std::isnan(got[1].at(at))) << "gradient of row " << i;
           }
+        }
+      }
+    }
+  }
+}
+
+// A NaN in a key: the rows that see it are NaN, and so is what they give to the keys they see; all
+// else stays as it was.
+TEST(SparseAttention, ANaNInAKeyReachesThoseWhoSeeItAndNobodyElse) {
+  RandomStream random(20, Purpose::test);
+  for (int trial = 0; trial < 40; ++trial) {
+    Case c = random_case(random, static_cast<Kind>(trial % 3), 60, DType::f64);
+    c.options.kernel = kKernels[static_cast<size_t>(trial) % std::size(kKernels)].first;
+    c.options.dropout = 0;
+    const int heads = c.graph->heads();
+    const int64_t dim = c.q.size(1) / heads, tokens = c.graph->tokens();
+    const Tensors clean = run(sparse_attention, c);
+    const int64_t bad = static_cast<int64_t>(random.below(static_cast<uint64_t>(tokens)));
+    const int bad_head = static_cast<int>(random.below(static_cast<uint64_t>(heads)));
+    c.k.data<double>()[bad * heads * dim + bad_head * dim] = std::nan("");
+    const Tensors got = run(sparse_attention, c);
+    for (int h = 0; h < heads; ++h) {
+      std::vector<bool> sees(static_cast<size_t>(tokens)), touched(static_cast<size_t>(tokens));
+      for (int64_t i = 0; h == bad_head && i < tokens; ++i) {
+        const auto row = c.graph->row(c.graph->group_of_head(h), i);
+        sees[static_cast<size_t>(i)] = std::find(row.begin(), row.end(), bad) != row.end();
+        for (const int32_t j : row) {
+          if (sees[static_cast<size_t>(i)]) touched[static_cast<size_t>(j)] = true;
+        }
+      }
+      for (int64_t i = 0; i < tokens; ++i) {
+        for (int64_t d = 0; d < dim; ++d) {
+          const int64_t at = i * heads * dim + h * dim + d;
+          for (const size_t result : {0, 1, 2, 3}) {  // o, dq, dk, dv
+            const bool nan = (result < 2 ? sees : touched)[static_cast<size_t>(i)];
+            if (nan) {
+              EXPECT_TRUE(std::isnan(got[result].at(at))) << result << " of row " << i;
+            } else {
+              EXPECT_NEAR(got[result].at(at), clean[result].at(at), 1e-10)
+                  << result << " of row " << i;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// A score that overflows though query and key are finite: the same, with every kernel.
+TEST(SparseAttention, AScoreThatOverflowsStaysInItsRow) {
+  constexpr int64_t n = 24, dim = 16, bad = 9;
+  const std::vector<int32_t> ones(n, 1);
+  const Tensor reach = Tensor::from(ones).view({1, n});
+  const auto graph = std::make_shared<AttentionGraph>(
+      AttentionGraph::from_reaches(Tensor::from(std::vector<int64_t>{0, n}), reach, reach, {0}));
+  RandomStream random(21, Purpose::test);
+  Case c;
+  c.graph = graph;
+  for (Tensor* tensor : {&c.q, &c.k, &c.v, &c.seed}) {
+    *tensor = random_tensor(random, {n, dim}, DType::f32);
+  }
+  for (const auto& [kernel, name] : kKernels) {
+    Case wrong = c;
+    wrong.options.kernel = kernel;
+    const Tensors clean = run(sparse_attention, wrong);
+    wrong.q = c.q.clone();
+    wrong.k = c.k.clone();
+    wrong.q.data<float>()[bad * dim] = wrong.k.data<float>()[bad * dim] = 1e20F;
+    const Tensors got = run(sparse_attention, wrong);
+    EXPECT_TRUE(std::isnan(got[0].at(bad * dim))) << name;
+    for (int64_t i = 0; i < n; ++i) {
+      if (std::abs(i - bad) <= 2) continue;  // sees the key or is seen by such a row
+      for (int64_t d = 0; d < dim; ++d) {
+        for (const size_t result : {0, 1, 2, 3}) {
+          EXPECT_NEAR(got[result].at(i * dim + d), clean[result].at(i * dim + d), 1e-5)
+              << name << ", " << result << " of row " << i;
         }
       }
     }

@@ -59,7 +59,8 @@ AttentionGate falling_gate(const Settings& settings) {
 /// One measurement: make the graph and its schedule, find them again, forward, forward and
 /// backward.
 void measure(Contender& contender, const Settings& settings, const SequenceBatch& batch,
-             const std::shared_ptr<const TokenVectors>& vectors, const Tensor& qkv) {
+             const std::shared_ptr<const TokenVectors>& vectors, const AttentionGate& gate,
+             const Tensor& qkv) {
   AttentionOptions options;
   options.kernel = contender.kernel;
   options.dropout = settings.dropout;
@@ -74,9 +75,8 @@ void measure(Contender& contender, const Settings& settings, const SequenceBatch
   contender.build.push_back(milliseconds(build));
   contender.again.push_back(milliseconds(build));
   const auto attend = [&](const Variable& input) {
-    return settings.gate < 0
-               ? sparse_attention_qkv(input, contender.graph, options)
-               : gated_attention_qkv(input, contender.graph, falling_gate(settings), options);
+    return settings.gate < 0 ? sparse_attention_qkv(input, contender.graph, options)
+                             : gated_attention_qkv(input, contender.graph, gate, options);
   };
   contender.forward.push_back(milliseconds([&] {
     const NoGrad no_grad;
@@ -172,6 +172,7 @@ std::vector<Contender> measure_all(const Settings& settings, const Input& input)
   Tensor qkv({batch.offsets.span<int64_t>().back(), 3 * settings.heads * settings.dim}, DType::f64);
   for (double& value : qkv.span<double>()) value = random.normal();
   qkv = qkv.to(settings.dtype);
+  const AttentionGate gate = settings.gate < 0 ? AttentionGate{} : falling_gate(settings);
   std::vector<Contender> contenders;
   for (const std::string& pattern : settings.patterns) {
     for (const AttentionKernel kernel : settings.kernels) {
@@ -180,7 +181,7 @@ std::vector<Contender> measure_all(const Settings& settings, const Input& input)
   }
   for (int64_t round = -1; round < settings.rounds; ++round) {
     for (Contender& contender : contenders) {
-      measure(contender, settings, batch, input.vectors, qkv);
+      measure(contender, settings, batch, input.vectors, gate, qkv);
       if (round < 0) contender.clear();
     }
   }
