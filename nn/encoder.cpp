@@ -26,7 +26,7 @@ SelfAttention::SelfAttention(const EncoderConfig& config, int layer, DType dtype
 
 Variable SelfAttention::forward(const Variable& x,
                                 const std::shared_ptr<const AttentionGraph>& graph,
-                                const AttentionGate& gate, const ForwardContext& context) const {
+                                const LayerDegrees& degrees, const ForwardContext& context) const {
   const ModuleScope scope("attention");
   AttentionOptions options;
   options.dropout = context.training ? dropout_ : 0;
@@ -35,9 +35,15 @@ Variable SelfAttention::forward(const Variable& x,
   options.layer = layer_;
   const Variable qkv = query_key_value_.forward(x);
   if (context.attention) (*context.attention)(layer_, qkv, relative_bias_);
-  return output_.forward(gate.g.defined()
-                             ? gated_attention_qkv(qkv, graph, gate, options, relative_bias_)
-                             : sparse_attention_qkv(qkv, graph, options, relative_bias_));
+  Variable o;
+  if (degrees.ensemble) {
+    o = irregular_attention_qkv(qkv, graph->offsets(), *degrees.ensemble, options, relative_bias_);
+  } else if (degrees.gate.g.defined()) {
+    o = gated_attention_qkv(qkv, graph, degrees.gate, options, relative_bias_);
+  } else {
+    o = sparse_attention_qkv(qkv, graph, options, relative_bias_);
+  }
+  return output_.forward(o);
 }
 
 FeedForward::FeedForward(const EncoderConfig& config, DType dtype)
@@ -67,18 +73,18 @@ EncoderLayer::EncoderLayer(const EncoderConfig& config, int layer, DType dtype)
 
 Variable EncoderLayer::forward(const Variable& x,
                                const std::shared_ptr<const AttentionGraph>& graph,
-                               const AttentionGate& gate, const ForwardContext& context) const {
+                               const LayerDegrees& degrees, const ForwardContext& context) const {
   const auto drop = [&](const Variable& y, std::string_view site) {
     return apply_dropout(y, config_.dropout, context, site);
   };
   if (config_.norm == NormPlacement::post) {
     const Variable attended = attention_norm_.forward(
-        add(x, drop(attention_.forward(x, graph, gate, context), "attention_dropout")));
+        add(x, drop(attention_.forward(x, graph, degrees, context), "attention_dropout")));
     return feed_forward_norm_.forward(
         add(attended, drop(feed_forward_.forward(attended), "feed_forward_dropout")));
   }
   const Variable attended =
-      add(x, drop(attention_.forward(attention_norm_.forward(x), graph, gate, context),
+      add(x, drop(attention_.forward(attention_norm_.forward(x), graph, degrees, context),
                   "attention_dropout"));
   return add(attended, drop(feed_forward_.forward(feed_forward_norm_.forward(attended)),
                             "feed_forward_dropout"));
@@ -155,20 +161,19 @@ Variable Encoder::forward(const TokenBatch& batch, const LayerGraphs& graphs,
   for (size_t l = 0; l < layers_.size(); ++l) {
     const ModuleScope layer_scope(fmt::format("layers.{}", l));
     const std::shared_ptr<const EncoderLayer> layer = layers_[l];  // the graph may outlive us
-    AttentionGate gate{{}, batch.always};
-    if (degrees_) gate.g = degrees_->gate(static_cast<int>(l), context);
+    LayerDegrees degrees;
+    if (degrees_) degrees = degrees_->layer(static_cast<int>(l), batch.always, context);
     if (recompute_ && grad_enabled()) {
       Variables inputs{x};
-      if (gate.g.defined()) inputs.push_back(gate.g);
+      if (degrees_) inputs.push_back(degrees.parameter());
       x = checkpoint(
-          [layer, graph = graphs[l], always = batch.always,
-           context](const Variables& in) -> Variables {
-            return {layer->forward(in[0], graph, {in.size() > 1 ? in[1] : Variable(), always},
-                                   context)};
+          [layer, graph = graphs[l], degrees, context](const Variables& in) mutable -> Variables {
+            if (in.size() > 1) degrees.parameter() = in[1];
+            return {layer->forward(in[0], graph, degrees, context)};
           },
           inputs)[0];
     } else {
-      x = layer->forward(x, graphs[l], gate, context);
+      x = layer->forward(x, graphs[l], degrees, context);
     }
     if (all) all->push_back(x);
   }

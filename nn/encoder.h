@@ -28,9 +28,9 @@ struct TokenBatch {
 class SelfAttention final : public Module {
  public:
   SelfAttention(const EncoderConfig& config, int layer, DType dtype);
-  /// x (T, E) to (T, E), through a gate if there is one.
+  /// x (T, E) to (T, E), under learned degrees if there are any.
   Variable forward(const Variable& x, const std::shared_ptr<const AttentionGraph>& graph,
-                   const AttentionGate& gate, const ForwardContext& context) const;
+                   const LayerDegrees& degrees, const ForwardContext& context) const;
 
  private:
   double dropout_;
@@ -55,7 +55,7 @@ class EncoderLayer final : public Module {
  public:
   EncoderLayer(const EncoderConfig& config, int layer, DType dtype);
   Variable forward(const Variable& x, const std::shared_ptr<const AttentionGraph>& graph,
-                   const AttentionGate& gate, const ForwardContext& context) const;
+                   const LayerDegrees& degrees, const ForwardContext& context) const;
 
  private:
   EncoderConfig config_;
@@ -73,7 +73,8 @@ class Encoder final : public Module {
 
   /// Hidden states (T, E) of the last layer; graphs: one a layer (ShapeError otherwise). With `all`
   /// the states after the embeddings and after every layer are appended to it. Where degrees are
-  /// learned, the graphs say which pairs may be looked at, the gates how much of them passes.
+  /// learned, the graphs say which pairs may be looked at, the gates how much of them passes;
+  /// where reaches are drawn, the draws alone.
   Variable forward(const TokenBatch& batch, const LayerGraphs& graphs,
                    const ForwardContext& context, Variables* all = nullptr) const;
   /// Recompute the activations of every layer in the backward pass: less memory, the same bits.

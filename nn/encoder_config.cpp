@@ -76,10 +76,9 @@ std::string EncoderConfig::to_json() const {
                       {"activation", kActivations[static_cast<size_t>(activation)]},
                       {"norm", norm == NormPlacement::post ? "post" : "pre"}};
   if (degrees.learned()) {
-    json["degrees"] = {{"learner", degrees.learner},
-                       {"reach", degrees.reach},
-                       {"share", degrees.share},
-                       {"start", degrees.start}};
+    json["degrees"] = {{"learner", degrees.learner}, {"reach", degrees.reach},
+                       {"share", degrees.share},     {"start", degrees.start},
+                       {"globals", degrees.globals}, {"draws", degrees.draws}};
   }
   return json.dump(2);
 }
@@ -115,6 +114,8 @@ EncoderConfig EncoderConfig::from_json(const std::string& text) {
       degrees.at("reach").get_to(config.degrees.reach);
       degrees.at("share").get_to(config.degrees.share);
       degrees.at("start").get_to(config.degrees.start);
+      degrees.at("globals").get_to(config.degrees.globals);
+      degrees.at("draws").get_to(config.degrees.draws);
     }
   } catch (const nlohmann::json::exception& error) {
     throw CheckpointError("model configuration", error.what());

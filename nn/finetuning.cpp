@@ -50,6 +50,7 @@ Freeze Freeze::parse(const std::string& text) {
 }
 
 bool Freeze::holds(std::string_view name) const {
+  if (is_degree_parameter(name)) return false;
   if (encoder && is_encoder_parameter(name)) return true;
   if (name.starts_with(kEmbeddings)) return embeddings;
   const int64_t layer = layer_of(name);

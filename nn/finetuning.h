@@ -19,7 +19,7 @@ double layer_rate(std::string_view name, int64_t layers, double decay);
 struct Freeze {
   bool embeddings = false;
   int64_t layers = 0;    ///< the first so many layers
-  bool encoder = false;  ///< all of it
+  bool encoder = false;  ///< all of it but its degrees
 
   /// "" or "none", "embeddings", "first:k" (the embeddings and the first k layers), "encoder".
   /// Throws ConfigError.

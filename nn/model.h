@@ -26,5 +26,9 @@ class Model : public Module {
 
 /// True for a name of Model's named_parameters() that is the encoder's.
 inline bool is_encoder_parameter(std::string_view name) { return name.starts_with("encoder."); }
+/// True for one of the encoder's degrees.
+inline bool is_degree_parameter(std::string_view name) {
+  return name.starts_with("encoder.degrees.");
+}
 
 }  // namespace filigree

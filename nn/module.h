@@ -21,6 +21,7 @@ struct ForwardContext {
   uint64_t seed = 0;
   uint64_t step = 0;                             ///< counts micro-batches, so that no two draw the
                                                  ///< same
+  double draw_temperature = 1;                   ///< of tokens that draw their reaches (ReachDraws)
   const AttentionObserver* attention = nullptr;  ///< must outlive the forward pass
 };
 

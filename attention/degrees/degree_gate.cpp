@@ -66,7 +66,43 @@ class DegreeGate final : public Function {
   Reaches reaches_;
 };
 
+class MeanEntropy final : public Function {
+ public:
+  std::string_view name() const override { return "mean_entropy"; }
+
+  Tensors forward(const Tensors& in) override {
+    const Tensor& logits = in[0];
+    expect_rank("mean_entropy", "logits", logits, 2);
+    if (logits.size(0) < 1) throw ShapeError("mean_entropy", "expected at least one row, got none");
+    double sum = 0;
+    dispatch_float("mean_entropy", logits.dtype(), [&]<class T>() {
+      for (int64_t row = 0; row < logits.size(0); ++row) {
+        sum += entropy(reach_probabilities(row_of<T>(logits, row)));
+      }
+    });
+    save_for_backward({logits});
+    return {Tensor::scalar(sum / static_cast<double>(logits.size(0)), logits.dtype())};
+  }
+
+  Tensors backward(const Tensors& grad) override {
+    const Tensor& logits = saved(0);
+    const double share = grad[0].item() / static_cast<double>(logits.size(0));
+    Tensor slopes(logits.shape(), logits.dtype());
+    dispatch_float("mean_entropy", logits.dtype(), [&]<class T>() {
+      for (int64_t row = 0; row < logits.size(0); ++row) {
+        const std::vector<double> slope =
+            entropy_gradient(reach_probabilities(row_of<T>(logits, row)));
+        std::transform(slope.begin(), slope.end(), slopes.data<T>() + row * slopes.size(1),
+                       [share](double value) { return static_cast<T>(share * value); });
+      }
+    });
+    return {slopes};
+  }
+};
+
 }  // namespace
+
+Variable mean_entropy(const Variable& logits) { return Function::apply<MeanEntropy>({logits}); }
 
 Variable degree_gate(const Variable& logits, const Reaches& reaches) {
   return Function::apply<DegreeGate>({logits}, reaches);

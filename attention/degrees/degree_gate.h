@@ -12,6 +12,11 @@ namespace filigree {
 /// NumericError unless all logits are finite. Cost O(G (K + R)). No double backward.
 Variable degree_gate(const Variable& logits, const Reaches& reaches);
 
+/// The mean over rows of H(p), p the softmax of logits (G, K), in nats: a scalar, computed in
+/// double. Throws ShapeError without a row, NumericError unless all logits are finite. Cost O(G K).
+/// No double backward.
+Variable mean_entropy(const Variable& logits);
+
 /// Expected density, the mean over heads, of a gate (H, R+1): see DistanceCounts::density(). A
 /// scalar. Throws ShapeError unless the gate reaches as far as the counts do. Cost O(H R).
 Variable expected_density(const Variable& gate, const DistanceCounts& counts);

@@ -14,6 +14,14 @@ namespace {
 
 constexpr uint64_t kGolden = 0x9e3779b97f4a7c15u;  // 2^64 / phi
 
+/// Nine decimals, without the zeros at the end; never an exponent, whose minus is an operator.
+std::string decimal(double value) {
+  std::string text = fmt::format("{:.9f}", value);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text;
+}
+
 }  // namespace
 
 HardReach::HardReach(int64_t reach) : reach_{reach}, p_{1}, upto_{1} {
@@ -47,6 +55,17 @@ int64_t HardReach::of(int64_t i) const {
   const double at = static_cast<double>(turned >> 11) * 0x1p-53;
   return reach_[static_cast<size_t>(std::upper_bound(upto_.begin(), upto_.end(), at) -
                                     upto_.begin())];
+}
+
+std::string HardReach::pattern() const {
+  if (regular()) return fmt::format("neighbour:{}", largest());
+  // 0.9999999999 would be written as 1, which is none.
+  std::string text = "irregular:" + decimal(std::min(shift_, 1 - 1e-9));
+  for (size_t k = 0; k < reach_.size(); ++k) {
+    const std::string share = decimal(p_[k]);
+    if (share != "0") text += fmt::format(",{},{}", reach_[k], share);
+  }
+  return text;
 }
 
 std::vector<int32_t> HardReach::of_sequence(int64_t length) const {

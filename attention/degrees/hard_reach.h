@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "attention/degrees/reaches.h"
@@ -36,6 +37,9 @@ class HardReach {
   /// For a sequence of n tokens, as SequenceGraph::from_reaches() takes them on both sides: the
   /// interval of token i is [i - of(i), i + of(i)]. Cost O(n log K).
   std::vector<int32_t> of_sequence(int64_t length) const;
+  /// The pattern that has these windows (docs/attention.md): "neighbour:r", or
+  /// "irregular:SHIFT,r,p,r,p,.." with nine decimals of each number.
+  std::string pattern() const;
   bool regular() const { return reach_.size() == 1; }
   int64_t largest() const { return reach_.back(); }  ///< no token looks further
 

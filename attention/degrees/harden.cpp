@@ -97,18 +97,28 @@ void expect_sound(const LearnedDegrees& learned) {
 
 std::span<const Hardener> hardeners() { return kHardeners; }
 
-std::vector<HardReach> harden(std::string_view name, const LearnedDegrees& learned,
-                              const HardenOptions& options) {
-  expect_sound(learned);
+namespace {
+
+const Hardener& find_hardener(std::string_view name) {
   std::vector<std::string_view> names;
   for (const Hardener& hardener : kHardeners) {
-    if (hardener.name == name) return hardener.harden(learned, options);
+    if (hardener.name == name) return hardener;
     names.push_back(hardener.name);
   }
   const std::string nearest = nearest_name(name, names);
   throw ConfigError("degrees", fmt::format("there is no hardener \"{}\"", name),
                     nearest.empty() ? fmt::format("{}", fmt::join(names, ", "))
                                     : fmt::format("the nearest name is \"{}\"", nearest));
+}
+
+}  // namespace
+
+void expect_hardener(std::string_view name) { find_hardener(name); }
+
+std::vector<HardReach> harden(std::string_view name, const LearnedDegrees& learned,
+                              const HardenOptions& options) {
+  expect_sound(learned);
+  return find_hardener(name).harden(learned, options);
 }
 
 }  // namespace filigree

@@ -42,6 +42,9 @@ struct Hardener {
 ///                    a head's shift is keyed (seed, layer, head)
 std::span<const Hardener> hardeners();
 
+/// Throws ConfigError, with the nearest name, unless there is a hardener of that name.
+void expect_hardener(std::string_view name);
+
 /// One HardReach a head, layer by layer. Throws ConfigError for an unknown name (with the nearest),
 /// for fewer than one head a layer and for what the hardener lacks; ShapeError, NumericError for
 /// the distributions. Deterministic. Cost O(L H (K + R)), water_filling O(L H R log(L H)).

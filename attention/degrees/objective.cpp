@@ -59,14 +59,14 @@ double DensityObjective::stiffness(int64_t step) const {
 
 double DensityObjective::pressure(int64_t step, double rho, const ObjectiveState& state) const {
   expect_finite(rho);
-  return std::max(0.0, state.multiplier + stiffness(step) * (rho - allowed(step)));
+  return state.multiplier + stiffness(step) * (rho - allowed(step));
 }
 
 ObjectiveValue DensityObjective::at(int64_t step, double rho, const ObjectiveState& state) const {
   const double slope = pressure(step, rho, state);
   if (kind == ObjectiveKind::penalty) return {beta * rho, beta};
-  const double lambda = state.multiplier;
-  return {(slope * slope - lambda * lambda) / (2 * stiffness(step)), slope};
+  const double excess = rho - allowed(step);
+  return {(state.multiplier + slope) / 2 * excess, slope};
 }
 
 void DensityObjective::advance(int64_t step, double rho, ObjectiveState& state) const {

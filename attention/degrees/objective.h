@@ -7,7 +7,7 @@
 namespace filigree {
 
 enum class ObjectiveKind : uint8_t {
-  target,   ///< augmented Lagrangian: rho is to be at most a target
+  target,   ///< augmented Lagrangian: rho is to be a target
   penalty,  ///< beta rho
 };
 /// Throws ConfigError with the nearest name.
@@ -26,9 +26,12 @@ struct ObjectiveValue {
 
 /// A term of the loss in the mean density rho of all heads and layers, at step 0 .. steps - 1:
 ///     penalty   beta rho
-///     target    (max(0, lambda + mu (rho - rho*))^2 - lambda^2) / (2 mu)
-/// The second is the augmented Lagrangian of the constraint rho <= rho* (Nocedal and Wright,
-/// Numerical Optimization, section 17.3; Bertsekas 1982). With x = step / (steps - 1)
+///     target    lambda (rho - rho*) + mu (rho - rho*)^2 / 2
+/// The second is the augmented Lagrangian of the constraint rho = rho* (Nocedal and Wright,
+/// Numerical Optimization, section 17.3; Bertsekas 1982). An equality, although less would be
+/// allowed: momentum carries rho below rho*, where the one-sided form lets go, and what has closed
+/// comes back slowly; so the budget would be left to the hardener to spend. With x = step / (steps
+/// - 1)
 ///     rho*(x) = target + (1 - target) (1 - min(1, 2 x))^3      mu(x) = 100^x
 /// so that the constraint closes in over the first half (the cubic of Zhu and Gupta, arXiv
 /// 1710.01878) and stiffens to the end; the exponential growth of mu is our choice. Pure functions;
@@ -49,7 +52,7 @@ struct DensityObjective {
 
   /// Value and slope at a density. Throws NumericError unless rho is finite.
   ObjectiveValue at(int64_t step, double rho, const ObjectiveState& state) const;
-  /// At the end of a step: lambda <- max(0, lambda + mu (rho - rho*)) if it is the 50th, 100th ...;
+  /// At the end of a step: lambda <- lambda + mu (rho - rho*) if it is the 50th, 100th ...;
   /// `penalty` has no multiplier. rho: of the batch or, without the noise of its lengths, of the
   /// split. Throws NumericError unless it is finite.
   void advance(int64_t step, double rho, ObjectiveState& state) const;

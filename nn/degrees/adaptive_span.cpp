@@ -86,7 +86,7 @@ class AdaptiveSpan final : public DegreeLearner {
 }  // namespace
 
 DegreeLearnerKind adaptive_span() {
-  return {"adaptive_span", "one length for every head, with a ramp (Sukhbaatar et al. 2019)",
+  return {"adaptive_span", "one length for every head, with a ramp (Sukhbaatar et al. 2019)", false,
           [](const DegreeShape& shape, DType dtype) {
             return std::make_unique<AdaptiveSpan>(shape, dtype);
           }};

@@ -16,10 +16,33 @@ int64_t DegreeShape::rows() const {
 }
 
 Variable DegreeLearner::gate(int layer, const ForwardContext& context) const {
-  if (shape_.config.share == "head") {
-    return gates(layer * shape_.heads, shape_.heads, layer, context);
-  }
-  const Variable one = gates(shape_.config.share == "layer" ? layer : 0, 1, layer, context);
+  return of_heads(
+      layer, [&](int64_t first, int64_t count) { return gates(first, count, layer, context); });
+}
+
+LayerDegrees DegreeLearner::layer(int layer, std::shared_ptr<const AlwaysOn> always,
+                                  const ForwardContext& context) const {
+  if (!shape_.config.draws) return {{gate(layer, context), std::move(always)}, {}};
+  std::optional<IrregularDegrees> ensemble;
+  const Variable logits = of_heads(layer, [&](int64_t first, int64_t count) {
+    ensemble = distribution(first, count);
+    return ensemble->logits;
+  });
+  ensemble->logits = logits;
+  ensemble->tau = context.draw_temperature;
+  ensemble->grad_margin = shape_.config.reach;  // the exact slopes
+  ensemble->always = std::move(always);
+  return {{}, std::move(ensemble)};
+}
+
+Variable DegreeLearner::open(int layer) const {
+  return of_heads(layer, [&](int64_t first, int64_t count) { return open_gates(first, count); });
+}
+
+Variable DegreeLearner::of_heads(
+    int layer, const std::function<Variable(int64_t first, int64_t count)>& rows) const {
+  if (shape_.config.share == "head") return rows(layer * shape_.heads, shape_.heads);
+  const Variable one = rows(shape_.config.share == "layer" ? layer : 0, 1);
   return concat_rows(Variables(static_cast<size_t>(shape_.heads), one));
 }
 
@@ -60,6 +83,13 @@ void expect_sound(const DegreeConfig& config) {
   expect_one_of("degrees.learner", config.learner, names);
   expect_one_of("degrees.share", config.share, {"head", "layer", "model"});
   expect_one_of("degrees.start", config.start, {"dense", "local", "uniform"});
+  const auto kind = std::find_if(degree_learners().begin(), degree_learners().end(),
+                                 [&](const auto& each) { return each.name == config.learner; });
+  if (config.draws && !kind->draws) {
+    throw ConfigError("degrees.draws",
+                      fmt::format("{} has no distribution to draw reaches from", config.learner),
+                      "draw with the learner degrees");
+  }
   constexpr int64_t kMost = int64_t{1} << 24;  // gates and offsets are tables of so many entries
   if (config.reach < 1 || config.reach > kMost) {
     throw ConfigError("degrees.reach",

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "nn/degrees/degree_config.h"
+#include "nn/degrees/layer_degrees.h"
 #include "nn/module.h"
 
 namespace filigree {
@@ -30,6 +31,16 @@ class DegreeLearner : public Module {
   /// entry 0 is 1. Random numbers, if there are any, are keyed by the context; without training
   /// there are none.
   Variable gate(int layer, const ForwardContext& context) const;
+  /// What the learner does to a layer's attention: its gate, or, where degrees are drawn, the
+  /// ensemble.
+  LayerDegrees layer(int layer, std::shared_ptr<const AlwaysOn> always,
+                     const ForwardContext& context) const;
+  /// What density is counted by (H, R+1): the gate without noise, or, of a learner whose noise
+  /// closes gates, the probability that a distance is open.
+  Variable open(int layer) const;
+  /// H(p), the mean entropy of the heads' distributions in nats, a scalar; undefined of a learner
+  /// that has none.
+  virtual Variable mean_entropy() const { return {}; }
   /// The gates of all heads without noise, layer by layer: (L H) of (R+1).
   std::vector<std::vector<double>> tails() const;
   /// Puts parameters back into their range after a step of an optimizer.
@@ -45,17 +56,28 @@ class DegreeLearner : public Module {
   /// key of random numbers.
   virtual Variable gates(int64_t first, int64_t count, int layer,
                          const ForwardContext& context) const = 0;
+  /// Logits (count, K) of rows of the parameters, and their reaches; nothing of a learner without a
+  /// distribution.
+  virtual std::optional<IrregularDegrees> distribution(int64_t, int64_t) const { return {}; }
+  /// As open(), of rows of the parameters.
+  virtual Variable open_gates(int64_t first, int64_t count) const {
+    return gates(first, count, 0, {});
+  }
+  /// The rows of a layer's heads, from a function of some rows.
+  Variable of_heads(int layer,
+                    const std::function<Variable(int64_t first, int64_t count)>& rows) const;
   DegreeShape shape_;
 };
 
 struct DegreeLearnerKind {
   std::string_view name, summary;
+  bool draws = false;  ///< has a distribution that tokens can draw from
   std::function<std::unique_ptr<DegreeLearner>(const DegreeShape& shape, DType dtype)> make;
 };
 std::span<const DegreeLearnerKind> degree_learners();
 
-/// Throws ConfigError for an unknown learner, share or start (with the nearest name) and a reach
-/// that is not from 1 to 2^24.
+/// Throws ConfigError for an unknown learner, share or start (with the nearest name), a reach that
+/// is not from 1 to 2^24, and draws of a learner that has nothing to draw from.
 void expect_sound(const DegreeConfig& config);
 /// Parameters stand at config.start. Throws as expect_sound().
 std::unique_ptr<DegreeLearner> make_degree_learner(const DegreeShape& shape, DType dtype);

@@ -67,7 +67,7 @@ class FreeOffsets final : public DegreeLearner {
 
 DegreeLearnerKind free_offsets() {
   return {"free_offsets", "a logit for every head and distance, in any order (Shi et al. 2021)",
-          [](const DegreeShape& shape, DType dtype) {
+          false, [](const DegreeShape& shape, DType dtype) {
             return std::make_unique<FreeOffsets>(shape, dtype);
           }};
 }

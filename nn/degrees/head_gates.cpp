@@ -2,8 +2,10 @@
 // concrete distribution (Louizos et al., arXiv 1712.01312): with u uniform, beta 0.33 and the
 // stretch (-0.1, 1.1)
 //   s = sigmoid((ln u - ln (1 - u) + x) / beta),   g = clamp(1.2 s - 0.1, 0, 1) at every distance,
-// and s = sigmoid(x) without noise.
+// and s = sigmoid(x) without noise. A head is open, g > 0, with the probability
+// sigmoid(x - beta ln (0.1 / 1.1)).
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "autograd/function.h"
@@ -64,6 +66,43 @@ class HardConcreteGate final : public Function {
   std::vector<double> noise_;  // (G)
 };
 
+/// x (G, 1) to the probability (G, R+1) that g > 0, the same at all distances but 0.
+class OpenProbability final : public Function {
+ public:
+  explicit OpenProbability(int64_t reach) : reach_(reach) {}
+  std::string_view name() const override { return "open_probability"; }
+
+  Tensors forward(const Tensors& in) override {
+    const Tensor& x = in[0];
+    Tensor open({x.size(0), reach_ + 1}, x.dtype());
+    dispatch_float("open_probability", x.dtype(), [&]<class T>() {
+      for (int64_t e = 0; e < open.numel(); ++e) {
+        const double p = sigmoid(x.at(e / open.size(1)) + kShift);
+        open.data<T>()[e] = e % open.size(1) == 0 ? T(1) : static_cast<T>(p);
+      }
+    });
+    save_for_backward({x});
+    return {open};
+  }
+  Tensors backward(const Tensors& grad) override {
+    const Tensor& x = saved(0);
+    Tensor slopes(x.shape(), x.dtype());
+    dispatch_float("open_probability", x.dtype(), [&]<class T>() {
+      for (int64_t row = 0; row < x.size(0); ++row) {
+        double sum = 0;
+        for (int64_t d = 1; d <= reach_; ++d) sum += grad[0].at(row * (reach_ + 1) + d);
+        const double at = x.at(row) + kShift;
+        slopes.data<T>()[row] = static_cast<T>(sum * sigmoid(at) * sigmoid(-at));
+      }
+    });
+    return {slopes};
+  }
+
+ private:
+  static inline const double kShift = -kBeta * std::log(-kLow / kHigh);
+  int64_t reach_;
+};
+
 class HeadGates final : public DegreeLearner {
  public:
   HeadGates(const DegreeShape& shape, DType dtype) : DegreeLearner(shape) {
@@ -85,13 +124,17 @@ class HeadGates final : public DegreeLearner {
     return Function::apply<HardConcreteGate>({slice_rows(logits_, first, count)},
                                              shape().config.reach, std::move(noise));
   }
+  Variable open_gates(int64_t first, int64_t count) const override {
+    return Function::apply<OpenProbability>({slice_rows(logits_, first, count)},
+                                            shape().config.reach);
+  }
   Variable logits_;  // (rows, 1)
 };
 
 }  // namespace
 
 DegreeLearnerKind head_gates() {
-  return {"head_gates", "a head sees everything or itself alone (Voita 2019, Louizos 2018)",
+  return {"head_gates", "a head sees everything or itself alone (Voita 2019, Louizos 2018)", false,
           [](const DegreeShape& shape, DType dtype) {
             return std::make_unique<HeadGates>(shape, dtype);
           }};

@@ -25,6 +25,7 @@ class SoftmaxDegrees final : public DegreeLearner {
     }
     logits_.value().copy_from(start.to(dtype));
   }
+  Variable mean_entropy() const override { return filigree::mean_entropy(logits_); }
 
  private:
   /// dense: 0.9 on R, the rest even; local: p falls as e^{-8 r / R}; uniform: all even.
@@ -41,6 +42,9 @@ class SoftmaxDegrees final : public DegreeLearner {
   Variable gates(int64_t first, int64_t count, int, const ForwardContext&) const override {
     return degree_gate(slice_rows(logits_, first, count), reaches_);
   }
+  std::optional<IrregularDegrees> distribution(int64_t first, int64_t count) const override {
+    return IrregularDegrees{slice_rows(logits_, first, count), reaches_};
+  }
 
   Reaches reaches_;
   Variable logits_;  // (rows, K)
@@ -49,7 +53,7 @@ class SoftmaxDegrees final : public DegreeLearner {
 }  // namespace
 
 DegreeLearnerKind softmax_degrees() {
-  return {"degrees", "a distribution over reaches for every head",
+  return {"degrees", "a distribution over reaches for every head", true,
           [](const DegreeShape& shape, DType dtype) {
             return std::make_unique<SoftmaxDegrees>(shape, dtype);
           }};

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -18,8 +19,13 @@ struct Kind {
   std::string_view with, without;
 };
 
+template <size_t place>
+language::Pair position_pair(RandomStream& random) {
+  return language::position_pair(place, random);
+}
+
 // In the order of the enumeration.
-const std::array<Kind, 4> kKinds = {{
+const std::array<Kind, 7> kKinds = {{
     {"local", {"fit", "misfit"}, language::local_pair, "neighbour:1|global:cls", "global:cls"},
     {"syntactic",
      {"agree", "disagree"},
@@ -28,6 +34,9 @@ const std::array<Kind, 4> kKinds = {{
      "neighbour:2|global:cls"},
     {"lexical", {"different", "twice"}, language::lexical_pair, "dense", "neighbour:4"},
     {"global", {"blame", "praise"}, language::global_pair, "global:cls", "neighbour:4"},
+    {"second", {"blame", "praise"}, position_pair<2>, "neighbour:2", "self"},
+    {"fifth", {"blame", "praise"}, position_pair<5>, "neighbour:5", "neighbour:2"},
+    {"ninth", {"blame", "praise"}, position_pair<9>, "neighbour:9", "neighbour:4"},
 }};
 
 const Kind& kind_of(Labelling labelling) { return kKinds[static_cast<size_t>(labelling)]; }
@@ -53,12 +62,14 @@ Labelling parse_labelling(std::string_view name) {
   }
   const std::string near = nearest_name(name, names);
   throw ConfigError("labelling",
-                    fmt::format("expected local, syntactic, lexical or global, got \"{}\"", name),
+                    fmt::format("expected one of {}, got \"{}\"", fmt::join(names, ", "), name),
                     near.empty() ? "" : fmt::format("did you mean \"{}\"?", near));
 }
 
 std::vector<Labelling> all_labellings() {
-  return {Labelling::local, Labelling::syntactic, Labelling::lexical, Labelling::global};
+  std::vector<Labelling> all;
+  for (size_t i = 0; i < kKinds.size(); ++i) all.push_back(static_cast<Labelling>(i));
+  return all;
 }
 
 std::vector<std::string> label_names(Labelling labelling) {

@@ -18,8 +18,11 @@ enum class Labelling {
   syntactic,  ///< do the verbs agree with their far subjects in number?
   lexical,    ///< does one of the animals occur twice, anywhere?
   global,     ///< are there more words of praise than of blame in the whole?
+  second,     ///< does the second word praise? Needs the token at distance 2 from [CLS]
+  fifth,      ///< does the fifth? Distance 5
+  ninth,      ///< does the ninth? Distance 9
 };
-/// "local", "syntactic", "lexical", "global".
+/// "local", "syntactic" ..
 std::string_view name_of(Labelling labelling);
 /// Throws ConfigError with the nearest name.
 Labelling parse_labelling(std::string_view name);

@@ -45,5 +45,6 @@ Pair local_pair(RandomStream& random);
 Pair syntactic_pair(RandomStream& random);
 Pair lexical_pair(RandomStream& random);
 Pair global_pair(RandomStream& random);
+Pair position_pair(size_t place, RandomStream& random);
 
 }  // namespace filigree::language

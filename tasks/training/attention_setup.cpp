@@ -51,6 +51,11 @@ AttentionPlan attention_under(const LoadedModel& model, const std::string& patte
                               const TokenDataset* data,
                               const std::function<void(const std::string&)>& note) {
   ModelInfo info = model.info;
+  const bool other = pattern != info.pattern || layers != info.layers || heads != info.heads;
+  if (other && info.encoder.degrees.learned()) {
+    throw ConfigError("pattern", "the model's degrees are learned and not hardened",
+                      "harden them with `filigree learn`, or leave the pattern out");
+  }
   info.pattern = pattern;
   info.layers = layers;
   info.heads = heads;

@@ -3,13 +3,16 @@
 #include <chrono>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <optional>
 
 #include "core/error.h"
+#include "tasks/training/degree_attention.h"
 
 namespace filigree {
 
-TokenBatch token_batch(const Batch& batch) {
-  return {batch.ids, batch.positions, batch.segments, batch.offsets};
+TokenBatch token_batch(const Model& model, const Batch& batch) {
+  return {batch.ids, batch.positions, batch.segments, batch.offsets,
+          always_on(model.encoder().config().degrees, batch)};
 }
 
 ModelOutputs outputs_of(const Model& model, const AttentionPlan& plan, const Batch& batch,
@@ -17,7 +20,7 @@ ModelOutputs outputs_of(const Model& model, const AttentionPlan& plan, const Bat
   const NoGrad no_grad;
   ModelOutputs outputs;
   outputs.graphs = plan.build(sequence_view(batch), seed, 0);
-  outputs.values = model.forward(token_batch(batch), outputs.graphs, {}).value();
+  outputs.values = model.forward(token_batch(model, batch), outputs.graphs, {}).value();
   return outputs;
 }
 
@@ -33,10 +36,31 @@ void expect_task_fits(const Task& task, const ModelInfo& info, const TokenDatase
 
 namespace {
 
+/// The density of what a model attends to in some batches.
+class ModelDensity {
+ public:
+  explicit ModelDensity(const Model& model) : learner_(model.encoder().degrees()) {
+    if (learner_) counts_.emplace(learner_->shape().config.reach);
+  }
+  void add(const Batch& batch, const LayerGraphs& graphs) {
+    if (counts_) return counts_->add(count_pairs(learner_->shape().config, batch));
+    exact_.add(graphs);
+  }
+  double mean() const {
+    const NoGrad no_grad;
+    return counts_ ? expected_density(*learner_, *counts_).value().item() : exact_.mean();
+  }
+
+ private:
+  const DegreeLearner* learner_;  // null: the graphs say it all
+  std::optional<DistanceCounts> counts_;
+  DensityMeter exact_;
+};
+
 /// All samples in dataset order.
 std::unique_ptr<Evaluation> gather(const ModelView& view, const AttentionPlan& plan,
                                    const TokenDataset& dataset, int64_t batch_tokens,
-                                   const OutputObserver& each, DensityMeter& density) {
+                                   const OutputObserver& each, ModelDensity& density) {
   const auto& [info, task, model] = view;
   expect_task_fits(task, info, dataset);
   SamplerOptions options;
@@ -48,7 +72,7 @@ std::unique_ptr<Evaluation> gather(const ModelView& view, const AttentionPlan& p
   while (std::optional<Batch> batch = batches.next()) {
     task.draw(*batch, info.seed, kEvaluationEpoch);
     const ModelOutputs outputs = outputs_of(model, plan, *batch, info.seed);
-    density.add(outputs.graphs);
+    density.add(*batch, outputs.graphs);
     evaluation->add(model, outputs.values, *batch);
     if (each) each(*batch, outputs.values);
   }
@@ -60,7 +84,7 @@ std::unique_ptr<Evaluation> gather(const ModelView& view, const AttentionPlan& p
 Metrics evaluate(const ModelView& view, const AttentionPlan& plan, const TokenDataset& dataset,
                  int64_t batch_tokens, const OutputObserver& each) {
   const auto start = std::chrono::steady_clock::now();
-  DensityMeter density;
+  ModelDensity density(view.model);
   const auto evaluation = gather(view, plan, dataset, batch_tokens, each, density);
   Metrics metrics;
   evaluation->finish(metrics);
@@ -73,7 +97,7 @@ Metrics evaluate(const ModelView& view, const AttentionPlan& plan, const TokenDa
 
 std::vector<NamedPrediction> predict_named(const LoadedModel& loaded, const TokenDataset& dataset,
                                            int64_t batch_tokens) {
-  DensityMeter density;
+  ModelDensity density(*loaded.model);
   return gather({loaded.info, *loaded.task, *loaded.model}, loaded.info.plan(), dataset,
                 batch_tokens, {}, density)
       ->predictions();

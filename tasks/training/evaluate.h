@@ -9,7 +9,7 @@
 namespace filigree {
 
 /// What a model needs of a batch.
-TokenBatch token_batch(const Batch& batch);
+TokenBatch token_batch(const Model& model, const Batch& batch);
 
 /// What a model gives for a batch, without gradients and dropout.
 struct ModelOutputs {
@@ -29,7 +29,8 @@ struct ModelView {
 /// Throws DataError unless the dataset holds what the task needs, with the classes of the model.
 void expect_task_fits(const Task& task, const ModelInfo& info, const TokenDataset& dataset);
 
-/// Loss and the task's metrics on every sample, and the exact density of the attention. No
+/// Loss and the task's metrics on every sample, and the exact density of the attention, or of
+/// degrees that are not hardened the expected one. No
 /// gradients, no dropout; random numbers are keyed by info.seed. `each`, if given, gets every batch
 /// with the model's outputs, in dataset order. Throws DataError as above.
 using OutputObserver = std::function<void(const Batch& batch, const Tensor& outputs)>;

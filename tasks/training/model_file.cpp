@@ -97,10 +97,6 @@ LoadedModel load_model(const std::filesystem::path& path) {
   LoadedModel loaded;
   loaded.info = read_info(file);
   file.verify_checksum();
-  if (loaded.info.encoder.degrees.learned()) {
-    throw CheckpointError(path.string(), "its degrees are learned and not hardened",
-                          "commands compute hard attention: harden it through the API");
-  }
   ModelTensors tensors = read_model_tensors(path);
   loaded.info.vectors = std::move(tensors.vectors);
   try {

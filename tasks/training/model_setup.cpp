@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/safetensors.h"
 #include "nn/finetuning.h"
+#include "tasks/training/degree_attention.h"
 #include "tasks/training/evaluate.h"
 #include "tasks/training/model_input.h"
 
@@ -68,7 +69,7 @@ bool goes_on(const std::string& name) {
 
 /// Copies what goes on and is there in both, says so in a note, and returns the names of what is
 /// new.
-std::vector<std::string> start_from(const std::filesystem::path& path, Model& model,
+std::vector<std::string> start_from(const std::filesystem::path& path, bool with_head, Model& model,
                                     std::vector<std::string>& notes) {
   SafetensorsFile(path).verify_checksum();
   const StateDict mine = model.state_dict();
@@ -76,7 +77,7 @@ std::vector<std::string> start_from(const std::filesystem::path& path, Model& mo
   std::vector<std::string> unused, misshapen;
   for (const auto& [name, tensor] : read_model_tensors(path).weights) {
     const auto place = mine.find(name);
-    if (place == mine.end() || !goes_on(name)) {
+    if (place == mine.end() || !(with_head || goes_on(name))) {
       unused.push_back(name);
     } else if (place->second.shape() != tensor.shape()) {
       misshapen.push_back(fmt::format("{}: expected {}, got {}", name,
@@ -125,7 +126,31 @@ EncoderConfig base_of(TrainConfig& config, const TokenDataset& data,
                     "prepare the data with the tokenizer of the checkpoint");
   }
   take_shape(config, from.encoder);
+  if (config.model.init_head) {
+    take(config, "model.pool", config.model.pool,
+         std::string(from.pool == Pool::mean ? "mean" : "first"), std::string());
+  }
   return from.encoder;
+}
+
+/// Throws ConfigError unless the head of model.init does what the new one is to do.
+void expect_same_head(const TrainConfig& config, const ModelInfo& info) {
+  if (!config.model.init_head) return;
+  const ModelInfo from = read_model_info(find_model(config.model.init));
+  if (from.task == info.task && from.label_names == info.label_names) return;
+  throw ConfigError("model.init_head",
+                    fmt::format("expected a model for {} of {}, got one for {} of {}", info.task,
+                                list_of(info.label_names), from.task, list_of(from.label_names)),
+                    "leave it out, and the head is drawn anew");
+}
+
+/// What a model with learned degrees may look at is not for the user to choose.
+void expect_no_other_attention(const TrainConfig::Attention& a, const std::string& own) {
+  if ((a.pattern == "dense" || a.pattern == own) && a.layers == "all" && a.heads == "all") return;
+  throw ConfigError("attention.pattern",
+                    fmt::format("degrees are learned under {}, not under {}", own, a.pattern),
+                    "leave the [attention] section out; degrees.reach and degrees.globals say what "
+                    "may be looked at");
 }
 
 ModelInfo describe(const TrainConfig& config, const EncoderConfig& base, const Task& task,
@@ -142,6 +167,11 @@ ModelInfo describe(const TrainConfig& config, const EncoderConfig& base, const T
   info.layers = config.attention.layers;
   info.heads = config.attention.heads;
   info.seed = config.train.seed;
+  if (info.encoder.degrees.learned()) {
+    const std::string own = attention_pattern(info.encoder.degrees);
+    expect_no_other_attention(config.attention, own);
+    info.pattern = own;
+  }
   return info;
 }
 
@@ -159,6 +189,7 @@ ModelSetup set_up_model(const TrainConfig& config, const TokenDataset& train,
   dev.expect_like(train);
   setup.task->expect_data(train);
   setup.info = describe(c, base_of(c, train, setup.notes), *setup.task, train, dev);
+  expect_same_head(c, setup.info);
   expect_task_fits(*setup.task, setup.info, dev);
   setup.model = setup.task->make_model(setup.info);
   initialise(*setup.model, setup.info.encoder.init_std, [&](const std::string& name) {
@@ -167,7 +198,7 @@ ModelSetup set_up_model(const TrainConfig& config, const TokenDataset& train,
   setup.task->start_from_data(*setup.model, train);
   std::vector<std::string> drawn;
   if (!c.model.init.empty()) {
-    drawn = start_from(find_model(c.model.init), *setup.model, setup.notes);
+    drawn = start_from(find_model(c.model.init), c.model.init_head, *setup.model, setup.notes);
   }
   setup.learning = freeze(*setup.model, Freeze::parse(c.train.freeze), drawn);
   setup.model->encoder().set_recompute(c.model.recompute);

@@ -23,7 +23,8 @@ struct ModelSetup {
 /// The task is train.task, else that of the training data. Weights are drawn by train.seed, the
 /// head's by model.head_seed; with model.init the encoder (and BERT's pooler, if both have one) are
 /// those of a model file, which also gives the encoder's shape: a setting of the shape that was
-/// given and differs is an error. Frozen parameters lose their gradient.
+/// given and differs is an error; with model.init_head the head is, too. Frozen parameters lose
+/// their gradient.
 ///
 /// Throws ConfigError; DataError for datasets that do not fit the task, each other or the
 /// checkpoint; FileError and CheckpointError for the checkpoint.

@@ -7,10 +7,12 @@
 #include <map>
 #include <sstream>
 
+#include "attention/degrees/harden.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/number.h"
 #include "core/safetensors.h"
+#include "nn/degrees/degree_learner.h"
 #include "nn/finetuning.h"
 #include "nn/schedules.h"
 #include "tasks/dataset/dataset.h"
@@ -48,11 +50,39 @@ void each_setting(Config& c, Visit&& visit) {
   visit("model.precision", c.model.precision, "f32, or f64 to check", true);
   visit("model.init", c.model.init,
         "run or model file to start the encoder from, which gives its shape", false);
+  visit("model.init_head", c.model.init_head,
+        "start from its head as well: the task and the labels are the same", false);
   visit("model.head_seed", c.model.head_seed, "seed of the head's weights; -1: train.seed", true);
   visit("attention.pattern", c.attention.pattern, "what attends to what (`filigree info`)", true);
   visit("attention.layers", c.attention.layers, "where: all, none, first:k, last:k, only:l, 0,2-4",
         true);
   visit("attention.heads", c.attention.heads, "in which heads: all, or a list", true);
+  visit("degrees.learner", c.degrees.learner,
+        "learn how far heads look, by: degrees, adaptive_span, free_offsets or head_gates", true);
+  visit("degrees.reach", c.degrees.reach, "no token looks further; 0: to the longest sample", true);
+  visit("degrees.share", c.degrees.share, "what has degrees of its own: head, layer or model",
+        true);
+  visit("degrees.start", c.degrees.start, "where learning begins: dense, local or uniform", true);
+  visit("degrees.globals", c.degrees.globals,
+        "tokens that always see and are seen: none, global:cls, global:special ..", true);
+  visit("degrees.draws", c.degrees.draws,
+        "every token draws its own reach, instead of a soft gate (learner degrees)", true);
+  visit("degrees.objective", c.degrees.objective,
+        "target (the density is to come down to degrees.density) or penalty", true);
+  visit("degrees.density", c.degrees.density, "target: share of all pairs that is left, above 0",
+        true);
+  visit("degrees.beta", c.degrees.beta, "penalty: what a density of 1 costs", true);
+  visit("degrees.entropy", c.degrees.entropy,
+        "weight of the entropy of the degrees, rising from 0 to this", true);
+  visit("degrees.lr", c.degrees.lr, "learning rate of the degrees (AdamW)", true);
+  visit("degrees.clip", c.degrees.clip, "largest gradient norm of the degrees; 0: no limit", true);
+  visit("degrees.hold", c.degrees.hold, "share of the steps before degrees begin to move", true);
+  visit("degrees.harden", c.degrees.harden,
+        "learn: argmax, median, mean, water_filling (meets degrees.density) or irregular", false);
+  visit("degrees.finetune", c.degrees.finetune,
+        "learn: steps of the hardened model, as a share of the steps before", false);
+  visit("degrees.finetune_lr", c.degrees.finetune_lr,
+        "learn: its learning rate, as a share of train.lr", false);
   visit("train.task", c.train.task, "what is learned; by default what the dataset was prepared for",
         true);
   visit("train.steps", c.train.steps, "optimizer steps; 0: from the epochs", true);
@@ -221,6 +251,11 @@ void TrainConfig::validate() const {
   expect_one_of("model.positions", model.positions, {"learned", "none"});
   expect_one_of("model.precision", model.precision, {"f32", "f64"});
   expect_range("model.head_seed", static_cast<double>(model.head_seed), -1, kMany);
+  if (model.init_head && model.init.empty()) {
+    throw ConfigError("model.init_head", "there is no model to take a head from",
+                      "give --model.init RUN");
+  }
+  validate_degrees();
   expect_range("train.steps", static_cast<double>(train.steps), 0, kMany);
   expect_range("train.epochs", train.epochs, 1e-6, 1e6);
   expect_range("train.batch_tokens", static_cast<double>(train.batch_tokens), 1, kMany);
@@ -252,6 +287,43 @@ void TrainConfig::validate() const {
   expect_range("train.threads", train.threads, 0, 4096);
 }
 
+void TrainConfig::validate_degrees() const {
+  if (degrees.learner.empty()) return;
+  expect_range("degrees.reach", static_cast<double>(degrees.reach), 0, 1 << 24);
+  expect_range("degrees.entropy", degrees.entropy, 0, 1e3);
+  expect_range("degrees.lr", degrees.lr, 0, 1e3);
+  expect_range("degrees.clip", degrees.clip, 0, 1e9);
+  expect_range("degrees.hold", degrees.hold, 0, 1);
+  expect_range("degrees.finetune", degrees.finetune, 0, 100);
+  expect_range("degrees.finetune_lr", degrees.finetune_lr, 0, 100);
+  expect_hardener(degrees.harden);
+  objective(1).check();
+  DegreeConfig config = degree_config(std::max<int64_t>(1, degrees.reach));
+  expect_sound(config);
+  if (train.patience > 0) {
+    throw ConfigError("train.patience", "degrees are done at the last step, not before",
+                      "leave it out");
+  }
+}
+
+DegreeConfig TrainConfig::degree_config(int64_t reach) const {
+  if (degrees.learner.empty()) return {};
+  return {degrees.learner, reach, degrees.share, degrees.start, degrees.globals, degrees.draws};
+}
+
+DensityObjective TrainConfig::objective(int64_t steps) const {
+  return {parse_objective(degrees.objective), degrees.beta, degrees.density, steps};
+}
+
+TrainConfig TrainConfig::with_absolute_paths() const {
+  TrainConfig config = *this;
+  for (std::string* path :
+       {&config.data.train, &config.data.dev, &config.data.tokenizer, &config.model.init}) {
+    if (!path->empty()) *path = std::filesystem::absolute(*path).lexically_normal().string();
+  }
+  return config;
+}
+
 std::string TrainConfig::to_ini() const {
   std::string text, section;
   each_setting(*this, [&](std::string_view name, const auto& field, const char*, bool) {
@@ -270,7 +342,9 @@ std::string TrainConfig::hash(const TokenDataset& train_data, const TokenDataset
   if (!model.init.empty()) {
     text += SafetensorsFile(find_model(model.init)).stored_checksum() + "\n";
   }
+  if (model.init_head) text += "with its head\n";
   each_setting(*this, [&](std::string_view name, const auto& field, const char*, bool bears) {
+    if (degrees.learner.empty() && name.starts_with("degrees.")) return;
     if (bears) text += fmt::format("{}={}\n", name, show(field));
   });
   return to_hex(checksum(text));
@@ -319,6 +393,9 @@ EncoderConfig TrainConfig::encoder(const TokenDataset& train_data, const TokenDa
                       "leave it out, or prepare the data with a smaller --max-length");
   }
   if (train_data.has_segments() && config.segments == 0) config.segments = 2;
+  const int64_t farthest = std::max(train_data.longest(), dev_data.longest()) - 1;
+  config.degrees =
+      degree_config(degrees.reach > 0 ? degrees.reach : std::max<int64_t>(1, farthest));
   config.relative_bias = model.relative_bias;
   config.dropout = model.dropout;
   config.attention_dropout = model.attention_dropout;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "attention/degrees/objective.h"
 #include "nn/encoder_config.h"
 #include "tasks/task/masking.h"
 
@@ -32,11 +33,26 @@ struct TrainConfig {
     bool recompute = false;
     std::string precision = "f32";
     std::string init;        // model file or run whose encoder to start from
+    bool init_head = false;  // its head, too
     int64_t head_seed = -1;  // -1: train.seed
   } model;
   struct Attention {
     std::string pattern = "dense", layers = "all", heads = "all";
   } attention;
+  struct Degrees {
+    std::string learner;  // "": degrees are not learned
+    int64_t reach = 0;    // 0: as far as the longest sample
+    std::string share = "head", start = "dense", globals = "none";
+    bool draws = false;  // every token draws its own reach
+    std::string objective = "target";
+    double density = 0.1, beta = 1;  // of the objectives target and penalty
+    double entropy = 0;              // weight of the entropy at the last step
+    double lr = 0.03, clip = 1;
+    double hold = 0.05;  // share of the steps before degrees begin to move
+    // Of what follows in `filigree learn`:
+    std::string harden = "water_filling";
+    double finetune = 0.4, finetune_lr = 0.5;  // shares of the steps, and of train.lr
+  } degrees;
   struct Train {
     std::string task;   // "": the dataset's
     int64_t steps = 0;  // 0: as many as `epochs` take
@@ -69,12 +85,16 @@ struct TrainConfig {
   uint64_t order_seed() const {
     return train.order_seed < 0 ? train.seed : static_cast<uint64_t>(train.order_seed);
   }
+  /// Of the density, over so many steps.
+  DensityObjective objective(int64_t steps) const;
   MaskingOptions masking() const { return {train.mask_share, train.mask_words, train.mask_fixed}; }
   /// The value of model.activation.
   static std::string name_of(Activation activation);
 
   /// Throws ConfigError naming the first setting that makes no sense.
   void validate() const;
+  /// The same with paths that are good in any working folder.
+  TrainConfig with_absolute_paths() const;
   /// All settings as an INI file that parses back to the same.
   std::string to_ini() const;
   /// 16 hexadecimal digits of all settings that bear on the result (not: log_every, keep ...), and
@@ -87,6 +107,11 @@ struct TrainConfig {
   /// all that is no setting; without a vocabulary there is none.
   EncoderConfig encoder(const TokenDataset& train, const TokenDataset& dev,
                         const EncoderConfig& base = {}) const;
+
+ private:
+  void validate_degrees() const;
+  /// With `reach`; none if degrees are not learned.
+  DegreeConfig degree_config(int64_t reach) const;
 };
 
 /// Reads settings from `--section.name value` words (of a setting that is true or false the value

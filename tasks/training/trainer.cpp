@@ -4,10 +4,12 @@
 #include <chrono>
 #include <cmath>
 #include <fmt/format.h>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
+#include "attention/degrees/draws.h"
 #include "attention/report/flow.h"
 #include "autograd/backward.h"
 #include "autograd/nan_locator.h"
@@ -21,6 +23,7 @@
 #include "tasks/dataset/batch.h"
 #include "tasks/tokenizer/tokenizer.h"
 #include "tasks/training/attention_setup.h"
+#include "tasks/training/degree_training.h"
 #include "tasks/training/evaluate.h"
 #include "tasks/training/forecast.h"
 #include "tasks/training/metrics_log.h"
@@ -51,13 +54,26 @@ void make_folder(const fs::path& folder) {
 
 /// Of the parameters that learn, each at its layer's rate.
 std::unique_ptr<Optimizer> make_optimizer(const TrainConfig::Train& t, const ModelSetup& setup) {
+  NamedParameters parameters;  // degrees have an optimizer of their own
+  std::copy_if(setup.learning.begin(), setup.learning.end(), std::back_inserter(parameters),
+               [](const NamedParameter& each) { return !is_degree_parameter(each.name); });
   std::unique_ptr<Optimizer> optimizer =
-      t.optimizer == "sgd" ? make_sgd(setup.learning, {t.momentum, t.weight_decay})
-                           : make_adamw(setup.learning, {t.beta1, t.beta2, t.eps, t.weight_decay});
+      t.optimizer == "sgd" ? make_sgd(parameters, {t.momentum, t.weight_decay})
+                           : make_adamw(parameters, {t.beta1, t.beta2, t.eps, t.weight_decay});
   optimizer->set_rate_factors([&](const std::string& name) {
     return layer_rate(name, setup.info.encoder.layers, t.layer_decay);
   });
   return optimizer;
+}
+
+/// Null where degrees are not learned.
+std::unique_ptr<DegreeTraining> make_degree_training(ModelSetup& setup, int64_t steps) {
+  DegreeLearner* learner = setup.model->encoder().degrees();
+  if (!learner) return nullptr;
+  NamedParameters parameters;
+  std::copy_if(setup.learning.begin(), setup.learning.end(), std::back_inserter(parameters),
+               [](const NamedParameter& each) { return is_degree_parameter(each.name); });
+  return std::make_unique<DegreeTraining>(setup.config, *learner, std::move(parameters), steps);
 }
 
 SamplerOptions sampler_options(const TrainConfig& config) {
@@ -68,15 +84,6 @@ SamplerOptions sampler_options(const TrainConfig& config) {
   return options;
 }
 
-/// So that config.ini is good in any working folder.
-TrainConfig with_absolute_paths(TrainConfig config) {
-  for (std::string* path :
-       {&config.data.train, &config.data.dev, &config.data.tokenizer, &config.model.init}) {
-    if (!path->empty()) *path = fs::absolute(*path).lexically_normal().string();
-  }
-  return config;
-}
-
 /// One run: everything that its steps share.
 class Trainer {
  public:
@@ -85,7 +92,7 @@ class Trainer {
         observer_(observer),
         data_(TokenDataset::open(config.data.train)),
         dev_(TokenDataset::open(config.data.dev)),
-        setup_(set_up_model(with_absolute_paths(config), data_, dev_)),
+        setup_(set_up_model(config.with_absolute_paths(), data_, dev_)),
         plan_(info_.plan()),
         sampler_(data_, sampler_options(config)) {
     set_up_attention(info_, model_.encoder(), data_, [this](const auto& text) { note(text); });
@@ -106,6 +113,7 @@ class Trainer {
     schedule_.warmup = std::llround(t.warmup * static_cast<double>(schedule_.steps));
     schedule_.floor = t.floor;
     schedule_.decay = t.decay;
+    degrees_ = make_degree_training(setup_, schedule_.steps);
     evaluate_every_ = t.evaluate_every == 0 ? epoch : t.evaluate_every;
     save_every_ = t.save_every == 0 ? evaluate_every_ : t.save_every;
   }
@@ -141,7 +149,9 @@ class Trainer {
     if (resume) loaded = load_latest();
     if (loaded) {
       model_.load_state_dict(loaded->weights);
-      optimizer_->load_state_dict(loaded->optimizer);
+      const auto [degrees, others] = split_degrees(loaded->optimizer);
+      optimizer_->load_state_dict(others);
+      if (degrees_) degrees_->load_state_dict(degrees);
       state_ = loaded->state;
       info_.vectors = loaded->vectors;
       plan_ = info_.plan();
@@ -201,10 +211,11 @@ class Trainer {
 
   /// Sum of the losses of one batch, divided by `units`; adds to the gradients.
   double accumulate(const Batch& batch, int64_t units) {
-    const ForwardContext context{true, config_.train.seed, static_cast<uint64_t>(batch.cursor)};
+    ForwardContext context{true, config_.train.seed, static_cast<uint64_t>(batch.cursor)};
+    context.draw_temperature = draw_temperature(state_.step, schedule_.steps);
     const LayerGraphs graphs = plan_.build(sequence_view(batch), config_.train.seed, context.step);
     if (!std::exchange(graphs_seen_, true)) look_at(graphs);
-    const Variable outputs = model_.forward(token_batch(batch), graphs, context);
+    const Variable outputs = model_.forward(token_batch(model_, batch), graphs, context);
     const Variable loss =
         scale(setup_.task->loss(model_, outputs, batch), 1.0 / static_cast<double>(units));
     const double value = loss.value().item();
@@ -240,21 +251,35 @@ class Trainer {
     units = std::max<int64_t>(units, 1);  // a step may hold nothing to learn from
     Progress progress;
     for (const Batch& batch : batches) progress.loss += accumulate(batch, units);
+    if (degrees_) progress.density = degrees_->add_objective(state_.step, batches);
     progress.gradient_norm = optimizer_->gradient_norm();
     progress.learning_rate = config_.train.lr * schedule_.factor(state_.step);
-    if (std::isfinite(progress.loss) && std::isfinite(progress.gradient_norm)) {
-      const double clip = config_.train.clip;
-      const bool clipped = clip > 0 && progress.gradient_norm > clip;
-      optimizer_->step(progress.learning_rate, clipped ? clip / progress.gradient_norm : 1);
+    if (is_finite(progress)) {
+      update(progress);
       state_.skipped_in_a_row = 0;
     } else {
       on_not_finite(batches, units);
     }
-    optimizer_->zero_grad();
+    zero_grad();
     ++state_.step;
     state_.cursor += config_.train.accumulate;
     state_.seconds += seconds_since(start);
     report(progress);
+  }
+
+  bool is_finite(const Progress& progress) const {
+    return std::isfinite(progress.loss) && std::isfinite(progress.gradient_norm) &&
+           (!degrees_ || std::isfinite(degrees_->gradient_norm()));
+  }
+  void update(const Progress& progress) {
+    const double clip = config_.train.clip;
+    const bool clipped = clip > 0 && progress.gradient_norm > clip;
+    optimizer_->step(progress.learning_rate, clipped ? clip / progress.gradient_norm : 1);
+    if (degrees_) degrees_->step(state_.step, progress.density);
+  }
+  void zero_grad() {
+    optimizer_->zero_grad();
+    if (degrees_) degrees_->zero_grad();
   }
 
   void on_not_finite(const std::vector<Batch>& batches, int64_t units) {
@@ -263,7 +288,7 @@ class Trainer {
       note(fmt::format("step {}: loss or gradient is not finite; skipped", state_.step + 1));
       return;
     }
-    optimizer_->zero_grad();
+    zero_grad();
     {  // once more, with every op watched: the error names op and module
       const DetectNaN detect;
       for (const Batch& batch : batches) accumulate(batch, units);
@@ -280,14 +305,18 @@ class Trainer {
     progress.seconds_left = static_cast<double>(schedule_.steps - state_.step) * state_.seconds /
                             static_cast<double>(state_.step);
     if (state_.step % config_.train.log_every == 0 || state_.step == schedule_.steps) {
-      log_->write(nlohmann::json{{"kind", "train"},
-                                 {"step", progress.step},
-                                 {"loss", progress.loss},
-                                 {"learning_rate", progress.learning_rate},
-                                 {"gradient_norm", progress.gradient_norm},
-                                 {"tokens_per_second", progress.tokens_per_second},
-                                 {"memory_peak", memory_stats().peak}}
-                      .dump());
+      nlohmann::json line{{"kind", "train"},
+                          {"step", progress.step},
+                          {"loss", progress.loss},
+                          {"learning_rate", progress.learning_rate},
+                          {"gradient_norm", progress.gradient_norm},
+                          {"tokens_per_second", progress.tokens_per_second},
+                          {"memory_peak", memory_stats().peak}};
+      if (degrees_) {
+        line["density"] = progress.density;
+        line["multiplier"] = degrees_->state().multiplier;
+      }
+      log_->write(line.dump());
     }
     if (observer_.step) observer_.step(progress);
   }
@@ -301,7 +330,9 @@ class Trainer {
                          fmt::format("the loss at step {} is {}", state_.step, result_.last.loss),
                          "lower the learning rate or model.init_std; --train.nan skip goes on");
     }
-    const bool best = state_.best_step < 0 || better(metric_, value, state_.best_metric);
+    // Degrees are learned to the end: a model that is better because it is denser is none.
+    const bool best =
+        degrees_ || state_.best_step < 0 || better(metric_, value, state_.best_metric);
     if (best) {
       state_.best_step = state_.step;
       state_.best_metric = value;
@@ -328,7 +359,11 @@ class Trainer {
   double speed() const {
     return state_.seconds == 0 ? 0 : static_cast<double>(state_.tokens) / state_.seconds;
   }
-  void save() { checkpoints_->save(state_, info_, model_.state_dict(), optimizer_->state_dict()); }
+  void save() {
+    StateDict optimizer = optimizer_->state_dict();
+    if (degrees_) optimizer.merge(degrees_->state_dict());
+    checkpoints_->save(state_, info_, model_.state_dict(), optimizer);
+  }
   void note(const std::string& text) const {
     if (observer_.note) observer_.note(text);
   }
@@ -347,6 +382,7 @@ class Trainer {
   Sampler sampler_;
   std::optional<CheckpointStore> checkpoints_;
   std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<DegreeTraining> degrees_;  // null where they are not learned
   Schedule schedule_;
   int64_t evaluate_every_ = 1, save_every_ = 1, evaluated_step_ = -1;
   bool graphs_seen_ = false;

@@ -16,6 +16,7 @@ struct Progress {
   int64_t step = 0, steps = 0;
   double loss = 0;  ///< of this step, mean over its units
   double learning_rate = 0, gradient_norm = 0;
+  double density = -1;           ///< expected, while degrees are learned; else -1
   double tokens_per_second = 0;  ///< since the start
   double seconds_left = 0;
   int64_t memory = 0;  ///< bytes held by tensors
@@ -57,6 +58,10 @@ struct TrainResult {
 /// description) and hashed is the pattern that it gives, so that everything later has the same
 /// graph. Token vectors of `lexical` are the input embeddings before the first step; the model file
 /// keeps them.
+///
+/// Degrees, if degrees.learner names what they are learned by, have an optimizer and an objective
+/// of their own (DegreeTraining); best/ then holds the model of the last evaluation, and the
+/// attention is what attention_pattern() gives.
 ///
 /// Throws ConfigError, DataError (datasets that do not fit), FileError (nothing lost: checkpoints
 /// stand), CheckpointError, NumericError (NaN or Inf under `nan = stop`: names op and module).

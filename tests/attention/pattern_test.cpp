@@ -2,6 +2,7 @@
 #include "attention/pattern.h"
 
 #include <cctype>
+#include <cmath>
 #include <cstdlib>
 #include <gtest/gtest.h>
 #include <set>
@@ -98,6 +99,14 @@ std::vector<Case> cases() {
        [](I, I i, I j) { return within(i, j, 3) || i < 2 || j < 2; }},
       {"bigbird_without_random", "bigbird:2,3,0",
        [](I, I i, I j) { return within(i, j, 3) || i < 2 || j < 2; }},
+      // Half of the tokens see one token far, every other time: the shift of token i is frac(i /
+      // phi).
+      {"irregular", "irregular:0,1,0.5,4,0.5",
+       [](I, I i, I j) {
+         const double golden = static_cast<double>(i) * 0.61803398874989484820;
+         return within(i, j, golden - std::floor(golden) < 0.5 ? 1 : 4);
+       }},
+      {"irregular_of_one", "irregular:0.25,3,1", [](I, I i, I j) { return within(i, j, 3); }},
       {"union", "neighbour:1|block:4",
        [](I, I i, I j) { return within(i, j, 1) || i / 4 == j / 4; }},
       {"intersection", "neighbour:3&causal", [](I, I i, I j) { return j <= i && i - j <= 3; }},

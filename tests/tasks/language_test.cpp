@@ -158,7 +158,17 @@ TEST(LanguageLabels, FollowTheirDefinitions) {
     }
     EXPECT_EQ(agree, s.label == 0) << s.text();
   }
-  for (const Labelling same_words : {Labelling::local, Labelling::syntactic}) {
+  for (const auto [labelling, place] :
+       {std::pair(Labelling::second, 1), {Labelling::fifth, 4}, {Labelling::ninth, 8}}) {
+    std::set<std::string> said[2];  // in that place, by label
+    for (const LanguageSentence& s : generate_sentences(labelling, 2, 0, 400)) {
+      said[s.label].insert(s.words[static_cast<size_t>(place)].form);
+    }
+    EXPECT_GT(said[0].size(), 3U);
+    for (const std::string& word : said[0]) EXPECT_FALSE(said[1].contains(word)) << word;
+  }
+  for (const Labelling same_words : {Labelling::local, Labelling::syntactic, Labelling::second,
+                                     Labelling::fifth, Labelling::ninth}) {
     const auto sentences = generate_sentences(same_words, 5, 0, 100);
     for (size_t i = 0; i < sentences.size(); i += 2) {
       EXPECT_EQ(words_of(sentences[i]), words_of(sentences[i + 1]));

@@ -51,7 +51,7 @@ std::vector<AttentionInputs> attention_inputs(const Subject& subject) {
   ForwardContext context;
   context.attention = &observer;
   const NoGrad no_grad;
-  subject.loaded.model->forward(token_batch(subject.batch), subject.graphs, context);
+  subject.loaded.model->forward(token_batch(*subject.loaded.model, subject.batch), subject.graphs, context);
   return inputs;
 }
 

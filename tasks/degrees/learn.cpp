@@ -1,0 +1,183 @@
+#include "tasks/degrees/learn.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "attention/degrees/water_filling.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "tasks/degrees/hard_pattern.h"
+#include "tasks/degrees/learned_json.h"
+#include "tasks/training/degree_attention.h"
+#include "tasks/training/evaluate.h"
+#include "tasks/training/run_lock.h"
+
+namespace filigree {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+StageResult stage_result(const Metrics& metrics, const std::string& metric) {
+  return {metrics.loss, metrics.get(metric), metrics.density};
+}
+
+TrainConfig with_learner(TrainConfig config) {
+  if (config.degrees.learner.empty()) config.degrees.learner = "degrees";
+  return config;
+}
+
+/// Takes the head of model.init along where nothing is said and it is for the same task.
+TrainConfig with_head(TrainConfig config) {
+  const bool said = std::find(config.given.begin(), config.given.end(), "model.init_head") !=
+                    config.given.end();
+  if (said || config.model.init.empty()) return config;
+  const std::string task = config.train.task.empty()
+                               ? TokenDataset::open(config.data.train).info().task
+                               : config.train.task;
+  config.model.init_head = read_model_info(find_model(config.model.init)).task == task;
+  return config;
+}
+
+/// Of the hardened model: nothing is learned of degrees, and its own attention.
+TrainConfig finetune_config(TrainConfig config, const fs::path& hard, const ModelInfo& info,
+                            int64_t steps) {
+  config.degrees = {};
+  config.model.init = hard.string();
+  config.model.init_head = true;
+  config.attention = {info.pattern, info.layers, info.heads};
+  config.train.steps = steps;
+  return config;
+}
+
+/// One learning of degrees: its stages share this.
+class Learning {
+ public:
+  Learning(const TrainConfig& config, fs::path folder, bool resume, const LearnObserver& observer)
+      : config_(with_head(with_learner(config.with_absolute_paths()))),
+        folder_(std::move(folder)),
+        resume_(resume),
+        observer_(observer) {}
+
+  LearnResult run() {
+    begin("soft");
+    const TrainResult soft = train_in("soft", config_);
+    result_.metric = soft.metric;
+    if (result_.stopped) return result_;
+    result_.soft = stage_result(soft.last, soft.metric);
+
+    begin("harden");
+    const ModelInfo hard = harden_model();
+    const int64_t steps = std::llround(config_.degrees.finetune * static_cast<double>(soft.steps));
+    if (steps == 0) {
+      finish(folder_ / "hard" / "model.safetensors");
+      result_.finetuned = result_.hard;
+      return result_;
+    }
+
+    begin("finetune");
+    TrainConfig config = finetune_config(config_, folder_ / "hard", hard, steps);
+    config.train.lr *= config_.degrees.finetune_lr;
+    const TrainResult finetuned = train_in("finetune", config);
+    if (result_.stopped) return result_;
+    finish(folder_ / "finetune" / "best" / "model.safetensors");
+    result_.finetuned = evaluated(result_.model);
+    return result_;
+  }
+
+ private:
+  void begin(const std::string& stage) {
+    result_.stage = stage;
+    if (observer_.begin) observer_.begin(stage);
+  }
+
+  TrainResult train_in(const std::string& stage, const TrainConfig& config) {
+    const fs::path folder = folder_ / stage;
+    const TrainResult result =
+        train(config, folder, resume_ && fs::exists(folder / "config.ini"), observer_.train);
+    result_.stopped = result.stopped;
+    return result;
+  }
+
+  /// The metrics of a model file on the data that models are evaluated on.
+  StageResult evaluated(const fs::path& path) const {
+    const LoadedModel loaded = load_model(path);
+    const TokenDataset dev = TokenDataset::open(config_.data.dev);
+    return stage_result(evaluate(loaded, loaded.info.plan(), dev), result_.metric);
+  }
+
+  /// Writes the hard model and what was learned.
+  ModelInfo harden_model() {
+    const LoadedModel soft = load_model(find_model(folder_ / "soft"));
+    const DegreeLearner& learner = *soft.model->encoder().degrees();
+    const DegreeConfig& degrees = learner.shape().config;
+    const TokenDataset data = TokenDataset::open(config_.data.train);
+    const DistanceCounts counts = count_pairs(degrees, data);
+    const LearnedHeads heads = learned_heads(learner, counts);
+    HardenOptions options{&counts, 0, config_.train.seed};
+    options.budget = edge_budget(goal(heads), counts, static_cast<int64_t>(heads.all.size()));
+    const std::vector<HardReach> reaches =
+        harden(config_.degrees.harden, heads.distributions(), options);
+
+    ModelInfo info = soft.info;
+    info.encoder.degrees = {};
+    info.pattern = result_.pattern = hard_pattern(reaches, heads.heads, degrees.globals);
+    StateDict weights = soft.model->state_dict();
+    std::erase_if(weights, [](const auto& each) { return is_degree_parameter(each.first); });
+    const fs::path path = folder_ / "hard" / "model.safetensors";
+    make_folders(path.parent_path());
+    save_model(path, info, weights);
+    result_.hard = evaluated(path);
+    write_file(folder_ / "degrees.txt", to_text(heads, reaches));
+    write_file(folder_ / "degrees.json", to_json(heads, reaches, info.pattern) + "\n");
+    if (observer_.hardened) observer_.hardened(heads, reaches);
+    return info;
+  }
+
+  /// The density that is hardened to.
+  double goal(const LearnedHeads& heads) const {
+    return config_.objective(1).kind == ObjectiveKind::target ? config_.degrees.density
+                                                              : heads.density;
+  }
+
+  static void make_folders(const fs::path& folder) {
+    std::error_code problem;
+    fs::create_directories(folder, problem);
+    if (problem) {
+      throw FileError(folder.string(), "cannot make the folder: " + problem.message(),
+                      "give a folder that can be written");
+    }
+  }
+
+  void finish(const fs::path& model) {
+    result_.model = folder_ / "model.safetensors";
+    write_file(result_.model, read_file(model));
+    if (fs::exists(folder_ / "soft" / "tokenizer.model")) {
+      write_file(folder_ / "tokenizer.model", read_file(folder_ / "soft" / "tokenizer.model"));
+    }
+  }
+
+  TrainConfig config_;
+  fs::path folder_;
+  bool resume_;
+  const LearnObserver& observer_;
+  LearnResult result_;
+};
+
+}  // namespace
+
+LearnResult learn_degrees(const TrainConfig& config, const fs::path& folder, bool resume,
+                          const LearnObserver& observer) {
+  with_learner(config).validate();
+  if (!resume && fs::exists(folder / "config.ini")) {
+    throw ConfigError(folder.string(), "the folder already holds a run",
+                      "go on with --resume, or give another --out");
+  }
+  std::error_code problem;
+  fs::create_directories(folder, problem);
+  const RunLock lock(folder);
+  write_file(folder / "config.ini", config.with_absolute_paths().to_ini());
+  return Learning(config, folder, resume, observer).run();
+}
+
+}  // namespace filigree

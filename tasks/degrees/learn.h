@@ -1,0 +1,50 @@
+// Learning degrees from end to end: soft, harden, finetune.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "tasks/degrees/learned_heads.h"
+#include "tasks/training/trainer.h"
+
+namespace filigree {
+
+/// A stage of learning, and how training in it goes.
+struct LearnObserver {
+  TrainObserver train = {};
+  std::function<void(const std::string& stage)> begin = {};  ///< "soft", "harden", "finetune"
+  std::function<void(const LearnedHeads&, const std::vector<HardReach>&)> hardened = {};
+};
+
+/// The loss and the first metric of one model on the data that models are evaluated on.
+struct StageResult {
+  double loss = 0, metric = 0, density = 0;
+};
+
+struct LearnResult {
+  bool stopped = false;         ///< asked to stop; the same call with `resume` goes on
+  std::string stage;            ///< in which one
+  std::string metric, pattern;  ///< the metric's name, and the attention that was learned
+  StageResult soft, hard, finetuned;
+  std::filesystem::path model;  ///< the finished one
+};
+
+/// Learns how far every head looks, into `folder`:
+///     config.ini       the settings
+///     soft/            a run (train()) with degrees.learner ("degrees" if none is named)
+///     degrees.json     what was learned: every head's gate, distribution of reaches (of nodes and
+///                      of edges), mean reach, density, hardened reach
+///     degrees.txt      the same as a table
+///     hard/            the hardened model: the soft one's weights, and a pattern for its gates
+///     finetune/        a run that starts from it, degrees.finetune times as many steps long
+///     model.safetensors, tokenizer.model    the finished model, an ordinary one
+/// A head of model.init that is for the same task is taken along, unless model.init_head says no.
+/// water_filling hardens to degrees.density of the training data's pairs (with the objective
+/// `penalty`: to the density that the gates have). The difference of soft and hard in the result is
+/// the hardening gap. With `resume` it goes on in the stage that was interrupted, to the same bits.
+///
+/// Throws as train(); ConfigError for gates that no window hardens.
+LearnResult learn_degrees(const TrainConfig& config, const std::filesystem::path& folder,
+                          bool resume, const LearnObserver& observer = {});
+
+}  // namespace filigree

@@ -1,0 +1,53 @@
+// What training does for degrees beside the task's loss: their objective, optimizer and steps.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "attention/degrees/objective.h"
+#include "nn/degrees/degree_learner.h"
+#include "nn/optimizer.h"
+#include "tasks/dataset/batch.h"
+#include "tasks/training/train_config.h"
+
+namespace filigree {
+
+/// The learner of an encoder in training. In a step: add_objective() when the task's gradients are
+/// there, then step(), or only zero_grad() where the step is skipped.
+///
+/// The objective is that of the settings in the mean density of the step's batches, plus
+/// kappa H(p), kappa rising linearly from 0 to `entropy`. AdamW without decay, with a rate and a
+/// clip of its own and beta2 = 0.95, because the price of density moves (our choice); for the first
+/// `hold` of the steps the parameters stand still.
+class DegreeTraining {
+ public:
+  /// `parameters`: the learner's, under their names in the model. Both outlive the training.
+  DegreeTraining(const TrainConfig& config, DegreeLearner& learner, NamedParameters parameters,
+                 int64_t steps);
+
+  /// Adds the objective's gradients; returns the expected density of the batches. Throws
+  /// NumericError unless it is finite.
+  double add_objective(int64_t step, std::span<const Batch> batches);
+  double gradient_norm() const { return optimizer_->gradient_norm(); }
+  /// Moves the parameters and, every 50 steps, the multiplier.
+  void step(int64_t step, double density);
+  void zero_grad() { optimizer_->zero_grad(); }
+
+  const ObjectiveState& state() const { return state_; }
+  /// Of optimizer and multiplier, every name with "degrees." in front. Loading is strict
+  /// (CheckpointError) and leaves other names alone.
+  StateDict state_dict() const;
+  void load_state_dict(const StateDict& state);
+
+ private:
+  TrainConfig::Degrees settings_;
+  DegreeLearner& learner_;
+  DensityObjective objective_;
+  ObjectiveState state_;
+  std::unique_ptr<Optimizer> optimizer_;
+};
+
+/// The entries of a state whose names begin with "degrees.", and the others.
+std::pair<StateDict, StateDict> split_degrees(const StateDict& state);
+
+}  // namespace filigree
