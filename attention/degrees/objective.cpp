@@ -12,7 +12,8 @@ namespace filigree {
 
 namespace {
 
-constexpr double kStiffest = 100;  // mu at the last step; 1 at the first
+constexpr double kStiffest = 100;                     // mu at the last step; 1 at the first
+constexpr double kRise = 0.02, kSteepestFall = -0.1;  // of the logarithm of a price, a step
 
 void expect_finite(double rho) {
   if (std::isfinite(rho)) return;
@@ -23,14 +24,14 @@ void expect_finite(double rho) {
 }  // namespace
 
 ObjectiveKind parse_objective(std::string_view name) {
-  static constexpr std::array<std::string_view, 2> kNames{"target", "penalty"};
+  static constexpr std::array<std::string_view, 3> kNames{"target", "penalty", "loss"};
   for (size_t k = 0; k < kNames.size(); ++k) {
     if (kNames[k] == name) return static_cast<ObjectiveKind>(k);
   }
   const std::string nearest = nearest_name(name, kNames);
-  throw ConfigError(
-      "degrees", fmt::format("there is no objective \"{}\"", name),
-      nearest.empty() ? "target or penalty" : fmt::format("the nearest name is \"{}\"", nearest));
+  throw ConfigError("degrees", fmt::format("there is no objective \"{}\"", name),
+                    nearest.empty() ? "target, penalty or loss"
+                                    : fmt::format("the nearest name is \"{}\"", nearest));
 }
 
 void DensityObjective::check() const {
@@ -42,19 +43,38 @@ void DensityObjective::check() const {
     throw ConfigError("degrees", fmt::format("a penalty of {} on density", beta),
                       "give a finite number >= 0");
   }
+  if (kind == ObjectiveKind::loss && !(loss > 0 && std::isfinite(loss) && beta > 0)) {
+    throw ConfigError(
+        "degrees", fmt::format("a limit of {} on the loss, a price that starts at {}", loss, beta),
+        "give both as finite numbers above 0: the limit a little above the loss of "
+        "the dense model");
+  }
+  if (!(anneal >= 0 && anneal <= 1)) {
+    throw ConfigError("degrees", fmt::format("annealed over a share of {} of the steps", anneal),
+                      "give a number from 0 to 1");
+  }
   if (steps < 1) {
     throw ConfigError("degrees", fmt::format("degrees learned in {} steps", steps),
                       "give at least 1 step");
   }
 }
 
+double DensityObjective::annealed(int64_t step) const {
+  const double x = progress_of(step, steps);
+  return x >= anneal ? 1 : x / anneal;
+}
+
 double DensityObjective::allowed(int64_t step) const {
-  const double left = 1 - std::min(1.0, 2 * progress_of(step, steps));
+  const double left = 1 - annealed(step);
   return density + (1 - density) * left * left * left;
 }
 
 double DensityObjective::stiffness(int64_t step) const {
   return std::pow(kStiffest, progress_of(step, steps));
+}
+
+double DensityObjective::price(int64_t step, const ObjectiveState& state) const {
+  return kind == ObjectiveKind::loss ? beta * std::exp(state.multiplier) : beta * annealed(step);
 }
 
 double DensityObjective::pressure(int64_t step, double rho, const ObjectiveState& state) const {
@@ -64,14 +84,21 @@ double DensityObjective::pressure(int64_t step, double rho, const ObjectiveState
 
 ObjectiveValue DensityObjective::at(int64_t step, double rho, const ObjectiveState& state) const {
   const double slope = pressure(step, rho, state);
-  if (kind == ObjectiveKind::penalty) return {beta * rho, beta};
+  if (kind != ObjectiveKind::target) return {price(step, state) * rho, price(step, state)};
   const double excess = rho - allowed(step);
   return {(state.multiplier + slope) / 2 * excess, slope};
 }
 
-void DensityObjective::advance(int64_t step, double rho, ObjectiveState& state) const {
+void DensityObjective::advance(int64_t step, double rho, double task_loss,
+                               ObjectiveState& state) const {
   const double pressed = pressure(step, rho, state);
   if (kind == ObjectiveKind::target && (step + 1) % kUpdateEvery == 0) state.multiplier = pressed;
+  if (kind != ObjectiveKind::loss) return;
+  if (!std::isfinite(task_loss)) {
+    throw NumericError("degrees", fmt::format("the task's loss is {}", task_loss),
+                       "lower the learning rate");
+  }
+  state.multiplier += std::max(kSteepestFall, kRise * (1 - task_loss / loss));
 }
 
 }  // namespace filigree

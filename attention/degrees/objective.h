@@ -8,7 +8,8 @@ namespace filigree {
 
 enum class ObjectiveKind : uint8_t {
   target,   ///< augmented Lagrangian: rho is to be a target
-  penalty,  ///< beta rho
+  penalty,  ///< a price of density that rises to beta
+  loss,     ///< as sparse as the task allows: the price rises while its loss is below a limit
 };
 /// Throws ConfigError with the nearest name.
 ObjectiveKind parse_objective(std::string_view name);
@@ -16,7 +17,7 @@ ObjectiveKind parse_objective(std::string_view name);
 /// What an objective learns on its way. Saved and restored as it is; the rest follows from the
 /// step.
 struct ObjectiveState {
-  double multiplier = 0;  ///< lambda
+  double multiplier = 0;  ///< lambda; of `loss` ln(price / beta)
 };
 
 struct ObjectiveValue {
@@ -25,22 +26,30 @@ struct ObjectiveValue {
 };
 
 /// A term of the loss in the mean density rho of all heads and layers, at step 0 .. steps - 1:
-///     penalty   beta rho
+///     penalty   beta min(1, x / a) rho
+///     loss      beta e^lambda rho
 ///     target    lambda (rho - rho*) + mu (rho - rho*)^2 / 2
-/// The second is the augmented Lagrangian of the constraint rho = rho* (Nocedal and Wright,
+/// The third is the augmented Lagrangian of the constraint rho = rho* (Nocedal and Wright,
 /// Numerical Optimization, section 17.3; Bertsekas 1982). An equality, although less would be
 /// allowed: momentum carries rho below rho*, where the one-sided form lets go, and what has closed
-/// comes back slowly; so the budget would be left to the hardener to spend. With x = step / (steps
-/// - 1)
-///     rho*(x) = target + (1 - target) (1 - min(1, 2 x))^3      mu(x) = 100^x
-/// so that the constraint closes in over the first half (the cubic of Zhu and Gupta, arXiv
-/// 1710.01878) and stiffens to the end; the exponential growth of mu is our choice. Pure functions;
-/// cost O(1).
+/// comes back slowly; so the budget would be left to the hardener to spend. With
+/// x = step / (steps - 1) and the share a = `anneal` of the steps
+///     rho*(x) = target + (1 - target) (1 - min(1, x / a))^3      mu(x) = 100^x
+/// so that price and constraint close in over that share (the cubic of Zhu and Gupta, arXiv
+/// 1710.01878) and the constraint stiffens to the end; the exponential growth of mu is our choice.
+/// Of `loss` the price is found by the limit l on the task's loss L:
+///     lambda <- lambda + max(-0.1, 0.02 (1 - L / l))    every step
+/// so that it doubles in 35 steps while the task is easy, and falls faster where it is not: in the
+/// end the density is the smallest at which L stays at l (mirror ascent on the multiplier of
+/// L <= l; rates are our choice).
+/// Pure functions; cost O(1).
 struct DensityObjective {
   ObjectiveKind kind = ObjectiveKind::target;
-  double beta = 0;     ///< >= 0, of `penalty`
-  double density = 1;  ///< the target, in (0, 1]
-  int64_t steps = 1;   ///< of the learning stage
+  double beta = 0;      ///< >= 0, of `penalty`; where the price of `loss` starts
+  double density = 1;   ///< the target, in (0, 1]
+  int64_t steps = 1;    ///< of the learning stage
+  double anneal = 0.5;  ///< share of the steps, in [0, 1]; 0: none, all holds from the start
+  double loss = 0;      ///< > 0, of `loss`: the limit on the task's loss
 
   /// Steps from one update of the multiplier to the next.
   static constexpr int64_t kUpdateEvery = 50;
@@ -49,15 +58,18 @@ struct DensityObjective {
   void check() const;
   double allowed(int64_t step) const;    ///< rho*
   double stiffness(int64_t step) const;  ///< mu
+  /// What density costs, of penalty and loss.
+  double price(int64_t step, const ObjectiveState& state) const;
 
   /// Value and slope at a density. Throws NumericError unless rho is finite.
   ObjectiveValue at(int64_t step, double rho, const ObjectiveState& state) const;
   /// At the end of a step: lambda <- lambda + mu (rho - rho*) if it is the 50th, 100th ...;
-  /// `penalty` has no multiplier. rho: of the batch or, without the noise of its lengths, of the
-  /// split. Throws NumericError unless it is finite.
-  void advance(int64_t step, double rho, ObjectiveState& state) const;
+  /// `penalty` has no multiplier, that of `loss` moves by the task's loss. rho: of the batch or,
+  /// without the noise of its lengths, of the split. Throws NumericError unless both are finite.
+  void advance(int64_t step, double rho, double task_loss, ObjectiveState& state) const;
 
  private:
+  double annealed(int64_t step) const;  // min(1, x / a)
   double pressure(int64_t step, double rho, const ObjectiveState& state) const;
 };
 

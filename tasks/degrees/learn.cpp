@@ -29,13 +29,23 @@ TrainConfig with_learner(TrainConfig config) {
 
 /// Takes the head of model.init along where nothing is said and it is for the same task.
 TrainConfig with_head(TrainConfig config) {
-  const bool said = std::find(config.given.begin(), config.given.end(), "model.init_head") !=
-                    config.given.end();
+  const bool said =
+      std::find(config.given.begin(), config.given.end(), "model.init_head") != config.given.end();
   if (said || config.model.init.empty()) return config;
   const std::string task = config.train.task.empty()
                                ? TokenDataset::open(config.data.train).info().task
                                : config.train.task;
   config.model.init_head = read_model_info(find_model(config.model.init)).task == task;
+  return config;
+}
+
+/// Of the ensemble that goes on from the soft model: target or price hold from the start.
+TrainConfig irregular_config(TrainConfig config, const fs::path& soft, int64_t steps) {
+  config.degrees.draws = true;
+  config.degrees.anneal = config.degrees.hold = 0;
+  config.model.init = soft.string();
+  config.model.init_head = true;
+  config.train.steps = steps;
   return config;
 }
 
@@ -65,10 +75,19 @@ class Learning {
     result_.metric = soft.metric;
     if (result_.stopped) return result_;
     result_.soft = stage_result(soft.last, soft.metric);
+    std::string learned = "soft";
+
+    if (const int64_t steps = share_of(soft.steps, config_.degrees.irregular); steps > 0) {
+      begin(learned = "irregular");
+      const TrainResult irregular =
+          train_in(learned, irregular_config(config_, folder_ / "soft", steps));
+      if (result_.stopped) return result_;
+      result_.soft = stage_result(irregular.last, irregular.metric);
+    }
 
     begin("harden");
-    const ModelInfo hard = harden_model();
-    const int64_t steps = std::llround(config_.degrees.finetune * static_cast<double>(soft.steps));
+    const ModelInfo hard = harden_model(folder_ / learned);
+    const int64_t steps = share_of(soft.steps, config_.degrees.finetune);
     if (steps == 0) {
       finish(folder_ / "hard" / "model.safetensors");
       result_.finetuned = result_.hard;
@@ -86,6 +105,10 @@ class Learning {
   }
 
  private:
+  static int64_t share_of(int64_t steps, double share) {
+    return std::llround(share * static_cast<double>(steps));
+  }
+
   void begin(const std::string& stage) {
     result_.stage = stage;
     if (observer_.begin) observer_.begin(stage);
@@ -107,8 +130,8 @@ class Learning {
   }
 
   /// Writes the hard model and what was learned.
-  ModelInfo harden_model() {
-    const LoadedModel soft = load_model(find_model(folder_ / "soft"));
+  ModelInfo harden_model(const fs::path& run) {
+    const LoadedModel soft = load_model(find_model(run));
     const DegreeLearner& learner = *soft.model->encoder().degrees();
     const DegreeConfig& degrees = learner.shape().config;
     const TokenDataset data = TokenDataset::open(config_.data.train);

@@ -12,7 +12,7 @@ namespace filigree {
 /// A stage of learning, and how training in it goes.
 struct LearnObserver {
   TrainObserver train = {};
-  std::function<void(const std::string& stage)> begin = {};  ///< "soft", "harden", "finetune"
+  std::function<void(const std::string& stage)> begin = {};  ///< "soft" ..
   std::function<void(const LearnedHeads&, const std::vector<HardReach>&)> hardened = {};
 };
 
@@ -32,10 +32,11 @@ struct LearnResult {
 /// Learns how far every head looks, into `folder`:
 ///     config.ini       the settings
 ///     soft/            a run (train()) with degrees.learner ("degrees" if none is named)
+///     irregular/       with degrees.irregular a run that goes on from it, whose tokens draw reaches
 ///     degrees.json     what was learned: every head's gate, distribution of reaches (of nodes and
 ///                      of edges), mean reach, density, hardened reach
 ///     degrees.txt      the same as a table
-///     hard/            the hardened model: the soft one's weights, and a pattern for its gates
+///     hard/            the hardened model: the weights up to there, and a pattern for its gates
 ///     finetune/        a run that starts from it, degrees.finetune times as many steps long
 ///     model.safetensors, tokenizer.model    the finished model, an ordinary one
 /// A head of model.init that is for the same task is taken along, unless model.init_head says no.

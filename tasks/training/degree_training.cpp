@@ -49,14 +49,14 @@ double DegreeTraining::add_objective(int64_t step, std::span<const Batch> batche
   return rho;
 }
 
-void DegreeTraining::step(int64_t step, double density) {
+void DegreeTraining::step(int64_t step, double density, double task_loss) {
   if (static_cast<double>(step) >= settings_.hold * static_cast<double>(objective_.steps)) {
     const double norm = gradient_norm();
     const bool clipped = settings_.clip > 0 && norm > settings_.clip;
     optimizer_->step(settings_.lr, clipped ? settings_.clip / norm : 1);
     learner_.project();
   }
-  objective_.advance(step, density, state_);
+  objective_.advance(step, density, task_loss, state_);
 }
 
 StateDict DegreeTraining::state_dict() const {

@@ -29,8 +29,9 @@ class DegreeTraining {
   /// NumericError unless it is finite.
   double add_objective(int64_t step, std::span<const Batch> batches);
   double gradient_norm() const { return optimizer_->gradient_norm(); }
-  /// Moves the parameters and, every 50 steps, the multiplier.
-  void step(int64_t step, double density);
+  /// Moves the parameters and, when it is its turn, the multiplier. task_loss: of the step, without
+  /// the objective.
+  void step(int64_t step, double density, double task_loss);
   void zero_grad() { optimizer_->zero_grad(); }
 
   const ObjectiveState& state() const { return state_; }

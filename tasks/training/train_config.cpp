@@ -68,15 +68,25 @@ void each_setting(Config& c, Visit&& visit) {
   visit("degrees.draws", c.degrees.draws,
         "every token draws its own reach, instead of a soft gate (learner degrees)", true);
   visit("degrees.objective", c.degrees.objective,
-        "target (the density is to come down to degrees.density) or penalty", true);
+        "target (the density is to come down to degrees.density), penalty, or loss (as sparse as a "
+        "limit on the loss allows)",
+        true);
   visit("degrees.density", c.degrees.density, "target: share of all pairs that is left, above 0",
         true);
-  visit("degrees.beta", c.degrees.beta, "penalty: what a density of 1 costs", true);
+  visit("degrees.beta", c.degrees.beta,
+        "what a density of 1 costs: penalty in the end, loss at the start", true);
+  visit("degrees.loss", c.degrees.loss, "loss: the limit on the task's loss", true);
+  visit("degrees.anneal", c.degrees.anneal,
+        "share of the steps over which target or price close in; 0: at once", true);
   visit("degrees.entropy", c.degrees.entropy,
         "weight of the entropy of the degrees, rising from 0 to this", true);
   visit("degrees.lr", c.degrees.lr, "learning rate of the degrees (AdamW)", true);
   visit("degrees.clip", c.degrees.clip, "largest gradient norm of the degrees; 0: no limit", true);
   visit("degrees.hold", c.degrees.hold, "share of the steps before degrees begin to move", true);
+  visit(
+      "degrees.irregular", c.degrees.irregular,
+      "learn: steps in which every token draws its reach, after the soft ones, as a share of them",
+      false);
   visit("degrees.harden", c.degrees.harden,
         "learn: argmax, median, mean, water_filling (meets degrees.density) or irregular", false);
   visit("degrees.finetune", c.degrees.finetune,
@@ -294,6 +304,7 @@ void TrainConfig::validate_degrees() const {
   expect_range("degrees.lr", degrees.lr, 0, 1e3);
   expect_range("degrees.clip", degrees.clip, 0, 1e9);
   expect_range("degrees.hold", degrees.hold, 0, 1);
+  expect_range("degrees.irregular", degrees.irregular, 0, 100);
   expect_range("degrees.finetune", degrees.finetune, 0, 100);
   expect_range("degrees.finetune_lr", degrees.finetune_lr, 0, 100);
   expect_hardener(degrees.harden);
@@ -312,7 +323,12 @@ DegreeConfig TrainConfig::degree_config(int64_t reach) const {
 }
 
 DensityObjective TrainConfig::objective(int64_t steps) const {
-  return {parse_objective(degrees.objective), degrees.beta, degrees.density, steps};
+  return {parse_objective(degrees.objective),
+          degrees.beta,
+          degrees.density,
+          steps,
+          degrees.anneal,
+          degrees.loss};
 }
 
 TrainConfig TrainConfig::with_absolute_paths() const {

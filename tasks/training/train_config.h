@@ -45,11 +45,13 @@ struct TrainConfig {
     std::string share = "head", start = "dense", globals = "none";
     bool draws = false;  // every token draws its own reach
     std::string objective = "target";
-    double density = 0.1, beta = 1;  // of the objectives target and penalty
-    double entropy = 0;              // weight of the entropy at the last step
+    double density = 0.1, beta = 1, loss = 0;  // of the objectives target, penalty and loss
+    double anneal = 0.5;                       // share of the steps over which they close in
+    double entropy = 0;                        // weight of the entropy at the last step
     double lr = 0.03, clip = 1;
     double hold = 0.05;  // share of the steps before degrees begin to move
     // Of what follows in `filigree learn`:
+    double irregular = 0;  // share of the steps
     std::string harden = "water_filling";
     double finetune = 0.4, finetune_lr = 0.5;  // shares of the steps, and of train.lr
   } degrees;

@@ -275,7 +275,7 @@ class Trainer {
     const double clip = config_.train.clip;
     const bool clipped = clip > 0 && progress.gradient_norm > clip;
     optimizer_->step(progress.learning_rate, clipped ? clip / progress.gradient_norm : 1);
-    if (degrees_) degrees_->step(state_.step, progress.density);
+    if (degrees_) degrees_->step(state_.step, progress.density, progress.loss);
   }
   void zero_grad() {
     optimizer_->zero_grad();

@@ -81,6 +81,17 @@ TEST_P(EveryLearner, GradientsAreThoseOfDifferences) {
   }
 }
 
+TEST_P(EveryLearner, WhatDensityIsCountedByHasGradientsToo) {
+  RandomStream random(45, Purpose::test);
+  const Tensor weights = random_tensor(random, {3, 21});
+  const auto learner = make_degree_learner(shape_of(GetParam()), DType::f64);
+  move(*learner, random);
+  expect_gradients(learner->named_parameters(), [&] {
+    return add(sum(mul_constant(learner->open(0), weights)),
+               sum(mul_constant(learner->open(1), weights)));
+  });
+}
+
 TEST_P(EveryLearner, GatesStartAsTheyShould) {
   const auto mean = [&](const std::string& start) {
     double total = 0;
@@ -128,6 +139,29 @@ TEST_P(EveryLearner, SharedDegreesAreEqual) {
   }
 }
 
+TEST(Degrees, EntropyIsThatOfTheDistributions) {
+  RandomStream random(46, Purpose::test);
+  const auto learner = make_degree_learner(shape_of("degrees", "head", "uniform"), DType::f64);
+  EXPECT_NEAR(learner->mean_entropy().value().item(), std::log(21.0), 1e-12);
+  move(*learner, random);
+  expect_gradients(learner->named_parameters(), [&] { return learner->mean_entropy(); });
+  EXPECT_FALSE(make_degree_learner(shape_of("free_offsets"), DType::f64)->mean_entropy().defined());
+}
+
+// The share of draws of the noisy gate that are above 0.
+TEST(Degrees, HeadGatesAreOpenAsOftenAsTheySay) {
+  const auto learner = make_degree_learner(shape_of("head_gates", "head", "dense"), DType::f64);
+  learner->named_parameters()[0].value.value().fill(-0.7);
+  int open = 0;
+  constexpr int kDraws = 4000;
+  for (uint64_t step = 0; step < kDraws; ++step) {
+    open += learner->gate(0, {true, 7, step}).value().at(1) > 0;
+  }
+  const double p = 1 / (1 + std::exp(0.7 + 0.33 * std::log(0.1 / 1.1)));
+  EXPECT_NEAR(learner->open(0).value().at(1), p, 1e-12);
+  EXPECT_NEAR(open / double{kDraws}, p, 6 * std::sqrt(p * (1 - p) / kDraws));
+}
+
 TEST(Degrees, ASpanStaysInItsRange) {
   const auto learner = make_degree_learner(shape_of("adaptive_span"), DType::f32);
   const std::span<float> z = learner->named_parameters()[0].value.value().span<float>();
@@ -168,6 +202,15 @@ TEST(Degrees, WrongSettings) {
   EXPECT_THROW(make_degree_learner(shape_of("degrees", "head", "sparse"), DType::f32), ConfigError);
   EXPECT_THROW(make_degree_learner(shape_of("degrees", "head", "dense", 0), DType::f32),
                ConfigError);
+  for (const DegreeLearnerKind& kind : degree_learners()) {
+    DegreeShape drawn = shape_of(std::string(kind.name));
+    drawn.config.draws = true;
+    if (kind.draws) {
+      EXPECT_NO_THROW(make_degree_learner(drawn, DType::f32));
+    } else {
+      EXPECT_THROW(make_degree_learner(drawn, DType::f32), ConfigError) << kind.name;
+    }
+  }
 }
 
 /// A small encoder over three sequences of 7, 1 and 5 tokens.
@@ -249,6 +292,52 @@ TEST_P(EveryLearner, RecomputationGivesTheSameBits) {
               0)
         << name;
   }
+}
+
+// Where reaches are drawn, the encoder is one without degrees on the graphs that are drawn.
+TEST(Degrees, DrawnReachesAreHardAttention) {
+  for (const char* share : {"head", "layer", "model"}) {
+    SmallEncoder plain(""), drawn("degrees");
+    drawn.config.degrees.draws = true;
+    drawn.config.degrees.share = share;
+    const auto without = plain.make(), with = drawn.make();
+    for (size_t l = 0; l < 2; ++l) {
+      const LayerDegrees degrees =
+          with->degrees()->layer(static_cast<int>(l), drawn.batch.always, drawn.context);
+      AttentionOptions options;
+      options.seed = drawn.context.seed;
+      options.step = drawn.context.step;
+      options.layer = static_cast<int>(l);
+      const Tensor own = draw_reaches(*degrees.ensemble, 13, options);
+      plain.graphs[l] = reach_graph(drawn.batch.offsets, own, 0, 6, drawn.batch.always.get());
+      EXPECT_LT(plain.graphs[l]->density(), 1);
+    }
+    const Tensor a = without->forward(plain.batch, plain.graphs, plain.context).value();
+    const Tensor b = with->forward(drawn.batch, drawn.graphs, drawn.context).value();
+    for (int64_t e = 0; e < a.numel(); ++e) EXPECT_NEAR(a.at(e), b.at(e), 1e-12);
+  }
+}
+
+TEST(Degrees, DrawnReachesLearnAndRecomputeToTheSameBits) {
+  RandomStream random(47, Purpose::test);
+  SmallEncoder small("degrees");
+  small.config.degrees.draws = true;
+  const Tensor weights = random_tensor(random, {13, 12});
+  std::vector<Tensor> gradients;
+  for (const bool recompute : {false, true}) {
+    const auto encoder = small.make();
+    encoder->set_recompute(recompute);
+    backward(
+        sum(mul_constant(encoder->forward(small.batch, small.graphs, small.context), weights)));
+    gradients.push_back(encoder->degrees()->named_parameters()[0].value.grad());
+    ASSERT_TRUE(gradients.back().defined());
+  }
+  double size = 0;
+  for (int64_t e = 0; e < gradients[0].numel(); ++e) size += std::abs(gradients[0].at(e));
+  EXPECT_GT(size, 1e-6);
+  EXPECT_EQ(std::memcmp(gradients[0].raw(), gradients[1].raw(),
+                        static_cast<size_t>(gradients[0].bytes())),
+            0);
 }
 
 // Wide open gates are none.

@@ -158,7 +158,7 @@ TEST(LanguageLabels, FollowTheirDefinitions) {
     }
     EXPECT_EQ(agree, s.label == 0) << s.text();
   }
-  for (const auto [labelling, place] :
+  for (const auto& [labelling, place] :
        {std::pair(Labelling::second, 1), {Labelling::fifth, 4}, {Labelling::ninth, 8}}) {
     std::set<std::string> said[2];  // in that place, by label
     for (const LanguageSentence& s : generate_sentences(labelling, 2, 0, 400)) {

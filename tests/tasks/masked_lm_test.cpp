@@ -121,7 +121,8 @@ struct Learner {
     return batch;
   }
   Variable outputs(const Batch& batch) const {
-    return model->forward(token_batch(*model, batch), info.plan().build(sequence_view(batch), 1, 0), {});
+    return model->forward(token_batch(*model, batch), info.plan().build(sequence_view(batch), 1, 0),
+                          {});
   }
   /// Gradients of the mean over the units of all batches, and its value.
   std::map<std::string, std::vector<double>> gradients(const std::vector<Batch>& batches) const {

@@ -31,6 +31,10 @@ TEST(DensityObjective, Schedules) {
   EXPECT_DOUBLE_EQ(objective.stiffness(50), 10);
   EXPECT_DOUBLE_EQ(objective.stiffness(100), 100);
   EXPECT_DOUBLE_EQ(objective.stiffness(1000), 100);  // a finetune after it keeps the end
+  const DensityObjective at_once{kTarget, 0, 0.2, 101, 0}, slow{kTarget, 0, 0.2, 101, 1};
+  EXPECT_DOUBLE_EQ(at_once.allowed(0), 0.2);
+  EXPECT_DOUBLE_EQ(slow.allowed(50), 0.2 + 0.8 * 0.125);
+  EXPECT_DOUBLE_EQ(slow.allowed(100), 0.2);
   const DensityObjective one{kTarget, 0, 0.2, 1};
   EXPECT_DOUBLE_EQ(one.allowed(0), 0.2);
   EXPECT_DOUBLE_EQ(one.stiffness(0), 100);
@@ -38,8 +42,10 @@ TEST(DensityObjective, Schedules) {
 
 TEST(DensityObjective, Values) {
   const DensityObjective penalty{kPenalty, 3, 0.2, 101};
-  EXPECT_DOUBLE_EQ(penalty.at(10, 0.25, {}).value, 0.75);
-  EXPECT_DOUBLE_EQ(penalty.at(10, 0.25, {}).slope, 3);
+  EXPECT_DOUBLE_EQ(penalty.at(10, 0.25, {}).value, 0.2 * 0.75);
+  EXPECT_DOUBLE_EQ(penalty.at(10, 0.25, {}).slope, 0.6);
+  EXPECT_DOUBLE_EQ(penalty.at(50, 0.25, {}).value, 0.75);
+  EXPECT_DOUBLE_EQ(penalty.at(100, 0.25, {}).slope, 3);
 
   const DensityObjective target{kTarget, 0, 0.2, 101};
   const ObjectiveState pressed{0.5};
@@ -52,8 +58,8 @@ TEST(DensityObjective, Values) {
 }
 
 TEST(DensityObjective, SlopeIsTheDerivative) {
-  for (const ObjectiveKind kind : {kTarget, kPenalty}) {
-    const DensityObjective objective{kind, 0.7, 0.1, 40};
+  for (const ObjectiveKind kind : {kTarget, kPenalty, ObjectiveKind::loss}) {
+    const DensityObjective objective{kind, 0.7, 0.1, 40, 0.5, 0.2};
     for (int64_t step = 0; step < 40; ++step) {
       for (double rho = 0.013; rho < 1; rho += 0.05) {
         const ObjectiveState state{0.3};
@@ -68,22 +74,41 @@ TEST(DensityObjective, SlopeIsTheDerivative) {
 TEST(DensityObjective, TheMultiplierMovesEveryFiftySteps) {
   const DensityObjective objective{kTarget, 0, 0.2, 101};
   ObjectiveState state;
-  for (int64_t step = 0; step < 49; ++step) objective.advance(step, 0.9, state);
+  for (int64_t step = 0; step < 49; ++step) objective.advance(step, 0.9, 1, state);
   EXPECT_EQ(state.multiplier, 0);
-  objective.advance(49, 0.9, state);
+  objective.advance(49, 0.9, 1, state);
   EXPECT_DOUBLE_EQ(state.multiplier, objective.at(49, 0.9, {}).slope);
   const double first = state.multiplier;
   EXPECT_GT(first, 0);
-  objective.advance(99, 0.21, state);
+  objective.advance(99, 0.21, 1, state);
   EXPECT_NEAR(state.multiplier, first + objective.stiffness(99) * 0.01, 1e-12);
-  objective.advance(149, 0.1, state);
+  objective.advance(149, 0.1, 1, state);
   EXPECT_NEAR(state.multiplier, first + objective.stiffness(99) * 0.01 - 10, 1e-12);
   EXPECT_LT(state.multiplier, 0);  // below the target it pulls
 
   const DensityObjective penalty{kPenalty, 1, 0.2, 101};
   const double before = state.multiplier;
-  penalty.advance(49, 0.9, state);
+  penalty.advance(49, 0.9, 1, state);
   EXPECT_EQ(state.multiplier, before);
+}
+
+TEST(DensityObjective, ThePriceFollowsTheLoss) {
+  const DensityObjective objective{ObjectiveKind::loss, 0.5, 1, 100, 0.5, 0.2};
+  ObjectiveState state;
+  EXPECT_DOUBLE_EQ(objective.at(0, 0.3, state).value, 0.15);
+  objective.advance(0, 0.3, 0, state);
+  EXPECT_DOUBLE_EQ(state.multiplier, 0.02);
+  EXPECT_DOUBLE_EQ(objective.at(1, 0.3, state).slope, 0.5 * std::exp(0.02));
+  objective.advance(1, 0.3, 0.2, state);  // at the limit it stands still
+  EXPECT_DOUBLE_EQ(state.multiplier, 0.02);
+  objective.advance(2, 0.3, 0.4, state);
+  EXPECT_NEAR(state.multiplier, 0, 1e-15);
+  objective.advance(3, 0.3, 50, state);
+  EXPECT_NEAR(state.multiplier, -0.1, 1e-15);
+  EXPECT_THROW(objective.advance(4, 0.3, INFINITY, state), NumericError);
+  EXPECT_THROW((DensityObjective{ObjectiveKind::loss, 0.5, 1, 10}.check()), ConfigError);
+  EXPECT_THROW((DensityObjective{ObjectiveKind::loss, 0, 1, 10, 0.5, 0.2}.check()), ConfigError);
+  EXPECT_EQ(parse_objective("loss"), ObjectiveKind::loss);
 }
 
 // Two heads that profit from near tokens and one that profits from all, more than the targets
@@ -123,7 +148,7 @@ TEST(DensityObjective, LearnsTheTargetDensity) {
             logit_gradient(p[h], probability_gradient(dg, reaches));
         for (size_t k = 0; k < step_down.size(); ++k) theta[h][k] -= 0.5 * step_down[k];
       }
-      objective.advance(step, rho, state);
+      objective.advance(step, rho, 1, state);
     }
     EXPECT_LE(rho, density + 0.001) << density;
     EXPECT_GE(rho, density - 0.01) << density;
@@ -140,10 +165,10 @@ TEST(DensityObjective, GoesOnFromWhatWasSaved) {
   const auto density_at = [](int64_t step) { return 0.5 - 0.0004 * static_cast<double>(step); };
   ObjectiveState whole, saved;
   for (int64_t step = 0; step < 1000; ++step) {
-    objective.advance(step, density_at(step), whole);
+    objective.advance(step, density_at(step), 1, whole);
     if (step == 523) saved = whole;
   }
-  for (int64_t step = 524; step < 1000; ++step) objective.advance(step, density_at(step), saved);
+  for (int64_t step = 524; step < 1000; ++step) objective.advance(step, density_at(step), 1, saved);
   EXPECT_GT(whole.multiplier, 0);
   EXPECT_EQ(saved.multiplier, whole.multiplier);
 }
@@ -157,6 +182,7 @@ TEST(DensityObjective, WrongInputIsRefused) {
   for (const double beta : {-1.0, kNan, double{INFINITY}}) {
     EXPECT_THROW((DensityObjective{kPenalty, beta, 1, 10}.check()), ConfigError);
   }
+  EXPECT_THROW((DensityObjective{kTarget, 0, 1, 10, 1.5}.check()), ConfigError);
   EXPECT_THAT(error_of([] {
                 DensityObjective{kTarget, 0, 1, 0}.check();
               }),
@@ -164,12 +190,12 @@ TEST(DensityObjective, WrongInputIsRefused) {
   ObjectiveState state;
   const DensityObjective objective{kTarget, 0, 0.1, 10};
   EXPECT_THROW(objective.at(0, kNan, state), NumericError);
-  EXPECT_THROW(objective.advance(49, INFINITY, state), NumericError);
+  EXPECT_THROW(objective.advance(49, INFINITY, 1, state), NumericError);
   EXPECT_EQ(parse_objective("target"), kTarget);
   EXPECT_EQ(parse_objective("penalty"), kPenalty);
   EXPECT_THAT(error_of([] { parse_objective("targets"); }),
               HasSubstr("the nearest name is \"target\""));
-  EXPECT_THAT(error_of([] { parse_objective("x"); }), HasSubstr("hint: target or penalty"));
+  EXPECT_THAT(error_of([] { parse_objective("x"); }), HasSubstr("hint: target, penalty or loss"));
 }
 
 }  // namespace filigree

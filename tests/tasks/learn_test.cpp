@@ -1,0 +1,266 @@
+// Learning degrees: soft, hardened, finetuned; interrupted and gone on with.
+#include "tasks/degrees/learn.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "tasks/dataset/prepare.h"
+#include "tasks/degrees/hard_pattern.h"
+#include "tasks/language/language.h"
+#include "tasks/training/attention_setup.h"
+#include "tasks/training/degree_attention.h"
+#include "tasks/training/evaluate.h"
+#include "tests/error_text.h"
+#include "tests/temporary_folder.h"
+
+namespace filigree {
+
+namespace {
+
+using testing::error_of;
+using ::testing::HasSubstr;
+using testing::TemporaryFolder;
+
+/// Datasets of the labelling "global", whose sentences differ in length, made once.
+const TemporaryFolder& data() {
+  static const TemporaryFolder folder;
+  static const bool made = [] {
+    LanguageOptions options;
+    options.labelling = Labelling::global;
+    options.train = 400;
+    options.dev = 100;
+    write_language(options, folder.path());
+    TokenizerOptions words;
+    words.kind = TokenizerKind::word;
+    const Tokenizer tokenizer = Tokenizer::train(words, language_vocabulary());
+    for (const std::string split : {"train", "dev"}) {
+      prepare(folder.path() / ("global." + split + ".tsv"), tokenizer, {}, folder.path() / split);
+    }
+    return true;
+  }();
+  (void)made;
+  return folder;
+}
+
+TrainConfig small_config() {
+  TrainConfig config;
+  config.data.train = data().path() / "train";
+  config.data.dev = data().path() / "dev";
+  config.model.width = 16;
+  config.model.heads = 2;
+  config.train.batch_tokens = 512;
+  config.train.steps = 60;
+  config.train.evaluate_every = 20;
+  config.train.save_every = 7;
+  config.degrees.globals = "global:cls";
+  config.degrees.density = 0.3;
+  return config;
+}
+
+/// An observer that asks to stop after so many steps of all stages together.
+LearnObserver stop_after(int64_t steps) {
+  LearnObserver observer;
+  auto left = std::make_shared<int64_t>(steps);
+  observer.train.stop = [left] { return --*left <= 0; };
+  return observer;
+}
+
+Batch first_samples(const TokenDataset& dataset, int64_t count) {
+  std::vector<int64_t> samples;
+  for (int64_t i = 0; i < count; ++i) samples.push_back(i);
+  return make_batch(dataset, samples);
+}
+
+std::string error_in(const TemporaryFolder& folder, const TrainConfig& config) {
+  return error_of([&] { learn_degrees(config, folder / "wrong", false); });
+}
+
+}  // namespace
+
+class Learn : public ::testing::TestWithParam<std::string> {
+ protected:
+  /// A learner, or "degrees" with draws or an irregular stage.
+  static void choose(TrainConfig& config) {
+    config.degrees.draws = GetParam() == "drawn";
+    config.degrees.irregular = GetParam() == "irregular" ? 0.5 : 0;
+    const bool plain = !config.degrees.draws && config.degrees.irregular == 0;
+    config.degrees.learner = plain ? GetParam() : "degrees";
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Learners, Learn,
+                         ::testing::Values("degrees", "adaptive_span", "head_gates", "drawn",
+                                           "irregular"));
+
+// The stages one after the other; the hardened model is an ordinary one and keeps the budget.
+TEST_P(Learn, GivesAnOrdinaryModelWithinTheBudget) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  choose(config);
+  const LearnResult result = learn_degrees(config, folder / "run", false);
+  EXPECT_FALSE(result.stopped);
+  EXPECT_EQ(result.stage, "finetune");
+
+  const LoadedModel loaded = load_model(find_model(folder / "run"));
+  EXPECT_FALSE(loaded.info.encoder.degrees.learned());
+  EXPECT_EQ(loaded.info.pattern, result.pattern);
+  for (const auto& [name, tensor] : loaded.model->state_dict()) {
+    EXPECT_FALSE(is_degree_parameter(name)) << name;
+  }
+  const TokenDataset train = TokenDataset::open(config.data.train);
+  const double density = evaluate(loaded, loaded.info.plan(), train).density;
+  EXPECT_LE(density, 0.3);
+  EXPECT_GT(density, 0.3 - 0.05);
+
+  // What is evaluated while degrees are soft is what they expect.
+  const LoadedModel soft = load_model(
+      find_model(folder.path() / "run" / (GetParam() == "irregular" ? "irregular" : "soft")));
+  const DegreeLearner& learner = *soft.model->encoder().degrees();
+  const DistanceCounts counts = count_pairs(learner.shape().config, train);
+  const NoGrad no_grad;
+  EXPECT_NEAR(evaluate(soft, soft.info.plan(), train).density,
+              expected_density(learner, counts).value().item(), 1e-6);
+  const LearnedHeads heads = learned_heads(learner, counts);
+  EXPECT_EQ(heads.all.size(), 4U);
+  if (GetParam() != "head_gates") {  // those count how often a gate is open, not how far
+    EXPECT_NEAR(heads.density, expected_density(learner, counts).value().item(), 1e-6);
+  }
+  EXPECT_THAT(read_file(folder.path() / "run" / "degrees.txt"), HasSubstr("mean reach"));
+  EXPECT_THAT(read_file(folder.path() / "run" / "degrees.json"), HasSubstr("\"edge\""));
+}
+
+// Stopped in the soft stage, in the finetuning and before the end of each, and gone on with.
+TEST_P(Learn, GoesOnToTheSameBits) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.train.steps = 52;  // past an update of the multiplier
+  choose(config);
+  config.degrees.entropy = 0.01;
+  learn_degrees(config, folder / "whole", false);
+
+  int stops = 0;
+  bool resume = false;
+  for (const int64_t steps : {11, 30, 15, 10, 1000}) {
+    const LearnResult part = learn_degrees(config, folder / "parts", resume, stop_after(steps));
+    resume = true;
+    stops += part.stopped;
+  }
+  EXPECT_GE(stops, 3);
+  for (const char* name : {"soft/best/model.safetensors", "hard/model.safetensors",
+                           "model.safetensors", "degrees.json"}) {
+    EXPECT_TRUE(read_file(folder.path() / "whole" / name) ==
+                read_file(folder.path() / "parts" / name))
+        << name;
+  }
+}
+
+TEST(LearnDegrees, StartsFromADenseModelAndItsHead) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.degrees = {};
+  train(config, folder / "dense", false);
+  TrainConfig learning = small_config();
+  learning.model.init = folder / "dense";
+  learning.train.steps = 1;
+  learning.train.lr = 0;  // weights and degrees stay
+  learning.degrees.hold = 1;
+  learning.degrees.finetune = 0;
+  learn_degrees(learning, folder / "run", false);
+  const StateDict dense = read_model_tensors(find_model(folder / "dense")).weights;
+  const StateDict hard = read_model_tensors(folder.path() / "run" / "model.safetensors").weights;
+  ASSERT_EQ(dense.size(), hard.size());
+  for (const auto& [name, tensor] : dense) {
+    for (int64_t e = 0; e < tensor.numel(); ++e) ASSERT_EQ(tensor.at(e), hard.at(name).at(e));
+  }
+}
+
+TEST(LearnDegrees, TokensThatAreAlwaysOnAreThoseOfThePattern) {
+  const TokenDataset dataset = TokenDataset::open(data().path() / "train");
+  const Batch batch = first_samples(dataset, 3);
+  DegreeConfig degrees{"degrees", 5, "head", "dense", "global:special"};
+  const auto always = always_on(degrees, batch);
+  ASSERT_TRUE(always);
+  for (int64_t b = 0; b < 3; ++b) {
+    const auto last = static_cast<int32_t>(dataset.length(b) - 1);
+    EXPECT_THAT(always->of(b), ::testing::ElementsAre(0, last));
+  }
+  degrees.globals = "none";
+  EXPECT_FALSE(always_on(degrees, batch));
+  EXPECT_EQ(attention_pattern(degrees), "neighbour:5");
+  for (const char* wrong : {"global:cls,rows", "neighbour:1", "causal"}) {
+    degrees.globals = wrong;
+    EXPECT_THAT(error_of([&] { always_on(degrees, batch); }), HasSubstr("degrees.globals"))
+        << wrong;
+  }
+}
+
+TEST(LearnDegrees, PatternNamesTheReachOfEveryHead) {
+  const std::vector<HardReach> reaches{HardReach(3), HardReach(0), HardReach(3),
+                                       HardReach(0), HardReach(7), HardReach(0)};
+  const std::string text = hard_pattern(reaches, 2, "global:cls");
+  const AttentionPlan plan(text, "all", "all", 3, 2);
+  SequenceBatch batch;
+  batch.offsets = Tensor::from(std::vector<int64_t>{0, 20});
+  const LayerGraphs graphs = plan.build(batch, 1, 0);
+  for (size_t k = 0; k < reaches.size(); ++k) {
+    const AttentionGraph& graph = *graphs[k / 2];
+    const std::vector<int32_t> row = graph.row(graph.group_of_head(static_cast<int>(k % 2)), 12);
+    std::vector<int32_t> want{0};
+    const auto r = static_cast<int32_t>(reaches[k].largest());
+    for (int32_t j = 12 - r; j <= std::min(19, 12 + r); ++j) want.push_back(j);
+    EXPECT_EQ(row, want) << k;
+  }
+  EXPECT_EQ(std::count(text.begin(), text.end(), ';'), 2);  // layers 0 and 1 are alike
+  // Irregular reaches come back from their text.
+  const HardReach irregular(Reaches({0, 2, 9}), {0.25, 0.5, 0.25}, 0.125);
+  EXPECT_EQ(irregular.pattern(), "irregular:0.125,0,0.25,2,0.5,9,0.25");
+}
+
+TEST(LearnDegrees, WrongSettingsSaySo) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.train.patience = 3;
+  EXPECT_THAT(error_in(folder, config), HasSubstr("train.patience"));
+  config = small_config();
+  config.degrees.learner = "degree";
+  EXPECT_THAT(error_in(folder, config), HasSubstr("did you mean \"degrees\"?"));
+  config = small_config();
+  config.degrees.harden = "water";
+  EXPECT_THAT(error_in(folder, config), HasSubstr("water_filling"));
+  config = small_config();
+  config.attention.pattern = "causal";
+  EXPECT_THAT(error_in(folder, config), HasSubstr("attention.pattern"));
+  config = small_config();
+  config.degrees.density = 0;
+  EXPECT_THAT(error_in(folder, config), HasSubstr("target density of 0"));
+  config = small_config();
+  config.degrees.globals = "causal";
+  EXPECT_THAT(error_of([&] { learn_degrees(config, folder / "globals", false); }),
+              HasSubstr("degrees.globals"));
+  config = small_config();
+  config.model.init_head = true;
+  EXPECT_THAT(error_in(folder, config), HasSubstr("model.init"));
+  config = small_config();
+  config.degrees.draws = true;
+  config.degrees.learner = "free_offsets";
+  EXPECT_THAT(error_in(folder, config), HasSubstr("no distribution to draw reaches from"));
+}
+
+// A model whose degrees are soft is no model for another attention.
+TEST(LearnDegrees, SoftModelsHaveNoOtherPattern) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.train.steps = 2;
+  config.degrees.learner = "degrees";
+  train(config, folder / "soft", false);
+  const LoadedModel soft = load_model(find_model(folder / "soft"));
+  const TokenDataset dev = TokenDataset::open(config.data.dev);
+  EXPECT_THAT(error_of([&] {
+                attention_under(soft, "neighbour:2", "all", "all", &dev, [](const auto&) {});
+              }),
+              HasSubstr("not hardened"));
+  EXPECT_NO_THROW(attention_under(soft, soft.info.pattern, "all", "all", &dev, [](const auto&) {}));
+}
+
+}  // namespace filigree
