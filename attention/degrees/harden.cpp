@@ -59,6 +59,43 @@ std::vector<HardReach> by_water_filling(const LearnedDegrees& learned,
   return hard;
 }
 
+/// The head whose next distance is worth most; -1 if there is none.
+int64_t next_head(const LearnedDegrees& learned, const std::vector<HardReach>& hard,
+                  const DistanceCounts& counts) {
+  int64_t best = -1;
+  double most = 0;
+  for (size_t h = 0; h < hard.size(); ++h) {
+    const int64_t next = hard[h].largest() + 1;
+    if (next > counts.reach() || counts.at(next) == 0) continue;
+    const double g = reach_tail(learned.p[h], learned.reaches)[static_cast<size_t>(next)];
+    if (g > most) {
+      most = g;
+      best = static_cast<int64_t>(h);
+    }
+  }
+  return best;
+}
+
+std::vector<HardReach> by_filling_all(const LearnedDegrees& learned, const HardenOptions& options) {
+  std::vector<HardReach> hard = by_water_filling(learned, options);
+  const DistanceCounts& counts = *options.counts;
+  int64_t left = options.budget;
+  for (const HardReach& reach : hard) left -= counts.edges(reach.largest());
+  const int64_t head = next_head(learned, hard, counts);
+  if (head < 0 || left <= 0) return hard;
+  const int64_t reach = hard[static_cast<size_t>(head)].largest();
+  const double share =
+      std::min(1.0, static_cast<double>(left) / static_cast<double>(counts.at(reach + 1)));
+  std::vector<int64_t> grid{reach, reach + 1};
+  std::vector<double> p{1 - share, share};
+  if (reach > 0) {  // a grid begins at 0
+    grid.insert(grid.begin(), 0);
+    p.insert(p.begin(), 0);
+  }
+  hard[static_cast<size_t>(head)] = HardReach(Reaches(std::move(grid)), std::move(p), 0);
+  return hard;
+}
+
 std::vector<HardReach> by_position(const LearnedDegrees& learned, const HardenOptions& options) {
   std::vector<HardReach> hard;
   for (size_t place = 0; place < learned.p.size(); ++place) {
@@ -75,6 +112,8 @@ constexpr std::array kHardeners{
     Hardener{"mean", "the mean reach, rounded", by_mean},
     Hardener{"water_filling", "what is seen most, in all heads together, within a budget of edges",
              by_water_filling},
+    Hardener{"exact", "water_filling, the rest of the budget for a share of one head's tokens",
+             by_filling_all},
     Hardener{"irregular", "every token its own reach, distributed as learned", by_position},
 };
 

@@ -32,12 +32,15 @@ struct Hardener {
   std::vector<HardReach> (*harden)(const LearnedDegrees& learned, const HardenOptions& options);
 };
 
-/// In order: argmax, median, mean, water_filling, irregular.
+/// In order: argmax, median, mean, water_filling, exact, irregular.
 ///     argmax         the reach of largest p; of several the smallest
 ///     median         the largest d with g(d) >= 1/2
 ///     mean           E[reach] rounded, halves upwards
 ///     water_filling  the largest reaches within a budget of edges, by g (water_filling.h); the
 ///                    only one that meets a density
+///     exact          water_filling, and what it leaves of the budget for a share of the tokens of
+///                    one head, spread evenly by position: that with the largest next g. Meets a
+///                    density to about an edge a head and sequence
 ///     irregular      every token its own, frozen by position, distributed as p (hard_reach.h);
 ///                    a head's shift is keyed (seed, layer, head)
 std::span<const Hardener> hardeners();
@@ -47,7 +50,8 @@ void expect_hardener(std::string_view name);
 
 /// One HardReach a head, layer by layer. Throws ConfigError for an unknown name (with the nearest),
 /// for fewer than one head a layer and for what the hardener lacks; ShapeError, NumericError for
-/// the distributions. Deterministic. Cost O(L H (K + R)), water_filling O(L H R log(L H)).
+/// the distributions. Deterministic. Cost O(L H (K + R)), water_filling and exact O(L H R log(L
+/// H)).
 std::vector<HardReach> harden(std::string_view name, const LearnedDegrees& learned,
                               const HardenOptions& options = {});
 

@@ -73,8 +73,10 @@ double DensityObjective::stiffness(int64_t step) const {
   return std::pow(kStiffest, progress_of(step, steps));
 }
 
-double DensityObjective::price(int64_t step, const ObjectiveState& state) const {
-  return kind == ObjectiveKind::loss ? beta * std::exp(state.multiplier) : beta * annealed(step);
+double DensityObjective::price(int64_t step, double task_loss, const ObjectiveState& state) const {
+  if (kind == ObjectiveKind::penalty) return beta * annealed(step);
+  const double ease = 1 - task_loss / loss;
+  return ease > 0 ? beta * std::exp(state.multiplier) * ease : 0;
 }
 
 double DensityObjective::pressure(int64_t step, double rho, const ObjectiveState& state) const {
@@ -82,9 +84,13 @@ double DensityObjective::pressure(int64_t step, double rho, const ObjectiveState
   return state.multiplier + stiffness(step) * (rho - allowed(step));
 }
 
-ObjectiveValue DensityObjective::at(int64_t step, double rho, const ObjectiveState& state) const {
+ObjectiveValue DensityObjective::at(int64_t step, double rho, double task_loss,
+                                    const ObjectiveState& state) const {
   const double slope = pressure(step, rho, state);
-  if (kind != ObjectiveKind::target) return {price(step, state) * rho, price(step, state)};
+  if (kind != ObjectiveKind::target) {
+    const double each = price(step, task_loss, state);
+    return {each * rho, each};
+  }
   const double excess = rho - allowed(step);
   return {(state.multiplier + slope) / 2 * excess, slope};
 }

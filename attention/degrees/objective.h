@@ -9,7 +9,7 @@ namespace filigree {
 enum class ObjectiveKind : uint8_t {
   target,   ///< augmented Lagrangian: rho is to be a target
   penalty,  ///< a price of density that rises to beta
-  loss,     ///< as sparse as the task allows: the price rises while its loss is below a limit
+  loss,     ///< as sparse as the task allows: density has a price while its loss is below a limit
 };
 /// Throws ConfigError with the nearest name.
 ObjectiveKind parse_objective(std::string_view name);
@@ -17,7 +17,7 @@ ObjectiveKind parse_objective(std::string_view name);
 /// What an objective learns on its way. Saved and restored as it is; the rest follows from the
 /// step.
 struct ObjectiveState {
-  double multiplier = 0;  ///< lambda; of `loss` ln(price / beta)
+  double multiplier = 0;  ///< lambda; of `loss` the logarithm of a factor of the price
 };
 
 struct ObjectiveValue {
@@ -27,7 +27,7 @@ struct ObjectiveValue {
 
 /// A term of the loss in the mean density rho of all heads and layers, at step 0 .. steps - 1:
 ///     penalty   beta min(1, x / a) rho
-///     loss      beta e^lambda rho
+///     loss      beta e^lambda max(0, 1 - L / l) rho
 ///     target    lambda (rho - rho*) + mu (rho - rho*)^2 / 2
 /// The third is the augmented Lagrangian of the constraint rho = rho* (Nocedal and Wright,
 /// Numerical Optimization, section 17.3; Bertsekas 1982). An equality, although less would be
@@ -37,11 +37,12 @@ struct ObjectiveValue {
 ///     rho*(x) = target + (1 - target) (1 - min(1, x / a))^3      mu(x) = 100^x
 /// so that price and constraint close in over that share (the cubic of Zhu and Gupta, arXiv
 /// 1710.01878) and the constraint stiffens to the end; the exponential growth of mu is our choice.
-/// Of `loss` the price is found by the limit l on the task's loss L:
+/// Of `loss`, L is the task's loss of the step and l its limit:
 ///     lambda <- lambda + max(-0.1, 0.02 (1 - L / l))    every step
-/// so that it doubles in 35 steps while the task is easy, and falls faster where it is not: in the
-/// end the density is the smallest at which L stays at l (mirror ascent on the multiplier of
-/// L <= l; rates are our choice).
+/// While the task is easy the price doubles in 35 steps; where it is not, density costs nothing at
+/// once, however high the price has climbed while nothing moved, so that what was closed too far
+/// opens again. In the end the density is the smallest at which L stays near l. (Mirror ascent on
+/// the multiplier of L <= l, with a proportional term; all rates are our choice.)
 /// Pure functions; cost O(1).
 struct DensityObjective {
   ObjectiveKind kind = ObjectiveKind::target;
@@ -58,11 +59,10 @@ struct DensityObjective {
   void check() const;
   double allowed(int64_t step) const;    ///< rho*
   double stiffness(int64_t step) const;  ///< mu
-  /// What density costs, of penalty and loss.
-  double price(int64_t step, const ObjectiveState& state) const;
 
-  /// Value and slope at a density. Throws NumericError unless rho is finite.
-  ObjectiveValue at(int64_t step, double rho, const ObjectiveState& state) const;
+  /// Value and slope at a density and a loss of the task. Throws NumericError unless rho is finite.
+  /// Where the loss is not, `loss` has no price.
+  ObjectiveValue at(int64_t step, double rho, double task_loss, const ObjectiveState& state) const;
   /// At the end of a step: lambda <- lambda + mu (rho - rho*) if it is the 50th, 100th ...;
   /// `penalty` has no multiplier, that of `loss` moves by the task's loss. rho: of the batch or,
   /// without the noise of its lengths, of the split. Throws NumericError unless both are finite.
@@ -70,6 +70,7 @@ struct DensityObjective {
 
  private:
   double annealed(int64_t step) const;  // min(1, x / a)
+  double price(int64_t step, double task_loss, const ObjectiveState& state) const;
   double pressure(int64_t step, double rho, const ObjectiveState& state) const;
 };
 

@@ -18,13 +18,14 @@ PatternKind lexical_pattern();
 PatternKind bigbird_pattern();
 PatternKind longformer_pattern();
 PatternKind irregular_pattern();
+PatternKind offsets_pattern();
 
 const std::vector<PatternKind>& pattern_kinds() {
   static const std::vector<PatternKind> kinds{
       dense_pattern(),   self_pattern(),       neighbour_pattern(), dilated_pattern(),
       strided_pattern(), fixed_pattern(),      block_pattern(),     causal_pattern(),
       global_pattern(),  random_pattern(),     syntax_pattern(),    lexical_pattern(),
-      bigbird_pattern(), longformer_pattern(), irregular_pattern(),
+      bigbird_pattern(), longformer_pattern(), irregular_pattern(), offsets_pattern(),
   };
   return kinds;
 }

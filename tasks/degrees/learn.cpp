@@ -6,7 +6,7 @@
 #include "attention/degrees/water_filling.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "tasks/degrees/hard_pattern.h"
+#include "tasks/degrees/hard_heads.h"
 #include "tasks/degrees/learned_json.h"
 #include "tasks/training/degree_attention.h"
 #include "tasks/training/evaluate.h"
@@ -139,21 +139,20 @@ class Learning {
     const LearnedHeads heads = learned_heads(learner, counts);
     HardenOptions options{&counts, 0, config_.train.seed};
     options.budget = edge_budget(goal(heads), counts, static_cast<int64_t>(heads.all.size()));
-    const std::vector<HardReach> reaches =
-        harden(config_.degrees.harden, heads.distributions(), options);
+    const std::vector<HardHead> hard = harden_heads(config_.degrees.harden, heads, options);
 
     ModelInfo info = soft.info;
     info.encoder.degrees = {};
-    info.pattern = result_.pattern = hard_pattern(reaches, heads.heads, degrees.globals);
+    info.pattern = result_.pattern = hard_pattern(hard, heads.heads, degrees.globals);
     StateDict weights = soft.model->state_dict();
     std::erase_if(weights, [](const auto& each) { return is_degree_parameter(each.first); });
     const fs::path path = folder_ / "hard" / "model.safetensors";
     make_folders(path.parent_path());
     save_model(path, info, weights);
     result_.hard = evaluated(path);
-    write_file(folder_ / "degrees.txt", to_text(heads, reaches));
-    write_file(folder_ / "degrees.json", to_json(heads, reaches, info.pattern) + "\n");
-    if (observer_.hardened) observer_.hardened(heads, reaches);
+    write_file(folder_ / "degrees.txt", to_text(heads, hard));
+    write_file(folder_ / "degrees.json", to_json(heads, hard, info.pattern) + "\n");
+    if (observer_.hardened) observer_.hardened(heads, hard);
     return info;
   }
 

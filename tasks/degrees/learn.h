@@ -13,7 +13,7 @@ namespace filigree {
 struct LearnObserver {
   TrainObserver train = {};
   std::function<void(const std::string& stage)> begin = {};  ///< "soft" ..
-  std::function<void(const LearnedHeads&, const std::vector<HardReach>&)> hardened = {};
+  std::function<void(const LearnedHeads&, const std::vector<HardHead>&)> hardened = {};
 };
 
 /// The loss and the first metric of one model on the data that models are evaluated on.
@@ -32,19 +32,21 @@ struct LearnResult {
 /// Learns how far every head looks, into `folder`:
 ///     config.ini       the settings
 ///     soft/            a run (train()) with degrees.learner ("degrees" if none is named)
-///     irregular/       with degrees.irregular a run that goes on from it, whose tokens draw reaches
-///     degrees.json     what was learned: every head's gate, distribution of reaches (of nodes and
+///     irregular/       with degrees.irregular a run that goes on from it, whose tokens draw
+///     reaches degrees.json     what was learned: every head's gate, distribution of reaches (of
+///     nodes and
 ///                      of edges), mean reach, density, hardened reach
 ///     degrees.txt      the same as a table
 ///     hard/            the hardened model: the weights up to there, and a pattern for its gates
 ///     finetune/        a run that starts from it, degrees.finetune times as many steps long
 ///     model.safetensors, tokenizer.model    the finished model, an ordinary one
 /// A head of model.init that is for the same task is taken along, unless model.init_head says no.
-/// water_filling hardens to degrees.density of the training data's pairs (with the objective
-/// `penalty`: to the density that the gates have). The difference of soft and hard in the result is
-/// the hardening gap. With `resume` it goes on in the stage that was interrupted, to the same bits.
+/// water_filling and exact harden to degrees.density of the training data's pairs (with the
+/// objective `penalty`: to the density that the gates have). The difference of soft and hard in the
+/// result is the hardening gap. With `resume` it goes on in the stage that was interrupted, to the
+/// same bits.
 ///
-/// Throws as train(); ConfigError for gates that no window hardens.
+/// Throws as train() and harden_heads().
 LearnResult learn_degrees(const TrainConfig& config, const std::filesystem::path& folder,
                           bool resume, const LearnObserver& observer = {});
 

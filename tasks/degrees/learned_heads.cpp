@@ -12,10 +12,10 @@ namespace filigree {
 namespace {
 
 /// p_d = g(d) - g(d+1); nothing if the gate rises somewhere.
-std::vector<double> node_shares(const std::vector<double>& tail) {
-  std::vector<double> p(tail.size());
-  for (size_t d = 0; d < tail.size(); ++d) {
-    p[d] = tail[d] - (d + 1 < tail.size() ? tail[d + 1] : 0);
+std::vector<double> node_shares(const std::vector<double>& gate) {
+  std::vector<double> p(gate.size());
+  for (size_t d = 0; d < gate.size(); ++d) {
+    p[d] = gate[d] - (d + 1 < gate.size() ? gate[d + 1] : 0);
     if (p[d] < 0) return {};
   }
   return p;
@@ -37,15 +37,10 @@ std::vector<int64_t> column_ends(int64_t reach) {
   return ends;
 }
 
-std::string hard_text(const HardReach& reach) {
-  if (reach.regular()) return std::to_string(reach.largest());
-  return fmt::format("to {}", reach.largest());
-}
-
-std::string closed_heads(const LearnedHeads& heads, const std::vector<HardReach>& hard) {
+std::string closed_heads(const LearnedHeads& heads, const std::vector<HardHead>& hard) {
   std::string names;
   for (size_t k = 0; k < hard.size(); ++k) {
-    if (hard[k].largest() > 0) continue;
+    if (!hard[k].closed()) continue;
     names +=
         fmt::format("{}{}.{}", names.empty() ? "" : ", ", heads.all[k].layer, heads.all[k].head);
   }
@@ -76,23 +71,23 @@ LearnedHeads learned_heads(const DegreeLearner& learner, const DistanceCounts& c
   heads.learner = learner.shape().config.learner;
   heads.reach = learner.shape().config.reach;
   heads.heads = learner.shape().heads;
-  for (std::vector<double>& tail : learner.tails()) {
+  for (std::vector<double>& gate : learner.tails()) {
     const auto number = static_cast<int64_t>(heads.all.size());
     LearnedHead& head = heads.all.emplace_back();
     head.layer = static_cast<int>(number / heads.heads);
     head.head = static_cast<int>(number % heads.heads);
-    head.mean_reach = mean_reach(tail);
-    head.density = counts.density(tail);
-    head.node = node_shares(tail);
+    head.mean_reach = mean_reach(gate);
+    head.density = counts.density(gate);
+    head.node = node_shares(gate);
     if (!head.node.empty()) head.edge = edge_shares(head.node);
-    head.tail = std::move(tail);
+    head.gate = std::move(gate);
     heads.density += head.density;
   }
   heads.density /= static_cast<double>(heads.all.size());
   return heads;
 }
 
-std::string to_text(const LearnedHeads& heads, const std::vector<HardReach>& hard) {
+std::string to_text(const LearnedHeads& heads, const std::vector<HardHead>& hard) {
   const std::vector<int64_t> ends = column_ends(heads.reach);
   std::string text =
       fmt::format("layer.head  {}mean reach  density", hard.empty() ? "" : "reach  ");
@@ -105,10 +100,10 @@ std::string to_text(const LearnedHeads& heads, const std::vector<HardReach>& har
   for (size_t k = 0; k < heads.all.size(); ++k) {
     const LearnedHead& head = heads.all[k];
     text += fmt::format("{:<12}", fmt::format("{}.{}", head.layer, head.head));
-    if (!hard.empty()) text += fmt::format("{:>5}  ", hard_text(hard[k]));
+    if (!hard.empty()) text += fmt::format("{:>5}  ", hard[k].reach);
     text += fmt::format("{:>10.2f} {:>7.2f}%", head.mean_reach, 100 * head.density);
     // Of a gate that rises there is no share of tokens: what passes, in the mean.
-    const std::vector<double>& shown = head.node.empty() ? head.tail : head.node;
+    const std::vector<double>& shown = head.node.empty() ? head.gate : head.node;
     for (size_t c = 0; c < ends.size(); ++c) {
       const int64_t first = c == 0 ? 0 : ends[c - 1] + 1;
       double sum = std::accumulate(shown.begin() + first, shown.begin() + ends[c] + 1, 0.0);

@@ -33,13 +33,14 @@ DegreeTraining::DegreeTraining(const TrainConfig& config, DegreeLearner& learner
       objective_(config.objective(steps)),
       optimizer_(make_adamw(std::move(parameters), {.beta2 = 0.95, .weight_decay = 0})) {}
 
-double DegreeTraining::add_objective(int64_t step, std::span<const Batch> batches) {
+double DegreeTraining::add_objective(int64_t step, double task_loss,
+                                     std::span<const Batch> batches) {
   const DegreeConfig& degrees = learner_.shape().config;
   DistanceCounts counts(degrees.reach);
   for (const Batch& batch : batches) counts.add(count_pairs(degrees, batch));
   const Variable density = expected_density(learner_, counts);
   const double rho = density.value().item();
-  Variable objective = scale(density, objective_.at(step, rho, state_).slope);
+  Variable objective = scale(density, objective_.at(step, rho, task_loss, state_).slope);
   const double kappa = settings_.entropy * progress_of(step, objective_.steps);
   if (const Variable entropy = kappa > 0 ? learner_.mean_entropy() : Variable();
       entropy.defined()) {

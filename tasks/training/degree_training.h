@@ -25,12 +25,11 @@ class DegreeTraining {
   DegreeTraining(const TrainConfig& config, DegreeLearner& learner, NamedParameters parameters,
                  int64_t steps);
 
-  /// Adds the objective's gradients; returns the expected density of the batches. Throws
-  /// NumericError unless it is finite.
-  double add_objective(int64_t step, std::span<const Batch> batches);
+  /// Adds the objective's gradients; task_loss: of the step, without it. Returns the expected
+  /// density of the batches. Throws NumericError unless it is finite.
+  double add_objective(int64_t step, double task_loss, std::span<const Batch> batches);
   double gradient_norm() const { return optimizer_->gradient_norm(); }
-  /// Moves the parameters and, when it is its turn, the multiplier. task_loss: of the step, without
-  /// the objective.
+  /// Moves the parameters and, when it is its turn, the multiplier. task_loss: as before.
   void step(int64_t step, double density, double task_loss);
   void zero_grad() { optimizer_->zero_grad(); }
 

@@ -88,7 +88,7 @@ void each_setting(Config& c, Visit&& visit) {
       "learn: steps in which every token draws its reach, after the soft ones, as a share of them",
       false);
   visit("degrees.harden", c.degrees.harden,
-        "learn: argmax, median, mean, water_filling (meets degrees.density) or irregular", false);
+        "learn: argmax, median, mean, water_filling, exact (both to degrees.density) or irregular", false);
   visit("degrees.finetune", c.degrees.finetune,
         "learn: steps of the hardened model, as a share of the steps before", false);
   visit("degrees.finetune_lr", c.degrees.finetune_lr,

@@ -52,7 +52,7 @@ struct TrainConfig {
     double hold = 0.05;  // share of the steps before degrees begin to move
     // Of what follows in `filigree learn`:
     double irregular = 0;  // share of the steps
-    std::string harden = "water_filling";
+    std::string harden = "exact";
     double finetune = 0.4, finetune_lr = 0.5;  // shares of the steps, and of train.lr
   } degrees;
   struct Train {

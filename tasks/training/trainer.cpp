@@ -251,7 +251,7 @@ class Trainer {
     units = std::max<int64_t>(units, 1);  // a step may hold nothing to learn from
     Progress progress;
     for (const Batch& batch : batches) progress.loss += accumulate(batch, units);
-    if (degrees_) progress.density = degrees_->add_objective(state_.step, batches);
+    if (degrees_) progress.density = degrees_->add_objective(state_.step, progress.loss, batches);
     progress.gradient_norm = optimizer_->gradient_norm();
     progress.learning_rate = config_.train.lr * schedule_.factor(state_.step);
     if (is_finite(progress)) {

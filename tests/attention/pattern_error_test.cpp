@@ -50,6 +50,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"dilated:3,0", 10, "got \"0\""},
         Mistake{"global", 0, "lacks its cls, special, first=k or every=k"},
         Mistake{"global:cls,diagonal", 11, "expected rows, cols or both, got \"diagonal\""},
+        Mistake{"offsets", 0, "distance"},
+        Mistake{"offsets:1,x", 10, "distance is a whole number from 0 up, got \"x\""},
         Mistake{"irregular:0", 0, "expected a reach and its share"},
         Mistake{"irregular:x,1,1", 10, "expected shift as a number, got \"x\""},
         Mistake{"irregular:0,1,x", 14, "expected share as a number, got \"x\""},

@@ -107,6 +107,9 @@ std::vector<Case> cases() {
          return within(i, j, golden - std::floor(golden) < 0.5 ? 1 : 4);
        }},
       {"irregular_of_one", "irregular:0.25,3,1", [](I, I i, I j) { return within(i, j, 3); }},
+      {"offsets", "offsets:5,0,2,5",
+       [](I, I i, I j) { return i == j || std::abs(i - j) == 2 || std::abs(i - j) == 5; }},
+      {"offsets_far", "offsets:2000000000|noself", [](I, I, I) { return false; }},
       {"union", "neighbour:1|block:4",
        [](I, I i, I j) { return within(i, j, 1) || i / 4 == j / 4; }},
       {"intersection", "neighbour:3&causal", [](I, I i, I j) { return j <= i && i - j <= 3; }},

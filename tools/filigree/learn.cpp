@@ -55,7 +55,7 @@ int run(std::span<const std::string> words) {
   observer.begin = [quiet](const std::string& stage) {
     if (!quiet) fmt::print(stderr, "--- {}\n", stage);
   };
-  observer.hardened = [quiet](const LearnedHeads& heads, const std::vector<HardReach>& hard) {
+  observer.hardened = [quiet](const LearnedHeads& heads, const std::vector<HardHead>& hard) {
     if (!quiet) fmt::print(stderr, "{}", to_text(heads, hard));
   };
   const LearnResult result = learn_degrees(config, out, resume, observer);

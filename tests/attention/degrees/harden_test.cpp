@@ -233,6 +233,34 @@ TEST(Harden, WaterFillingTakesAllHeadsTogether) {
   EXPECT_THAT(got, ElementsAre(1, 0, 3, 0));
 }
 
+TEST(Harden, ExactSpendsWhatWaterFillingLeaves) {
+  const Reaches reaches(std::vector<int64_t>{0, 1, 3});
+  DistanceCounts counts(3);
+  constexpr int64_t kTokens = 1000;
+  counts.add(kTokens);
+  const LearnedDegrees learned{reaches, 2, {{0.2, 0.8, 0}, {1, 0, 0}, {0, 0, 1}, {0.4, 0.3, 0.3}}};
+  for (const int64_t budget : {4000, 4001, 5000, 6500, 9999, 12000}) {
+    const auto filled = harden("water_filling", learned, {&counts, budget});
+    const auto exact = harden("exact", learned, {&counts, budget});
+    int64_t edges = 0;
+    for (size_t h = 0; h < exact.size(); ++h) {
+      EXPECT_GE(exact[h].largest(), filled[h].largest());
+      for (int64_t i = 0; i < kTokens; ++i) {
+        const int64_t r = exact[h].of(i);
+        EXPECT_GE(r, filled[h].largest());
+        edges += std::min(kTokens - 1, i + r) - std::max<int64_t>(0, i - r) + 1;
+      }
+    }
+    EXPECT_NEAR(static_cast<double>(edges), static_cast<double>(budget), 10) << budget;
+  }
+  // A budget that is met, or more than all distances that are worth something.
+  for (const int64_t budget : {4 * 1000, 4 * 1000 + 10 * 1998}) {
+    const auto exact = harden("exact", learned, {&counts, budget});
+    EXPECT_EQ(exact[1].largest(), 0);
+    EXPECT_EQ(exact[0].regular() && exact[2].regular(), budget == 4000 || budget > 20000);
+  }
+}
+
 TEST(Harden, IrregularReachesAreEachHeadsOwn) {
   const Reaches reaches = Reaches::up_to(7);
   const LearnedDegrees learned{reaches, 2, std::vector(4, std::vector<double>(8, 0.125))};
@@ -263,7 +291,8 @@ TEST(Harden, EveryHardenerIsInTheTable) {
     EXPECT_EQ(harden(hardener.name, learned, {&counts, 36}).size(), 1u) << hardener.name;
     EXPECT_TRUE(harden(hardener.name, {Reaches::up_to(2), 1, {}}, {&counts, 36}).empty());
   }
-  EXPECT_THAT(names, ElementsAre("argmax", "median", "mean", "water_filling", "irregular"));
+  EXPECT_THAT(names,
+              ElementsAre("argmax", "median", "mean", "water_filling", "exact", "irregular"));
 }
 
 TEST(Harden, WrongInputIsRefused) {

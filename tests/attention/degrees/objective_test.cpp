@@ -42,19 +42,19 @@ TEST(DensityObjective, Schedules) {
 
 TEST(DensityObjective, Values) {
   const DensityObjective penalty{kPenalty, 3, 0.2, 101};
-  EXPECT_DOUBLE_EQ(penalty.at(10, 0.25, {}).value, 0.2 * 0.75);
-  EXPECT_DOUBLE_EQ(penalty.at(10, 0.25, {}).slope, 0.6);
-  EXPECT_DOUBLE_EQ(penalty.at(50, 0.25, {}).value, 0.75);
-  EXPECT_DOUBLE_EQ(penalty.at(100, 0.25, {}).slope, 3);
+  EXPECT_DOUBLE_EQ(penalty.at(10, 0.25, 0.1, {}).value, 0.2 * 0.75);
+  EXPECT_DOUBLE_EQ(penalty.at(10, 0.25, 0.1, {}).slope, 0.6);
+  EXPECT_DOUBLE_EQ(penalty.at(50, 0.25, 0.1, {}).value, 0.75);
+  EXPECT_DOUBLE_EQ(penalty.at(100, 0.25, 0.1, {}).slope, 3);
 
   const DensityObjective target{kTarget, 0, 0.2, 101};
   const ObjectiveState pressed{0.5};
   // mu = 10, rho* = 0.2: lambda + mu (rho - rho*) is 1.5, then -0.5.
-  EXPECT_NEAR(target.at(50, 0.3, pressed).value, 0.5 * 0.1 + 10 * 0.01 / 2, 1e-15);
-  EXPECT_NEAR(target.at(50, 0.3, pressed).slope, 1.5, 1e-15);
-  EXPECT_NEAR(target.at(50, 0.1, pressed).value, -0.5 * 0.1 + 10 * 0.01 / 2, 1e-15);
-  EXPECT_NEAR(target.at(50, 0.1, pressed).slope, -0.5, 1e-15);
-  EXPECT_EQ(target.at(50, 0.2, {}).value, 0);  // met, and never pressed
+  EXPECT_NEAR(target.at(50, 0.3, 0.1, pressed).value, 0.5 * 0.1 + 10 * 0.01 / 2, 1e-15);
+  EXPECT_NEAR(target.at(50, 0.3, 0.1, pressed).slope, 1.5, 1e-15);
+  EXPECT_NEAR(target.at(50, 0.1, 0.1, pressed).value, -0.5 * 0.1 + 10 * 0.01 / 2, 1e-15);
+  EXPECT_NEAR(target.at(50, 0.1, 0.1, pressed).slope, -0.5, 1e-15);
+  EXPECT_EQ(target.at(50, 0.2, 0.1, {}).value, 0);  // met, and never pressed
 }
 
 TEST(DensityObjective, SlopeIsTheDerivative) {
@@ -63,9 +63,9 @@ TEST(DensityObjective, SlopeIsTheDerivative) {
     for (int64_t step = 0; step < 40; ++step) {
       for (double rho = 0.013; rho < 1; rho += 0.05) {
         const ObjectiveState state{0.3};
-        const double above = objective.at(step, rho + 1e-6, state).value;
-        const double below = objective.at(step, rho - 1e-6, state).value;
-        ASSERT_NEAR(objective.at(step, rho, state).slope, (above - below) / 2e-6, 1e-4);
+        const double above = objective.at(step, rho + 1e-6, 0.1, state).value;
+        const double below = objective.at(step, rho - 1e-6, 0.1, state).value;
+        ASSERT_NEAR(objective.at(step, rho, 0.1, state).slope, (above - below) / 2e-6, 1e-4);
       }
     }
   }
@@ -77,7 +77,7 @@ TEST(DensityObjective, TheMultiplierMovesEveryFiftySteps) {
   for (int64_t step = 0; step < 49; ++step) objective.advance(step, 0.9, 1, state);
   EXPECT_EQ(state.multiplier, 0);
   objective.advance(49, 0.9, 1, state);
-  EXPECT_DOUBLE_EQ(state.multiplier, objective.at(49, 0.9, {}).slope);
+  EXPECT_DOUBLE_EQ(state.multiplier, objective.at(49, 0.9, 0.1, {}).slope);
   const double first = state.multiplier;
   EXPECT_GT(first, 0);
   objective.advance(99, 0.21, 1, state);
@@ -95,10 +95,14 @@ TEST(DensityObjective, TheMultiplierMovesEveryFiftySteps) {
 TEST(DensityObjective, ThePriceFollowsTheLoss) {
   const DensityObjective objective{ObjectiveKind::loss, 0.5, 1, 100, 0.5, 0.2};
   ObjectiveState state;
-  EXPECT_DOUBLE_EQ(objective.at(0, 0.3, state).value, 0.15);
+  EXPECT_DOUBLE_EQ(objective.at(0, 0.3, 0, state).value, 0.15);
+  EXPECT_DOUBLE_EQ(objective.at(0, 0.3, 0.05, state).slope, 0.5 * 0.75);
   objective.advance(0, 0.3, 0, state);
   EXPECT_DOUBLE_EQ(state.multiplier, 0.02);
-  EXPECT_DOUBLE_EQ(objective.at(1, 0.3, state).slope, 0.5 * std::exp(0.02));
+  EXPECT_DOUBLE_EQ(objective.at(1, 0.3, 0, state).slope, 0.5 * std::exp(0.02));
+  for (const double loss : {0.2, 0.3, double{INFINITY}}) {  // no price where the task is not solved
+    EXPECT_EQ(objective.at(1, 0.3, loss, state).slope, 0);
+  }
   objective.advance(1, 0.3, 0.2, state);  // at the limit it stands still
   EXPECT_DOUBLE_EQ(state.multiplier, 0.02);
   objective.advance(2, 0.3, 0.4, state);
@@ -137,7 +141,7 @@ TEST(DensityObjective, LearnsTheTargetDensity) {
         rho += counts.density(g[h]) / static_cast<double>(wish.size());
         mean[h] = mean_reach(g[h]);
       }
-      const ObjectiveValue cost = objective.at(step, rho, state);
+      const ObjectiveValue cost = objective.at(step, rho, 0.1, state);
       for (size_t h = 0; h < wish.size(); ++h) {
         std::vector<double> dg(g[h].size());
         for (size_t d = 1; d < dg.size(); ++d) {
@@ -189,7 +193,7 @@ TEST(DensityObjective, WrongInputIsRefused) {
               HasSubstr("degrees learned in 0 steps\nhint: give at least 1 step"));
   ObjectiveState state;
   const DensityObjective objective{kTarget, 0, 0.1, 10};
-  EXPECT_THROW(objective.at(0, kNan, state), NumericError);
+  EXPECT_THROW(objective.at(0, kNan, 0.1, state), NumericError);
   EXPECT_THROW(objective.advance(49, INFINITY, 1, state), NumericError);
   EXPECT_EQ(parse_objective("target"), kTarget);
   EXPECT_EQ(parse_objective("penalty"), kPenalty);
