@@ -14,6 +14,7 @@ namespace {
 
 constexpr double kStiffest = 100;                     // mu at the last step; 1 at the first
 constexpr double kRise = 0.02, kSteepestFall = -0.1;  // of the logarithm of a price, a step
+constexpr double kPriceRange = 100;                   // from the first price to the highest
 
 void expect_finite(double rho) {
   if (std::isfinite(rho)) return;
@@ -44,10 +45,10 @@ void DensityObjective::check() const {
                       "give a finite number >= 0");
   }
   if (kind == ObjectiveKind::loss && !(loss > 0 && std::isfinite(loss) && beta > 0)) {
-    throw ConfigError(
-        "degrees", fmt::format("a limit of {} on the loss, a price that starts at {}", loss, beta),
-        "give both as finite numbers above 0: the limit a little above the loss of "
-        "the dense model");
+    throw ConfigError("degrees",
+                      fmt::format("a limit of {} on the loss, a price of at most {}", loss, beta),
+                      "give both as finite numbers above 0: the limit a little above the loss of "
+                      "the dense model");
   }
   if (!(anneal >= 0 && anneal <= 1)) {
     throw ConfigError("degrees", fmt::format("annealed over a share of {} of the steps", anneal),
@@ -76,7 +77,7 @@ double DensityObjective::stiffness(int64_t step) const {
 double DensityObjective::price(int64_t step, double task_loss, const ObjectiveState& state) const {
   if (kind == ObjectiveKind::penalty) return beta * annealed(step);
   const double ease = 1 - task_loss / loss;
-  return ease > 0 ? beta * std::exp(state.multiplier) * ease : 0;
+  return ease > 0 ? beta * std::exp(state.multiplier) / kPriceRange * ease : 0;
 }
 
 double DensityObjective::pressure(int64_t step, double rho, const ObjectiveState& state) const {
@@ -104,7 +105,8 @@ void DensityObjective::advance(int64_t step, double rho, double task_loss,
     throw NumericError("degrees", fmt::format("the task's loss is {}", task_loss),
                        "lower the learning rate");
   }
-  state.multiplier += std::max(kSteepestFall, kRise * (1 - task_loss / loss));
+  const double change = std::max(kSteepestFall, kRise * (1 - task_loss / loss));
+  state.multiplier = std::min(std::log(kPriceRange), state.multiplier + change);
 }
 
 }  // namespace filigree

@@ -27,7 +27,7 @@ struct ObjectiveValue {
 
 /// A term of the loss in the mean density rho of all heads and layers, at step 0 .. steps - 1:
 ///     penalty   beta min(1, x / a) rho
-///     loss      beta e^lambda max(0, 1 - L / l) rho
+///     loss      beta (e^lambda / 100) max(0, 1 - L / l) rho
 ///     target    lambda (rho - rho*) + mu (rho - rho*)^2 / 2
 /// The third is the augmented Lagrangian of the constraint rho = rho* (Nocedal and Wright,
 /// Numerical Optimization, section 17.3; Bertsekas 1982). An equality, although less would be
@@ -38,15 +38,17 @@ struct ObjectiveValue {
 /// so that price and constraint close in over that share (the cubic of Zhu and Gupta, arXiv
 /// 1710.01878) and the constraint stiffens to the end; the exponential growth of mu is our choice.
 /// Of `loss`, L is the task's loss of the step and l its limit:
-///     lambda <- lambda + max(-0.1, 0.02 (1 - L / l))    every step
-/// While the task is easy the price doubles in 35 steps; where it is not, density costs nothing at
-/// once, however high the price has climbed while nothing moved, so that what was closed too far
-/// opens again. In the end the density is the smallest at which L stays near l. (Mirror ascent on
-/// the multiplier of L <= l, with a proportional term; all rates are our choice.)
+///     lambda <- min(ln 100, lambda + max(-0.1, 0.02 (1 - L / l)))    every step
+/// The price begins at a hundredth of beta and doubles in 35 steps while the task is easy, to beta
+/// at most; where the task is not solved, density costs nothing at once. So heads close until the
+/// loss comes near its limit. beta bounds what a distance may save at the task's expense: without a
+/// bound the price grows while nothing can move, and then tears down what the task needs before a
+/// loss is seen (measured). Mirror ascent on the multiplier of L <= l with a proportional term; all
+/// rates are our choice.
 /// Pure functions; cost O(1).
 struct DensityObjective {
   ObjectiveKind kind = ObjectiveKind::target;
-  double beta = 0;      ///< >= 0, of `penalty`; where the price of `loss` starts
+  double beta = 0;      ///< >= 0, of `penalty` and `loss`: the highest price
   double density = 1;   ///< the target, in (0, 1]
   int64_t steps = 1;    ///< of the learning stage
   double anneal = 0.5;  ///< share of the steps, in [0, 1]; 0: none, all holds from the start

@@ -74,7 +74,7 @@ class Learning {
     const TrainResult soft = train_in("soft", config_);
     result_.metric = soft.metric;
     if (result_.stopped) return result_;
-    result_.soft = stage_result(soft.last, soft.metric);
+    result_.soft = result_of(soft, folder_ / "soft");
     std::string learned = "soft";
 
     if (const int64_t steps = share_of(soft.steps, config_.degrees.irregular); steps > 0) {
@@ -82,7 +82,7 @@ class Learning {
       const TrainResult irregular =
           train_in(learned, irregular_config(config_, folder_ / "soft", steps));
       if (result_.stopped) return result_;
-      result_.soft = stage_result(irregular.last, irregular.metric);
+      result_.soft = result_of(irregular, folder_ / learned);
     }
 
     begin("harden");
@@ -100,7 +100,7 @@ class Learning {
     const TrainResult finetuned = train_in("finetune", config);
     if (result_.stopped) return result_;
     finish(folder_ / "finetune" / "best" / "model.safetensors");
-    result_.finetuned = evaluated(result_.model);
+    result_.finetuned = result_of(finetuned, folder_ / "finetune");
     return result_;
   }
 
@@ -120,6 +120,12 @@ class Learning {
         train(config, folder, resume_ && fs::exists(folder / "config.ini"), observer_.train);
     result_.stopped = result.stopped;
     return result;
+  }
+
+  /// The metrics of a run's best model, which may have been found before an interruption.
+  StageResult result_of(const TrainResult& run, const fs::path& folder) const {
+    return run.best.samples > 0 ? stage_result(run.best, result_.metric)
+                                : evaluated(find_model(folder));
   }
 
   /// The metrics of a model file on the data that models are evaluated on.

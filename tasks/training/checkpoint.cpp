@@ -30,6 +30,7 @@ json to_json(const TrainState& s) {
           {"best_step", s.best_step},
           {"best_metric", std::isinf(s.best_metric) ? json(s.best_metric > 0 ? "inf" : "-inf")
                                                     : json(s.best_metric)},
+          {"best_density", s.best_density},
           {"without_gain", s.without_gain},
           {"skipped_in_a_row", s.skipped_in_a_row}};
 }
@@ -45,6 +46,7 @@ TrainState state_of(const json& j) {
           best.is_null()     ? std::numeric_limits<double>::quiet_NaN()
           : best.is_string() ? (best == "inf" ? INFINITY : -INFINITY)
                              : best.get<double>(),
+          j.value("best_density", 2.0),
           j.at("without_gain"),
           j.value("skipped_in_a_row", int64_t{0})};  // early manifests lack it
 }

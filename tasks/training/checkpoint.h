@@ -20,6 +20,7 @@ struct TrainState {
   double seconds = 0;      ///< training time, evaluations left out
   int64_t best_step = -1;  ///< -1: nothing evaluated yet
   double best_metric = 0;
+  double best_density = 2;       ///< of the best model within a limit on the loss; 2: none is
   int64_t without_gain = 0;      ///< evaluations since the best
   int64_t skipped_in_a_row = 0;  ///< steps up to this one, because loss or gradient was not finite
 };

@@ -17,8 +17,10 @@ namespace filigree {
 ///
 /// The objective is that of the settings in the mean density of the step's batches, plus
 /// kappa H(p), kappa rising linearly from 0 to `entropy`. AdamW without decay, with a rate and a
-/// clip of its own and beta2 = 0.95, because the price of density moves (our choice); for the first
-/// `hold` of the steps the parameters stand still.
+/// clip of its own and a short memory, beta2 = 0.95: a softmax leaves a vertex by gradients that
+/// are small and always the same, which a long memory of large ones drowns (measured: with 0.999
+/// heads stay at the reach where their distribution first became sharp). For the first `hold` of
+/// the steps the parameters stand still.
 class DegreeTraining {
  public:
   /// `parameters`: the learner's, under their names in the model. Both outlive the training.
@@ -33,6 +35,8 @@ class DegreeTraining {
   void step(int64_t step, double density, double task_loss);
   void zero_grad() { optimizer_->zero_grad(); }
 
+  /// The objective is one under a limit on the task's loss.
+  bool has_limit() const { return objective_.kind == ObjectiveKind::loss; }
   const ObjectiveState& state() const { return state_; }
   /// Of optimizer and multiplier, every name with "degrees." in front. Loading is strict
   /// (CheckpointError) and leaves other names alone.

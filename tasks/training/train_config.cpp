@@ -73,8 +73,8 @@ void each_setting(Config& c, Visit&& visit) {
         true);
   visit("degrees.density", c.degrees.density, "target: share of all pairs that is left, above 0",
         true);
-  visit("degrees.beta", c.degrees.beta,
-        "what a density of 1 costs: penalty in the end, loss at the start", true);
+  visit("degrees.beta", c.degrees.beta, "penalty and loss: what a density of 1 costs at most",
+        true);
   visit("degrees.loss", c.degrees.loss, "loss: the limit on the task's loss", true);
   visit("degrees.anneal", c.degrees.anneal,
         "share of the steps over which target or price close in; 0: at once", true);
@@ -88,7 +88,8 @@ void each_setting(Config& c, Visit&& visit) {
       "learn: steps in which every token draws its reach, after the soft ones, as a share of them",
       false);
   visit("degrees.harden", c.degrees.harden,
-        "learn: argmax, median, mean, water_filling, exact (both to degrees.density) or irregular", false);
+        "learn: argmax, median, mean, water_filling, exact (both to degrees.density) or irregular",
+        false);
   visit("degrees.finetune", c.degrees.finetune,
         "learn: steps of the hardened model, as a share of the steps before", false);
   visit("degrees.finetune_lr", c.degrees.finetune_lr,

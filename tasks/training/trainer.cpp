@@ -330,9 +330,7 @@ class Trainer {
                          fmt::format("the loss at step {} is {}", state_.step, result_.last.loss),
                          "lower the learning rate or model.init_std; --train.nan skip goes on");
     }
-    // Degrees are learned to the end: a model that is better because it is denser is none.
-    const bool best =
-        degrees_ || state_.best_step < 0 || better(metric_, value, state_.best_metric);
+    const bool best = state_.best_step < 0 || is_best(result_.last);
     if (best) {
       state_.best_step = state_.step;
       state_.best_metric = value;
@@ -351,6 +349,19 @@ class Trainer {
     for (const NamedValue& each : m.values) line[each.name] = each.value;
     log_->write(line.dump());
     if (observer_.evaluated) observer_.evaluated(state_.step, m, best);
+  }
+
+  /// Of the models that were evaluated, `now` is to be kept.
+  bool is_best(const Metrics& now) {
+    if (!degrees_) return better(metric_, now.get(metric_.name), state_.best_metric);
+    // Degrees are learned to the end: a model that is better because it is denser is none. Where
+    // the loss has a limit, the sparsest within it; what was closed too far is not kept.
+    if (!degrees_->has_limit()) return true;
+    const bool within = now.loss <= config_.degrees.loss;
+    const bool sparser = within && now.density < state_.best_density;
+    const bool any = state_.best_density <= 1;
+    if (sparser) state_.best_density = now.density;
+    return sparser || !any;
   }
 
   bool out_of_patience() const {

@@ -60,8 +60,9 @@ struct TrainResult {
 /// keeps them.
 ///
 /// Degrees, if degrees.learner names what they are learned by, have an optimizer and an objective
-/// of their own (DegreeTraining); best/ then holds the model of the last evaluation, and the
-/// attention is what attention_pattern() gives.
+/// of their own (DegreeTraining); best/ then holds the model of the last evaluation (with the
+/// objective loss the sparsest one whose loss was within the limit, if any was), and the attention
+/// is what attention_pattern() gives.
 ///
 /// Throws ConfigError, DataError (datasets that do not fit), FileError (nothing lost: checkpoints
 /// stand), CheckpointError, NumericError (NaN or Inf under `nan = stop`: names op and module).

@@ -21,8 +21,8 @@ SHAPE = ("--model.layers 1 --model.width 64 --model.heads 4 --model.norm pre --m
          "--train.lr 2e-3 --train.epochs 6").split()
 COMMON = ("--model.dropout 0 --model.attention_dropout 0 --train.batch_tokens 2048 "
           "--train.threads 1 --quiet").split()
-LEARN = ("--train.lr 1e-3 --train.steps 1500 --train.evaluate_every 1500 "
-         "--degrees.objective loss --degrees.loss 0.05 --degrees.beta 0.1 --degrees.draws "
+LEARN = ("--train.lr 1e-3 --train.steps 1500 --train.evaluate_every 50 --train.save_every 1500 "
+         "--degrees.objective loss --degrees.loss 0.05 --degrees.beta 10 --degrees.draws "
          "--degrees.harden median --degrees.finetune 0.2").split()
 
 

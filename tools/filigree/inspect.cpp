@@ -12,7 +12,9 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "tasks/dataset/batch.h"
+#include "tasks/degrees/learned_json.h"
 #include "tasks/training/attention_setup.h"
+#include "tasks/training/degree_attention.h"
 #include "tasks/training/evaluate.h"
 #include "tasks/training/model_input.h"
 #include "tools/filigree/command.h"
@@ -51,7 +53,8 @@ std::vector<AttentionInputs> attention_inputs(const Subject& subject) {
   ForwardContext context;
   context.attention = &observer;
   const NoGrad no_grad;
-  subject.loaded.model->forward(token_batch(*subject.loaded.model, subject.batch), subject.graphs, context);
+  subject.loaded.model->forward(token_batch(*subject.loaded.model, subject.batch), subject.graphs,
+                                context);
   return inputs;
 }
 
@@ -204,6 +207,19 @@ Json all_weights(const Subject& subject) {
   return rows;
 }
 
+/// Of a model whose degrees are not hardened: what every head has learned so far.
+int inspect_degrees(const LoadedModel& loaded, const Batch& batch, const std::string& out) {
+  const DegreeLearner& learner = *loaded.model->encoder().degrees();
+  const DegreeConfig& degrees = learner.shape().config;
+  const LearnedHeads heads = learned_heads(learner, count_pairs(degrees, batch));
+  fmt::print(
+      "degrees learned by {}, not hardened: density {:.2f}% of {} tokens in {} sequences\n\n{}",
+      degrees.learner, 100 * heads.density, batch.tokens(), batch.offsets.numel() - 1,
+      to_text(heads));
+  if (!out.empty()) write_file(out, to_json(heads, {}, loaded.info.pattern) + "\n");
+  return 0;
+}
+
 int run(std::span<const std::string> words) {
   std::string path, data, text, file, pattern, out, candidates;
   int64_t samples = 32, reach = 32;
@@ -258,6 +274,7 @@ int run(std::span<const std::string> words) {
       batch = make_batch(sample_of_line(info, tokenizer, "--text", text));
     }
   }
+  if (info.encoder.degrees.learned()) return inspect_degrees(loaded, batch, out);
   const auto plan_of = [&](const std::string& pattern_text, const std::string& layers,
                            const std::string& heads) {
     return attention_under(loaded, pattern_text, layers, heads, dataset ? &*dataset : nullptr,

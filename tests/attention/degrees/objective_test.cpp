@@ -93,7 +93,7 @@ TEST(DensityObjective, TheMultiplierMovesEveryFiftySteps) {
 }
 
 TEST(DensityObjective, ThePriceFollowsTheLoss) {
-  const DensityObjective objective{ObjectiveKind::loss, 0.5, 1, 100, 0.5, 0.2};
+  const DensityObjective objective{ObjectiveKind::loss, 50, 1, 100, 0.5, 0.2};
   ObjectiveState state;
   EXPECT_DOUBLE_EQ(objective.at(0, 0.3, 0, state).value, 0.15);
   EXPECT_DOUBLE_EQ(objective.at(0, 0.3, 0.05, state).slope, 0.5 * 0.75);
@@ -109,6 +109,8 @@ TEST(DensityObjective, ThePriceFollowsTheLoss) {
   EXPECT_NEAR(state.multiplier, 0, 1e-15);
   objective.advance(3, 0.3, 50, state);
   EXPECT_NEAR(state.multiplier, -0.1, 1e-15);
+  for (int step = 4; step < 1000; ++step) objective.advance(step, 0.3, 0, state);
+  EXPECT_DOUBLE_EQ(objective.at(1000, 0.3, 0, state).slope, 50);  // the highest price
   EXPECT_THROW(objective.advance(4, 0.3, INFINITY, state), NumericError);
   EXPECT_THROW((DensityObjective{ObjectiveKind::loss, 0.5, 1, 10}.check()), ConfigError);
   EXPECT_THROW((DensityObjective{ObjectiveKind::loss, 0, 1, 10, 0.5, 0.2}.check()), ConfigError);
