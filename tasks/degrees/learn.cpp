@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fmt/format.h>
 
 #include "attention/degrees/water_filling.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "tasks/degrees/degree_plot.h"
 #include "tasks/degrees/hard_heads.h"
 #include "tasks/degrees/learned_json.h"
 #include "tasks/training/degree_attention.h"
@@ -158,8 +160,18 @@ class Learning {
     result_.hard = evaluated(path);
     write_file(folder_ / "degrees.txt", to_text(heads, hard));
     write_file(folder_ / "degrees.json", to_json(heads, hard, info.pattern) + "\n");
+    draw(heads, hard);
     if (observer_.hardened) observer_.hardened(heads, hard);
     return info;
+  }
+
+  void draw(const LearnedHeads& heads, const std::vector<HardHead>& hard) const {
+    const fs::path script = folder_ / "degrees.gp";
+    write_file(script, plot_script(heads, hard, fs::absolute(folder_) / "degrees.svg"));
+    if (!run_gnuplot(script) && observer_.train.note) {
+      observer_.train.note(
+          fmt::format("no picture: install gnuplot, then run gnuplot {}", script.string()));
+    }
   }
 
   /// The density that is hardened to.

@@ -37,6 +37,7 @@ struct LearnResult {
 ///     nodes and
 ///                      of edges), mean reach, density, hardened reach
 ///     degrees.txt      the same as a table
+///     degrees.svg      the same as a picture, where gnuplot is installed (degrees.gp: its script)
 ///     hard/            the hardened model: the weights up to there, and a pattern for its gates
 ///     finetune/        a run that starts from it, degrees.finetune times as many steps long
 ///     model.safetensors, tokenizer.model    the finished model, an ordinary one

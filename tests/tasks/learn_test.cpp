@@ -4,9 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "attention/degrees/water_filling.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "tasks/dataset/prepare.h"
+#include "tasks/degrees/degree_plot.h"
 #include "tasks/degrees/hard_heads.h"
 #include "tasks/language/language.h"
 #include "tasks/training/attention_setup.h"
@@ -218,6 +220,54 @@ TEST(LearnDegrees, PatternNamesTheReachOfEveryHead) {
   // Irregular reaches come back from their text.
   const HardReach irregular(Reaches({0, 2, 9}), {0.25, 0.5, 0.25}, 0.125);
   EXPECT_EQ(irregular.pattern(), "irregular:0.125,0,0.25,2,0.5,9,0.25");
+}
+
+// Every hardener gives a plan that reads back.
+TEST(LearnDegrees, EveryHardenerGivesAPlan) {
+  const TokenDataset train = TokenDataset::open(data().path() / "train");
+  DegreeShape shape{2, 3, {"degrees", 12, "head", "uniform", "global:cls"}};
+  const auto learner = make_degree_learner(shape, DType::f64);
+  const DistanceCounts counts = count_pairs(shape.config, train);
+  const LearnedHeads heads = learned_heads(*learner, counts);
+  HardenOptions options{&counts, edge_budget(0.4, counts, 6), 7};
+  for (const Hardener& hardener : hardeners()) {
+    const auto hard = harden_heads(hardener.name, heads, options);
+    ASSERT_EQ(hard.size(), 6U);
+    const std::string text = hard_pattern(hard, 3, "global:cls");
+    const AttentionPlan plan(text, "all", "all", 2, 3);
+    DensityMeter density;
+    density.add(plan.build(sequence_view(first_samples(train, train.size())), 1, 0));
+    double edges = 0;
+    for (const HardHead& head : hard) edges += static_cast<double>(counts.edges(head.reach));
+    const double most = edges / 6 / static_cast<double>(counts.pairs());
+    EXPECT_LE(density.mean(), most + 1e-9) << hardener.name;
+    if (hardener.name == "exact") {
+      EXPECT_NEAR(density.mean(), 0.4, 0.002);
+    } else if (hardener.name != "irregular") {
+      EXPECT_NEAR(density.mean(), most, 1e-9) << hardener.name;
+    } else {  // distributed as the gate says
+      EXPECT_NEAR(density.mean(), heads.density, 0.01);
+    }
+  }
+}
+
+TEST(LearnDegrees, ThePictureHasAllHeads) {
+  const TokenDataset train = TokenDataset::open(data().path() / "train");
+  const DegreeShape shape{2, 3, {"degrees", 200, "head", "local"}};
+  const auto learner = make_degree_learner(shape, DType::f64);
+  const LearnedHeads heads = learned_heads(*learner, count_pairs(shape.config, train));
+  const TemporaryFolder folder;
+  const std::filesystem::path picture = folder.path() / "it's.svg";
+  const std::vector<HardHead> hard(6, HardHead{"neighbour:3", 3});
+  write_file(folder.path() / "plot.gp", plot_script(heads, hard, picture));
+  if (!run_gnuplot(folder.path() / "plot.gp")) GTEST_SKIP() << "gnuplot is not installed";
+  const std::string svg = read_file(picture);
+  for (const char* part : {"<svg", ">0.0<", ">1.2<", "distance in tokens"}) {
+    EXPECT_THAT(svg, HasSubstr(part));
+  }
+  write_file(folder.path() / "wrong.gp", "plot nothing\n");
+  EXPECT_THAT(error_of([&] { run_gnuplot(folder.path() / "wrong.gp"); }),
+              HasSubstr("run gnuplot on the file"));
 }
 
 TEST(LearnDegrees, WrongSettingsSaySo) {
