@@ -309,7 +309,8 @@ void expect_writable(const HuggingFaceConfig& config) {
   refuse(e.norm == NormPlacement::pre, "the model is pre-norm, BERT and RoBERTa are post-norm",
          kNone);
   refuse(e.relative_bias > 0, "the model has a learned bias by distance", kNone);
-  refuse(e.degrees.learned(), "the degrees of the model are learned and not hardened", kNone);
+  refuse(e.degrees.learned(), "the degrees of the model are learned and not hardened",
+         "give the folder of `filigree learn`, whose model is hardened, or its folder hard");
   refuse(e.max_positions == 0, "the model has no position embeddings", kNone);
   refuse(config.family() == Family::bert && e.position_offset != 0,
          fmt::format("a {} model numbers positions from 0, this one from {}", config.type,

@@ -53,7 +53,7 @@ std::string plot_script(const LearnedHeads& heads, const std::vector<HardHead>& 
       "set output {}\n"
       "set title {} noenhanced\n"
       "set xlabel 'distance in tokens'\nset ylabel 'layer.head'\nset cblabel 'gate g(d)'\n"
-      "set logscale x 2\nset xrange [0.5:{}]\nset yrange [-0.5:{}] reverse\nset ytics ({})\n"
+      "set logscale x 2\nset xrange [0.5:{}]\nset yrange [{}:-0.5]\nset xtics 1,2\nset ytics ({})\n"
       "set cbrange [0:1]\nset palette defined (0 '#f7fbff', 1 '#08306b')\nunset key\n"
       "$cells << EOD\n{}EOD\n",
       140 + 22 * heads.all.size(), quoted(picture.string()),

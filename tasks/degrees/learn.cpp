@@ -209,7 +209,11 @@ class Learning {
 LearnResult learn_degrees(const TrainConfig& config, const fs::path& folder, bool resume,
                           const LearnObserver& observer) {
   with_learner(config).validate();
-  if (!resume && fs::exists(folder / "config.ini")) {
+  // Settings alone are left by a start that failed.
+  const fs::path soft = folder / "soft";
+  const bool holds_run =
+      fs::exists(soft / "checkpoints") || fs::exists(soft / "best" / "model.safetensors");
+  if (!resume && holds_run) {
     throw ConfigError(folder.string(), "the folder already holds a run",
                       "go on with --resume, or give another --out");
   }

@@ -60,6 +60,14 @@ void DegreeTraining::step(int64_t step, double density, double task_loss) {
   objective_.advance(step, density, task_loss, state_);
 }
 
+bool DegreeTraining::keeps(const Metrics& now, double& best_density) const {
+  if (!has_limit()) return true;
+  const bool first = best_density > 1;
+  const bool sparser = now.loss <= settings_.loss && now.density < best_density;
+  if (sparser) best_density = now.density;
+  return sparser || first;
+}
+
 StateDict DegreeTraining::state_dict() const {
   StateDict state;
   for (const auto& [name, tensor] : optimizer_->state_dict()) {

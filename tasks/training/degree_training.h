@@ -8,6 +8,7 @@
 #include "nn/degrees/degree_learner.h"
 #include "nn/optimizer.h"
 #include "tasks/dataset/batch.h"
+#include "tasks/training/metrics.h"
 #include "tasks/training/train_config.h"
 
 namespace filigree {
@@ -35,8 +36,11 @@ class DegreeTraining {
   void step(int64_t step, double density, double task_loss);
   void zero_grad() { optimizer_->zero_grad(); }
 
-  /// The objective is one under a limit on the task's loss.
-  bool has_limit() const { return objective_.kind == ObjectiveKind::loss; }
+  /// Of the models that were evaluated, this one is to be kept: the newest, since one that is
+  /// better because it is denser is none; under a limit on the loss the sparsest within it, or the
+  /// newest while none is. best_density: of the best one within the limit, above 1 if none was.
+  bool keeps(const Metrics& now, double& best_density) const;
+  bool misses_limit(double best_density) const { return has_limit() && best_density > 1; }
   const ObjectiveState& state() const { return state_; }
   /// Of optimizer and multiplier, every name with "degrees." in front. Loading is strict
   /// (CheckpointError) and leaves other names alone.
@@ -44,6 +48,8 @@ class DegreeTraining {
   void load_state_dict(const StateDict& state);
 
  private:
+  bool has_limit() const { return objective_.kind == ObjectiveKind::loss; }
+
   TrainConfig::Degrees settings_;
   DegreeLearner& learner_;
   DensityObjective objective_;

@@ -200,7 +200,9 @@ ModelSetup set_up_model(const TrainConfig& config, const TokenDataset& train,
   if (!c.model.init.empty()) {
     drawn = start_from(find_model(c.model.init), c.model.init_head, *setup.model, setup.notes);
   }
-  setup.learning = freeze(*setup.model, Freeze::parse(c.train.freeze), drawn);
+  for (NamedParameter& each : freeze(*setup.model, Freeze::parse(c.train.freeze), drawn)) {
+    (is_degree_parameter(each.name) ? setup.degrees : setup.learning).push_back(std::move(each));
+  }
   setup.model->encoder().set_recompute(c.model.recompute);
   return setup;
 }

@@ -16,7 +16,8 @@ struct ModelSetup {
   std::shared_ptr<const Task> task;
   MetricKind metric;  ///< by which the best model is chosen
   std::unique_ptr<Model> model;
-  NamedParameters learning;        ///< parameters that are not frozen
+  NamedParameters learning;        ///< parameters that are not frozen, but for degrees
+  NamedParameters degrees;         ///< those of the encoder's degrees
   std::vector<std::string> notes;  ///< what came from a checkpoint
 };
 

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cmath>
 #include <fmt/format.h>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -54,26 +53,13 @@ void make_folder(const fs::path& folder) {
 
 /// Of the parameters that learn, each at its layer's rate.
 std::unique_ptr<Optimizer> make_optimizer(const TrainConfig::Train& t, const ModelSetup& setup) {
-  NamedParameters parameters;  // degrees have an optimizer of their own
-  std::copy_if(setup.learning.begin(), setup.learning.end(), std::back_inserter(parameters),
-               [](const NamedParameter& each) { return !is_degree_parameter(each.name); });
   std::unique_ptr<Optimizer> optimizer =
-      t.optimizer == "sgd" ? make_sgd(parameters, {t.momentum, t.weight_decay})
-                           : make_adamw(parameters, {t.beta1, t.beta2, t.eps, t.weight_decay});
+      t.optimizer == "sgd" ? make_sgd(setup.learning, {t.momentum, t.weight_decay})
+                           : make_adamw(setup.learning, {t.beta1, t.beta2, t.eps, t.weight_decay});
   optimizer->set_rate_factors([&](const std::string& name) {
     return layer_rate(name, setup.info.encoder.layers, t.layer_decay);
   });
   return optimizer;
-}
-
-/// Null where degrees are not learned.
-std::unique_ptr<DegreeTraining> make_degree_training(ModelSetup& setup, int64_t steps) {
-  DegreeLearner* learner = setup.model->encoder().degrees();
-  if (!learner) return nullptr;
-  NamedParameters parameters;
-  std::copy_if(setup.learning.begin(), setup.learning.end(), std::back_inserter(parameters),
-               [](const NamedParameter& each) { return is_degree_parameter(each.name); });
-  return std::make_unique<DegreeTraining>(setup.config, *learner, std::move(parameters), steps);
 }
 
 SamplerOptions sampler_options(const TrainConfig& config) {
@@ -113,7 +99,10 @@ class Trainer {
     schedule_.warmup = std::llround(t.warmup * static_cast<double>(schedule_.steps));
     schedule_.floor = t.floor;
     schedule_.decay = t.decay;
-    degrees_ = make_degree_training(setup_, schedule_.steps);
+    if (DegreeLearner* learner = model_.encoder().degrees()) {
+      degrees_ =
+          std::make_unique<DegreeTraining>(config_, *learner, setup_.degrees, schedule_.steps);
+    }
     evaluate_every_ = t.evaluate_every == 0 ? epoch : t.evaluate_every;
     save_every_ = t.save_every == 0 ? evaluate_every_ : t.save_every;
   }
@@ -132,6 +121,9 @@ class Trainer {
     }
     if (evaluated_step_ != state_.step && !result_.stopped) {
       result_.last = evaluate(view(), plan_, dev_);
+    }
+    if (degrees_ && degrees_->misses_limit(state_.best_density)) {
+      note("no model that was evaluated has a loss within degrees.loss: raise it, or learn longer");
     }
     result_.state = state_;
     result_.pattern = info_.pattern;
@@ -179,8 +171,8 @@ class Trainer {
     const int64_t tokens =
         std::max(std::min(config_.train.batch_tokens, data_.tokens()), data_.longest());
     int64_t learning = 0;
-    for (const NamedParameter& parameter : setup_.learning) {
-      learning += parameter.value.value().numel();
+    for (const NamedParameters* parameters : {&setup_.learning, &setup_.degrees}) {
+      for (const NamedParameter& each : *parameters) learning += each.value.value().numel();
     }
     const int64_t parameters = model_.parameter_count();
     note(fmt::format(
@@ -330,7 +322,9 @@ class Trainer {
                          fmt::format("the loss at step {} is {}", state_.step, result_.last.loss),
                          "lower the learning rate or model.init_std; --train.nan skip goes on");
     }
-    const bool best = state_.best_step < 0 || is_best(result_.last);
+    const bool best =
+        state_.best_step < 0 || (degrees_ ? degrees_->keeps(result_.last, state_.best_density)
+                                          : better(metric_, value, state_.best_metric));
     if (best) {
       state_.best_step = state_.step;
       state_.best_metric = value;
@@ -349,19 +343,6 @@ class Trainer {
     for (const NamedValue& each : m.values) line[each.name] = each.value;
     log_->write(line.dump());
     if (observer_.evaluated) observer_.evaluated(state_.step, m, best);
-  }
-
-  /// Of the models that were evaluated, `now` is to be kept.
-  bool is_best(const Metrics& now) {
-    if (!degrees_) return better(metric_, now.get(metric_.name), state_.best_metric);
-    // Degrees are learned to the end: a model that is better because it is denser is none. Where
-    // the loss has a limit, the sparsest within it; what was closed too far is not kept.
-    if (!degrees_->has_limit()) return true;
-    const bool within = now.loss <= config_.degrees.loss;
-    const bool sparser = within && now.density < state_.best_density;
-    const bool any = state_.best_density <= 1;
-    if (sparser) state_.best_density = now.density;
-    return sparser || !any;
   }
 
   bool out_of_patience() const {

@@ -270,22 +270,14 @@ TEST(ConvertErrors, ModelsThatTransformersDoesNotCompute) {
               AllOf(HasSubstr("misshapen  pooler.bias"), HasSubstr("unexpected more")));
 }
 
-// No command computes soft degrees: a file that has them is refused rather than taken for another.
+// transformers knows no gates.
 TEST(ConvertErrors, DegreesThatAreNotHardened) {
-  const TemporaryFolder folder;
-  ImportedModel model = import_hugging_face(hugging_face_model("bert_classifier"));
-  model.info.encoder.degrees = {"adaptive_span", 8, "head", "dense"};
-  model.weights["encoder.degrees.span"] =
-      Tensor::zeros({model.info.encoder.layers * model.info.encoder.heads, 1});
-  save_model(folder / "model.safetensors", model.info, model.weights);
-  EXPECT_THAT(error_of([&] { load_model(folder / "model.safetensors"); }),
-              HasSubstr("learned and not hardened"));
   EXPECT_THAT(export_error([](ModelInfo& info, StateDict& weights) {
                 info.encoder.degrees = {"adaptive_span", 8, "head", "dense"};
                 weights["encoder.degrees.span"] =
                     Tensor::zeros({info.encoder.layers * info.encoder.heads, 1});
               }),
-              HasSubstr("not hardened"));
+              HasSubstr("filigree learn"));
 }
 
 TEST(ConvertErrors, AModelFileOfOursThatIsDamaged) {

@@ -127,7 +127,10 @@ TEST(LearnCommand, WrongWordsSaySo) {
   expect_refused({"--degrees.densty", "0.1"}, "did you mean \"degrees.density\"?");
   expect_refused({"--degrees.harden", "hard"}, "there is no hardener");
   expect_refused({"--attention.pattern", "causal"}, "degrees are learned under");
-  expect_refused({"--resume"}, "holds no run");
+  const CommandResult nothing = run_command(learn_words(folder / "nowhere", {"--resume"}));
+  EXPECT_EQ(nothing.status, 2);
+  EXPECT_THAT(nothing.output, HasSubstr("holds no run"));
+  said(learn_words(folder / "run"));  // what failed before it began is in nobody's way
 }
 
 // No room: an error that names the file, and the run goes on when there is some.
