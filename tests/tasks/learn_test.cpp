@@ -15,6 +15,7 @@
 #include "tasks/training/degree_attention.h"
 #include "tasks/training/evaluate.h"
 #include "tests/error_text.h"
+#include "tests/tasks/language_data.h"
 #include "tests/temporary_folder.h"
 
 namespace filigree {
@@ -29,17 +30,7 @@ using testing::TemporaryFolder;
 const TemporaryFolder& data() {
   static const TemporaryFolder folder;
   static const bool made = [] {
-    LanguageOptions options;
-    options.labelling = Labelling::global;
-    options.train = 400;
-    options.dev = 100;
-    write_language(options, folder.path());
-    TokenizerOptions words;
-    words.kind = TokenizerKind::word;
-    const Tokenizer tokenizer = Tokenizer::train(words, language_vocabulary());
-    for (const std::string split : {"train", "dev"}) {
-      prepare(folder.path() / ("global." + split + ".tsv"), tokenizer, {}, folder.path() / split);
-    }
+    testing::prepare_language(folder, Labelling::global, 400, 100);
     return true;
   }();
   (void)made;

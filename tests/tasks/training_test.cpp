@@ -14,6 +14,7 @@
 #include "tasks/task/classes.h"
 #include "tasks/training/evaluate.h"
 #include "tasks/training/trainer.h"
+#include "tests/tasks/language_data.h"
 #include "tests/temporary_folder.h"
 
 namespace filigree {
@@ -28,17 +29,7 @@ using ::testing::HasSubstr;
 const TemporaryFolder& data() {
   static const TemporaryFolder folder;
   static const bool made = [] {
-    LanguageOptions options;
-    options.labelling = Labelling::global;
-    options.train = 1000;
-    options.dev = 200;
-    write_language(options, folder.path());
-    TokenizerOptions words;
-    words.kind = TokenizerKind::word;
-    const Tokenizer tokenizer = Tokenizer::train(words, language_vocabulary());
-    for (const std::string split : {"train", "dev"}) {
-      prepare(folder.path() / ("global." + split + ".tsv"), tokenizer, {}, folder.path() / split);
-    }
+    testing::prepare_language(folder, Labelling::global, 1000, 200);
     return true;
   }();
   (void)made;
@@ -82,17 +73,7 @@ std::string weights_of(const std::filesystem::path& run, int64_t step) {
 TEST(Training, MemoryIsFlatFromTheSecondStepOn) {
   // 1,000 sentences of one length, 20 a batch: every step asks for the same sizes.
   const TemporaryFolder folder;
-  LanguageOptions options;
-  options.labelling = Labelling::syntactic;
-  options.train = 1000;
-  options.dev = 20;
-  write_language(options, folder.path());
-  TokenizerOptions words;
-  words.kind = TokenizerKind::word;
-  const Tokenizer tokenizer = Tokenizer::train(words, language_vocabulary());
-  for (const std::string split : {"train", "dev"}) {
-    prepare(folder.path() / ("syntactic." + split + ".tsv"), tokenizer, {}, folder.path() / split);
-  }
+  testing::prepare_language(folder, Labelling::syntactic, 1000, 20);
   TrainConfig config = small_config();
   config.data.train = folder.path() / "train";
   config.data.dev = folder.path() / "dev";

@@ -15,8 +15,7 @@ int run(std::span<const std::string> words) {
   Options cli("generate --labelling NAME --out FOLDER [options]",
               "Writes sentences with labels (TSV) and dependency trees (CoNLL-U). Each labelling "
               "needs a\nconnection of its kind: docs/language.md.");
-  cli.require("labelling", labelling,
-              "local, syntactic, lexical, global, second, fifth or ninth");
+  cli.require("labelling", labelling, "local, syntactic, lexical, global, second, fifth or ninth");
   cli.require("out", out, "folder");
   cli.add("train", options.train, "sentences of the train split [6000]");
   cli.add("dev", options.dev, "sentences of the dev split [1000]");

@@ -1,0 +1,53 @@
+// The options of commands that train into a folder.
+#pragma once
+
+#include <filesystem>
+#include <fmt/format.h>
+#include <string>
+
+#include "core/error.h"
+#include "tasks/training/train_config.h"
+#include "tools/filigree/options.h"
+#include "tools/filigree/progress.h"
+
+namespace filigree {
+
+/// --out, --config, --resume, --quiet and the settings of training.
+class RunFlags {
+ public:
+  explicit RunFlags(Options& cli) : cli_(cli) {
+    cli.require("out", out_, "folder of the run");
+    cli.add("config", file_, "INI file with settings; the command line wins");
+    cli.flag("resume", resume_, "go on where the run in the folder was interrupted");
+    cli.flag("quiet", quiet_, "print the result only");
+    cli.take_settings(train_config_help);
+  }
+
+  /// After Options::parse(): the settings, with --resume those of the run unless a file is given.
+  /// Throws ConfigError, also if there is no run to go on with.
+  TrainConfig config() const {
+    if (!resume_ || !file_.empty()) return parse_train_config(cli_.settings(), file_);
+    const std::string stored = out_ + "/config.ini";
+    if (!std::filesystem::exists(stored)) {
+      throw ConfigError("resume", fmt::format("{} holds no run", out_),
+                        "check the folder, or start without --resume");
+    }
+    return parse_train_config(cli_.settings(), stored);
+  }
+  /// What is shown of a training.
+  TrainObserver observer(const TrainConfig& config) const {
+    const TrainObserver shown = print_progress(config.train.log_every);
+    return quiet_ ? TrainObserver{.stop = shown.stop} : shown;
+  }
+
+  const std::string& out() const { return out_; }
+  bool resume() const { return resume_; }
+  bool quiet() const { return quiet_; }
+
+ private:
+  Options& cli_;
+  std::string out_, file_;
+  bool resume_ = false, quiet_ = false;
+};
+
+}  // namespace filigree
