@@ -72,6 +72,7 @@ class Learning {
         observer_(observer) {}
 
   LearnResult run() {
+    expect_target();
     begin("soft");
     const TrainResult soft = train_in("soft", config_);
     result_.metric = soft.metric;
@@ -107,6 +108,17 @@ class Learning {
   }
 
  private:
+  /// Before anything is trained: a target below what is always on cannot be met.
+  void expect_target() const {
+    if (config_.objective(1).kind != ObjectiveKind::target) return;
+    DegreeConfig nearest;
+    nearest.learner = config_.degrees.learner;
+    nearest.reach = 1;  // what is always on is the same for all
+    nearest.globals = config_.degrees.globals;
+    count_pairs(nearest, TokenDataset::open(config_.data.train))
+        .expect_feasible("degrees.density", config_.degrees.density);
+  }
+
   static int64_t share_of(int64_t steps, double share) {
     return std::llround(share * static_cast<double>(steps));
   }

@@ -279,6 +279,10 @@ TEST(LearnDegrees, WrongSettingsSaySo) {
   config.degrees.density = 0;
   EXPECT_THAT(error_in(folder, config), HasSubstr("target density of 0"));
   config = small_config();
+  config.degrees.density = 0.02;  // [CLS] and the tokens themselves are more
+  EXPECT_THAT(error_in(folder, config), HasSubstr("degrees.density"));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "wrong" / "soft"));
+  config = small_config();
   config.degrees.globals = "causal";
   EXPECT_THAT(error_of([&] { learn_degrees(config, folder / "globals", false); }),
               HasSubstr("degrees.globals"));

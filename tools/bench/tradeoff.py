@@ -7,9 +7,10 @@ paired. Densities are met on the training data (match:density, degrees.harden ex
   neighbour  one window for all heads          learned   degrees, drawn reaches, hardened, finetuned
   bigbird-r  first token, window, r at random  soft      degrees behind a soft gate instead
   permuted   learned reaches, heads exchanged  span      adaptive span
-  even       learned weights, one window       dense     density 1
+  even       learned weights, one window       scattered learned counts of tokens, drawn at random
+  dense      density 1
 
-permuted and even go on from the learned model's weights as its own finetuning does.
+permuted, even and scattered go on from the learned model's weights as its own finetuning does.
 
     tools/bench/tradeoff.py FILIGREE OUT --init MODEL --train SET --dev SET [--steps 200] ..
 
@@ -93,14 +94,18 @@ class Runner:
         if method in LEARNERS:
             return self.learn(out, density, seed, *LEARNERS[method])
         learned = self.o.out / f"learned-{density}-{seed}"
-        return self.go_on(out, learned, window if method == "even" else
-                          self.permuted(learned, seed), seed)
+        pattern = window if method == "even" else self.control(method, learned, seed)
+        return self.go_on(out, learned, pattern, seed)
 
     @staticmethod
-    def permuted(learned, seed):
+    def control(method, learned, seed):
+        """The learned plan with its heads exchanged, or with random tokens for neighbours."""
         heads = json.loads((learned / "degrees.json").read_text())["heads"]
         patterns = [head["hard"]["pattern"] for head in heads]
-        random.Random(seed).shuffle(patterns)
+        if method == "permuted":
+            random.Random(seed).shuffle(patterns)
+        else:
+            patterns = [f"random:{2 * head['hard']['reach']}" for head in heads]
         return "; ".join(f"{pattern}|global:cls @ layers={head['layer']} heads={head['head']}"
                          for pattern, head in zip(patterns, heads))
 
@@ -108,7 +113,7 @@ class Runner:
         key = (method, str(density), str(seed))
         if key in self.done:
             return
-        if method in ("permuted", "even"):
+        if method in ("permuted", "even", "scattered"):
             self.learned[density, seed].result()
         said = self.run(method, density, seed)
         accuracy = re.search(r"accuracy (\S+)", said)[1]
@@ -131,10 +136,12 @@ def main():
     parser.add_argument("--reach", type=int, default=64)
     parser.add_argument("--densities", default="0.07,0.03,0.22")
     parser.add_argument("--methods",
-                        default="learned,neighbour,bigbird-2,bigbird-4,span,permuted,even,soft")
+                        default="learned,neighbour,bigbird-2,bigbird-4,span,permuted,even,"
+                                "scattered,soft")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
+    options.filigree = options.filigree.resolve()
     runner = Runner(options)
     with concurrent.futures.ThreadPoolExecutor(options.workers) as pool:
         futures = []
