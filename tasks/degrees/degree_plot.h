@@ -9,9 +9,9 @@
 
 namespace filigree {
 
-/// A script for gnuplot with its data in it, which draws `picture` (SVG): a row a head, the distance
-/// to the right (logarithmic), the gate g(d) as a shade, and a mark where the head was hardened to.
-/// hard: (L H), or none.
+/// A script for gnuplot with its data in it, which draws `picture` (SVG): a row a head, the
+/// distance to the right (logarithmic), the gate g(d) as a shade, and a mark where the head was
+/// hardened to. hard: (L H), or none.
 std::string plot_script(const LearnedHeads& heads, const std::vector<HardHead>& hard,
                         const std::filesystem::path& picture);
 
