@@ -5,6 +5,7 @@
 #include <map>
 
 #include "attention/degrees/offset_filling.h"
+#include "core/error.h"
 
 namespace filigree {
 
@@ -37,7 +38,15 @@ std::vector<HardHead> offsets(const LearnedHeads& heads, const HardenOptions& op
 
 std::vector<HardHead> harden_heads(std::string_view hardener, const LearnedHeads& heads,
                                    const HardenOptions& options) {
-  return heads.windows() ? windows(hardener, heads, options) : offsets(heads, options);
+  expect_hardener(hardener);
+  if (heads.windows()) return windows(hardener, heads, options);
+  if (hardener != "exact" && hardener != "water_filling") {
+    throw ConfigError("degrees.harden",
+                      fmt::format("gates of {} rise with the distance, {} needs some that fall",
+                                  heads.learner, hardener),
+                      "go on with --resume --degrees.harden exact");
+  }
+  return offsets(heads, options);
 }
 
 std::string hard_pattern(const std::vector<HardHead>& hard, int64_t heads,

@@ -11,7 +11,8 @@
 namespace filigree {
 
 /// (L H), layer by layer: by one of hardeners(), or, where gates rise with the distance, chosen
-/// distances ("offsets:..") within the budget (offset_filling()). Throws as these.
+/// distances ("offsets:..") within the budget (offset_filling()). Throws as these; ConfigError for
+/// such gates and a hardener that has no budget.
 std::vector<HardHead> harden_heads(std::string_view hardener, const LearnedHeads& heads,
                                    const HardenOptions& options);
 

@@ -232,7 +232,6 @@ LearnResult learn_degrees(const TrainConfig& config, const fs::path& folder, boo
   std::error_code problem;
   fs::create_directories(folder, problem);
   const RunLock lock(folder);
-  write_file(folder / "config.ini", config.with_absolute_paths().to_ini());
   return Learning(config, folder, resume, observer).run();
 }
 

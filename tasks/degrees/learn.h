@@ -30,11 +30,10 @@ struct LearnResult {
 };
 
 /// Learns how far every head looks, into `folder`:
-///     config.ini       the settings
-///     soft/            a run (train()) with degrees.learner ("degrees" if none is named)
-///     irregular/       with degrees.irregular a run that goes on from it, whose tokens draw
-///     reaches degrees.json     what was learned: every head's gate, distribution of reaches (of
-///     nodes and
+///     soft/            a run (train()), whose config.ini has the settings of all stages, with
+///     degrees.learner ("degrees" if none is named) irregular/       with degrees.irregular a run
+///     that goes on from it, whose tokens draw reaches degrees.json     what was learned: every
+///     head's gate, distribution of reaches (of nodes and
 ///                      of edges), mean reach, density, hardened reach
 ///     degrees.txt      the same as a table
 ///     degrees.svg      the same as a picture, where gnuplot is installed (degrees.gp: its script)

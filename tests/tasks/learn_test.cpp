@@ -1,6 +1,7 @@
 // Learning degrees: soft, hardened, finetuned; interrupted and gone on with.
 #include "tasks/degrees/learn.h"
 
+#include <cmath>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,6 +14,7 @@
 #include "tasks/language/language.h"
 #include "tasks/training/attention_setup.h"
 #include "tasks/training/degree_attention.h"
+#include "tasks/training/degree_training.h"
 #include "tasks/training/evaluate.h"
 #include "tests/error_text.h"
 #include "tests/tasks/language_data.h"
@@ -211,6 +213,64 @@ TEST(LearnDegrees, PatternNamesTheReachOfEveryHead) {
   // Irregular reaches come back from their text.
   const HardReach irregular(Reaches({0, 2, 9}), {0.25, 0.5, 0.25}, 0.125);
   EXPECT_EQ(irregular.pattern(), "irregular:0.125,0,0.25,2,0.5,9,0.25");
+}
+
+// Under a limit on the loss the sparsest model within it is kept, also past an interruption.
+TEST(LearnDegrees, TheSparsestModelWithinTheLimitIsKept) {
+  TrainConfig config = small_config();
+  config.degrees.learner = "degrees";
+  config.degrees.objective = "loss";
+  config.degrees.loss = 0.5;
+  const auto learner = make_degree_learner({1, 1, {"degrees", 4}}, DType::f32);
+  const DegreeTraining training(config, *learner, learner->named_parameters(), 10);
+  const auto metrics = [](double loss, double density) {
+    Metrics m;
+    m.loss = loss;
+    m.density = density;
+    return m;
+  };
+  double best = 2;
+  EXPECT_TRUE(training.keeps(metrics(0.9, 0.8), best));  // none is within the limit: the newest
+  EXPECT_TRUE(training.keeps(metrics(0.8, 0.9), best));
+  EXPECT_TRUE(training.misses_limit(best));
+  EXPECT_TRUE(training.keeps(metrics(0.5, 0.7), best));
+  EXPECT_FALSE(training.misses_limit(best));
+  EXPECT_FALSE(training.keeps(metrics(0.4, 0.7), best));  // no sparser
+  EXPECT_FALSE(training.keeps(metrics(0.6, 0.1), best));  // beyond the limit
+  EXPECT_FALSE(training.keeps(metrics(NAN, 0.1), best));
+  EXPECT_TRUE(training.keeps(metrics(0.2, 0.3), best));
+  EXPECT_EQ(best, 0.3);
+
+  const TemporaryFolder folder;
+  config.degrees.loss = 0.75;  // a little above what guessing has
+  config.train.lr = 3e-3;
+  config.degrees.beta = 5;
+  const TrainResult whole = train(config, folder / "whole", false);
+  EXPECT_TRUE(train(config, folder / "parts", false, stop_after(25).train).stopped);
+  const TrainResult parts = train(config, folder / "parts", true);
+  EXPECT_EQ(whole.state.best_step, parts.state.best_step);
+  EXPECT_LT(whole.state.best_density, 1);
+  EXPECT_EQ(whole.state.best_density, parts.state.best_density);
+  EXPECT_TRUE(read_file(folder.path() / "whole" / "best" / "model.safetensors") ==
+              read_file(folder.path() / "parts" / "best" / "model.safetensors"));
+}
+
+TEST(LearnDegrees, GatesThatRiseHaveNoWindows) {
+  const TokenDataset train = TokenDataset::open(data().path() / "train");
+  const DegreeShape shape{1, 1, {"free_offsets", 3, "head", "uniform"}};
+  const auto learner = make_degree_learner(shape, DType::f64);
+  double* logits = learner->named_parameters()[0].value.value().data<double>();
+  logits[0] = -2;
+  logits[1] = 3;
+  const DistanceCounts counts = count_pairs(shape.config, train);
+  const LearnedHeads heads = learned_heads(*learner, counts);
+  EXPECT_FALSE(heads.windows());
+  EXPECT_THROW(heads.distributions(), ConfigError);
+  const HardenOptions options{&counts, edge_budget(0.2, counts, 1)};
+  EXPECT_EQ(harden_heads("exact", heads, options)[0].pattern.substr(0, 9), "offsets:2");
+  EXPECT_THAT(error_of([&] { harden_heads("median", heads, options); }),
+              HasSubstr("--degrees.harden exact"));
+  EXPECT_THAT(to_text(heads), HasSubstr("0.0"));
 }
 
 // Every hardener gives a plan that reads back.

@@ -57,10 +57,8 @@ std::string said(const std::vector<std::string>& words) {
 }
 
 /// Starts learning, and ends it once a file is there.
-void kill_when(const std::string& out, const fs::path& file, bool resume) {
+void kill_when(const std::vector<std::string>& words, const fs::path& file) {
   const TemporaryFolder log;
-  std::vector<std::string> words = learn_words(out);
-  if (resume) words.emplace_back("--resume");
   const pid_t process = start_command(words, log / "log");
   while (!fs::exists(file) && kill(process, 0) == 0) std::this_thread::yield();
   kill(process, SIGKILL);
@@ -102,7 +100,9 @@ TEST(LearnCommand, KilledInEveryStageAndResumedGivesTheSameModel) {
        {"soft/checkpoints/step-00000021/manifest.json",
         "irregular/checkpoints/step-00000003/manifest.json", "hard/model.safetensors",
         "finetune/checkpoints/step-00000006/manifest.json"}) {
-    kill_when(parts.string(), parts / file, std::exchange(resume, true));
+    std::vector<std::string> words = learn_words(parts.string());
+    if (std::exchange(resume, true)) words.emplace_back("--resume");
+    kill_when(words, parts / file);
     EXPECT_TRUE(fs::exists(parts / file)) << file;
   }
   std::vector<std::string> words = learn_words(parts.string());
@@ -112,6 +112,51 @@ TEST(LearnCommand, KilledInEveryStageAndResumedGivesTheSameModel) {
               read_file(parts / "model.safetensors"));
   EXPECT_TRUE(read_file(folder.path() / "whole" / "degrees.json") ==
               read_file(parts / "degrees.json"));
+}
+
+// From a dense model, whose shape and head are taken; --resume needs no word of that again.
+TEST(LearnCommand, GoesOnFromADenseModelWithoutItsSettings) {
+  const TemporaryFolder folder;
+  said({"train", "--out", folder / "dense", "--data.train", local_data() / "train", "--data.dev",
+        local_data() / "dev", "--model.width", "48", "--model.heads", "3", "--model.pool", "mean",
+        "--train.steps", "4", "--train.batch_tokens", "256", "--train.threads", "1"});
+  const auto words = [&](const std::string& out) {
+    return std::vector<std::string>{"learn",
+                                    "--out",
+                                    out,
+                                    "--model.init",
+                                    folder / "dense",
+                                    "--data.train",
+                                    local_data() / "train",
+                                    "--data.dev",
+                                    local_data() / "dev",
+                                    "--train.steps",
+                                    "40",
+                                    "--train.save_every",
+                                    "3",
+                                    "--train.batch_tokens",
+                                    "256",
+                                    "--train.threads",
+                                    "1",
+                                    "--degrees.density",
+                                    "0.3",
+                                    "--degrees.irregular",
+                                    "0.25"};
+  };
+  const std::string output = said(words(folder / "whole"));
+  EXPECT_THAT(output, HasSubstr("new: encoder.degrees.logits; unused: none"));
+  bool resume = false;
+  for (const char* file : {"soft/checkpoints/step-00000006/manifest.json",
+                           "irregular/checkpoints/step-00000003/manifest.json",
+                           "finetune/checkpoints/step-00000003/manifest.json"}) {
+    kill_when(resume ? std::vector<std::string>{"learn", "--out", folder / "parts", "--resume"}
+                     : words(folder / "parts"),
+              folder.path() / "parts" / file);
+    resume = true;
+  }
+  said({"learn", "--out", folder / "parts", "--resume"});
+  EXPECT_TRUE(read_file(folder.path() / "whole" / "model.safetensors") ==
+              read_file(folder.path() / "parts" / "model.safetensors"));
 }
 
 TEST(LearnCommand, WrongWordsSaySo) {

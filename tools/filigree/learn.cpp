@@ -29,7 +29,7 @@ int run(std::span<const std::string> words) {
       "[--section.key VALUE ...]",
       "Learns how far every head looks: softly, under a limit on density, then hardened to "
       "windows\nand finetuned. --resume goes on where it was interrupted.");
-  RunFlags flags(cli);
+  RunFlags flags(cli, "soft/config.ini");
   if (!cli.parse(words)) return 0;
   const TrainConfig config = flags.config();
   const StopRequest stop;

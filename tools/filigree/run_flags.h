@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <string>
+#include <utility>
 
 #include "core/error.h"
 #include "tasks/training/train_config.h"
@@ -15,7 +16,9 @@ namespace filigree {
 /// --out, --config, --resume, --quiet and the settings of training.
 class RunFlags {
  public:
-  explicit RunFlags(Options& cli) : cli_(cli) {
+  /// `stored`: where a run keeps its settings, below its folder.
+  explicit RunFlags(Options& cli, std::string stored = "config.ini")
+      : cli_(cli), stored_(std::move(stored)) {
     cli.require("out", out_, "folder of the run");
     cli.add("config", file_, "INI file with settings; the command line wins");
     cli.flag("resume", resume_, "go on where the run in the folder was interrupted");
@@ -27,7 +30,7 @@ class RunFlags {
   /// Throws ConfigError, also if there is no run to go on with.
   TrainConfig config() const {
     if (!resume_ || !file_.empty()) return parse_train_config(cli_.settings(), file_);
-    const std::string stored = out_ + "/config.ini";
+    const std::string stored = out_ + "/" + stored_;
     if (!std::filesystem::exists(stored)) {
       throw ConfigError("resume", fmt::format("{} holds no run", out_),
                         "check the folder, or start without --resume");
@@ -46,7 +49,7 @@ class RunFlags {
 
  private:
   Options& cli_;
-  std::string out_, file_;
+  std::string stored_, out_, file_;
   bool resume_ = false, quiet_ = false;
 };
 
