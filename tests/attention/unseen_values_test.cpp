@@ -120,20 +120,36 @@ TEST(SparseAttention, ScalesThatMakeNoSenseAreRefused) {
   EXPECT_THROW(attention_reference(x, x, x, nullptr), ShapeError);
 }
 
+/// A case with and without a NaN in one entry of one of its tensors: token `bad`, head `bad_head`.
+struct Poisoned {
+  Case c;
+  Tensors clean, got;
+  int64_t bad;
+  int bad_head;
+};
+
+Poisoned poisoned(RandomStream& random, int trial, Tensor Case::*tensor) {
+  Poisoned p;
+  p.c = random_case(random, static_cast<Kind>(trial % 3), 60, DType::f64);
+  p.c.options.kernel = kKernels[static_cast<size_t>(trial) % std::size(kKernels)].first;
+  p.c.options.dropout = 0;
+  p.clean = run(sparse_attention, p.c);
+  const auto heads = static_cast<uint64_t>(p.c.graph->heads());
+  p.bad = static_cast<int64_t>(random.below(static_cast<uint64_t>(p.c.graph->tokens())));
+  p.bad_head = static_cast<int>(random.below(heads));
+  const int64_t width = p.c.q.size(1), dim = width / static_cast<int64_t>(heads);
+  (p.c.*tensor).data<double>()[p.bad * width + p.bad_head * dim] = std::nan("");
+  p.got = run(sparse_attention, p.c);
+  return p;
+}
+
 // A NaN in a value that some rows see: exactly their outputs and gradients are NaN, and its own.
 TEST(SparseAttention, ANaNReachesThoseWhoSeeItAndNobodyElse) {
   RandomStream random(19, Purpose::test);
   for (int trial = 0; trial < 40; ++trial) {
-    Case c = random_case(random, static_cast<Kind>(trial % 3), 60, DType::f64);
-    c.options.kernel = kKernels[static_cast<size_t>(trial) % std::size(kKernels)].first;
-    c.options.dropout = 0;
+    const auto [c, clean, got, bad, bad_head] = poisoned(random, trial, &Case::v);
     const int heads = c.graph->heads();
     const int64_t dim = c.q.size(1) / heads, tokens = c.graph->tokens();
-    const Tensors clean = run(sparse_attention, c);
-    const int64_t bad = static_cast<int64_t>(random.below(static_cast<uint64_t>(tokens)));
-    const int bad_head = static_cast<int>(random.below(static_cast<uint64_t>(heads)));
-    c.v.data<double>()[bad * heads * dim + bad_head * dim] = std::nan("");
-    const Tensors got = run(sparse_attention, c);
     for (int64_t i = 0; i < tokens; ++i) {
       for (int h = 0; h < heads; ++h) {
         const auto row = c.graph->row(c.graph->group_of_head(h), i);
@@ -162,16 +178,9 @@ TEST(SparseAttention, ANaNReachesThoseWhoSeeItAndNobodyElse) {
 TEST(SparseAttention, ANaNInAKeyReachesThoseWhoSeeItAndNobodyElse) {
   RandomStream random(20, Purpose::test);
   for (int trial = 0; trial < 40; ++trial) {
-    Case c = random_case(random, static_cast<Kind>(trial % 3), 60, DType::f64);
-    c.options.kernel = kKernels[static_cast<size_t>(trial) % std::size(kKernels)].first;
-    c.options.dropout = 0;
+    const auto [c, clean, got, bad, bad_head] = poisoned(random, trial, &Case::k);
     const int heads = c.graph->heads();
     const int64_t dim = c.q.size(1) / heads, tokens = c.graph->tokens();
-    const Tensors clean = run(sparse_attention, c);
-    const int64_t bad = static_cast<int64_t>(random.below(static_cast<uint64_t>(tokens)));
-    const int bad_head = static_cast<int>(random.below(static_cast<uint64_t>(heads)));
-    c.k.data<double>()[bad * heads * dim + bad_head * dim] = std::nan("");
-    const Tensors got = run(sparse_attention, c);
     for (int h = 0; h < heads; ++h) {
       std::vector<bool> sees(static_cast<size_t>(tokens)), touched(static_cast<size_t>(tokens));
       for (int64_t i = 0; h == bad_head && i < tokens; ++i) {
