@@ -1,42 +1,59 @@
-// RunStore: every run of every study, in one SQLite file that survives interruptions.
+// RunStore: every run of a study, in one SQLite file that survives interruptions and is shared.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "tasks/study/run_record.h"
+
 namespace filigree {
 
-/// One finished run.
-struct RunRecord {
-  std::string id;  ///< hash of its settings
-  std::string pattern, layers, heads;
+/// A run that a study asks for, done or not.
+struct PlannedRecord {
+  std::string id;
+  std::vector<std::string> levels;  ///< of every axis, in their order
   uint64_t seed = 0;
-  std::string metric;  ///< name of what `value` is
-  double value = 0;    ///< of the best model on the dev split
-  double density = 1;  ///< mean over the layers
-  double tokens_per_second = 0, seconds = 0;
-  int64_t best_step = 0, steps = 0;
-  std::string config;  ///< its settings as an INI file
 };
 
-/// Opens or makes the file. Every write is a transaction. Throws FileError for a file that is no
-/// run store, is locked by another process, or cannot be written.
+/// What a study asks, as its last start planned it.
+struct StudyRecord {
+  std::string question;
+  std::vector<std::string> axes;                 ///< names
+  std::vector<std::vector<std::string>> levels;  ///< of every axis, in the order of the study file
+  std::string baseline;                          ///< "axis=level", or empty
+  std::vector<PlannedRecord> runs;
+};
+
+/// Opens or makes the file, and brings one of an older version up to date. Any number of processes
+/// may have it open; every write is one transaction. Throws FileError for a file that is no run
+/// store or one of a newer version, stays locked for half a minute, or cannot be written.
 class RunStore {
  public:
-  explicit RunStore(const std::filesystem::path& path);
+  /// `must_exist`: a file that is not there is an error, instead of made.
+  explicit RunStore(const std::filesystem::path& path, bool must_exist = false);
   ~RunStore();
   RunStore(const RunStore&) = delete;
   RunStore& operator=(const RunStore&) = delete;
 
-  /// Adds a run, or replaces the one of the same id.
+  /// Adds a run with its evaluations, or replaces the one of the same id; forgets its failure.
   void put(const RunRecord& run);
+  bool contains(const std::string& id) const;
+  /// With its details.
   std::optional<RunRecord> find(const std::string& id) const;
-  /// All runs, in the order they were added.
+  /// All runs without their details, in the order they were added.
   std::vector<RunRecord> all() const;
+
+  /// A run that ended in an error.
+  void put_failure(const std::string& id, const std::string& error);
+  std::optional<std::string> failure(const std::string& id) const;
+  void forget_failures();
+
+  void put_study(const StudyRecord& study);
+  /// None in a store without one (of an older version).
+  std::optional<StudyRecord> study() const;
 
  private:
   struct Impl;

@@ -33,7 +33,8 @@ RunRecord train_one(const TrainConfig& config, const std::string& id, const fs::
   run.steps = result.steps;
   TrainConfig solved = config;  // the pattern that a match:density gave, to run it again alone
   solved.attention.pattern = result.pattern;
-  run.config = solved.to_ini();
+  run.details.config = solved.to_ini();
+  run.command = "train";
   return run;
 }
 

@@ -26,7 +26,6 @@ import re
 import subprocess
 import threading
 
-FINETUNE = 0.4
 LEARNERS = {"learned": ["--degrees.draws"], "soft": [],
             "span": ["--degrees.learner", "adaptive_span"]}
 
@@ -34,6 +33,7 @@ LEARNERS = {"learned": ["--degrees.draws"], "soft": [],
 class Runner:
     def __init__(self, options):
         self.o = options
+        self.soft_steps = round(options.steps / (1 + options.finetune))
         self.lock = threading.Lock()
         self.learned = {}  # (density, seed): the future of what permuted and even go on from
         options.out.mkdir(parents=True, exist_ok=True)
@@ -64,18 +64,18 @@ class Runner:
                          self.o.init, "--attention.pattern", pattern)
 
     def learn(self, out, density, seed, *settings):
-        steps = round(self.o.steps / (1 + FINETUNE))
-        said = self.call("learn", "--out", out, *self.common(seed, steps), "--model.init",
-                         self.o.init, "--degrees.density", density, "--degrees.globals",
-                         "global:cls", "--degrees.reach", self.o.reach, "--degrees.finetune",
-                         FINETUNE, *settings)
+        said = self.call("learn", "--out", out, *self.common(seed, self.soft_steps),
+                         "--model.init", self.o.init, "--degrees.density", density,
+                         "--degrees.globals", "global:cls", "--degrees.reach", self.o.reach,
+                         "--degrees.finetune", self.o.finetune, "--degrees.finetune_lr",
+                         self.o.finetune_lr, *settings)
         return next(line for line in said.splitlines() if line.startswith("finetuned"))
 
     def go_on(self, out, learned, pattern, seed):
         """As the finetuning of `filigree learn`, under another pattern."""
-        steps = self.o.steps - round(self.o.steps / (1 + FINETUNE))
+        steps = self.o.steps - self.soft_steps
         words = self.common(seed, steps)
-        words[words.index("--train.lr") + 1] = self.o.lr / 2
+        words[words.index("--train.lr") + 1] = self.o.lr * self.o.finetune_lr
         return self.call("train", "--out", out, *words, "--model.init", learned / "hard",
                          "--model.init_head", "--attention.pattern", pattern)
 
@@ -132,6 +132,9 @@ def main():
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch-tokens", type=int, default=2048)
     parser.add_argument("--lr", type=float, default=5e-4)
+    parser.add_argument("--finetune", type=float, default=1.5,
+                        help="steps of the hardened model, as a share of those that learn degrees")
+    parser.add_argument("--finetune-lr", type=float, default=1.0)
     parser.add_argument("--pool", default="mean")
     parser.add_argument("--reach", type=int, default=64)
     parser.add_argument("--densities", default="0.07,0.03,0.22")
@@ -139,6 +142,7 @@ def main():
                         default="learned,neighbour,bigbird-2,bigbird-4,span,permuted,even,"
                                 "scattered,soft")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     options.filigree = options.filigree.resolve()
@@ -147,7 +151,7 @@ def main():
         futures = []
         for density in options.densities.split(","):
             for method in options.methods.split(","):
-                for seed in range(1, options.seeds + 1):
+                for seed in range(options.first_seed, options.first_seed + options.seeds):
                     future = pool.submit(runner.job, method, density, seed)
                     futures.append(future)
                     if method == "learned":
