@@ -133,6 +133,9 @@ class Learning {
     const TrainResult result =
         train(config, folder, resume_ && fs::exists(folder / "config.ini"), observer_.train);
     result_.stopped = result.stopped;
+    result_.last = result;
+    result_.steps += result.state.step;
+    result_.seconds += result.state.seconds;
     return result;
   }
 

@@ -27,6 +27,9 @@ struct LearnResult {
   std::string metric, pattern;  ///< the metric's name, and the attention that was learned
   StageResult soft, hard, finetuned;
   std::filesystem::path model;  ///< the finished one
+  TrainResult last;             ///< of the stage that was trained last
+  int64_t steps = 0;            ///< of all stages
+  double seconds = 0;           ///< of training in all stages
 };
 
 /// Learns how far every head looks, into `folder`:

@@ -1,5 +1,6 @@
 #include "tasks/study/database.h"
 
+#include <cmath>
 #include <fmt/format.h>
 
 #include "core/error.h"
@@ -102,6 +103,12 @@ bool Statement::step() {
   if (code != SQLITE_ROW && code != SQLITE_DONE) database_.fail();
   column_ = 0;
   return code == SQLITE_ROW;
+}
+
+double Statement::real() {
+  const int column = column_++;
+  if (sqlite3_column_type(statement_, column) == SQLITE_NULL) return std::nan("");
+  return sqlite3_column_double(statement_, column);
 }
 
 std::string Statement::text() {

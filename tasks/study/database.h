@@ -47,9 +47,9 @@ class Statement {
   void reset();
   /// True while there is a row.
   bool step();
-  /// Values of this row, from left to right. NULL is "" and 0.
+  /// Values of this row, from left to right. NULL is "", NaN (which SQLite keeps as NULL) and 0.
   std::string text();
-  double real() { return sqlite3_column_double(statement_, column_++); }
+  double real();
   int64_t integer() { return sqlite3_column_int64(statement_, column_++); }
 
  private:

@@ -1,5 +1,6 @@
 #include "tasks/study/run_store.h"
 
+#include <cmath>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -108,7 +109,8 @@ RunDetails read_details(const Database& database, const std::string& id) {
   if (row.bind(id).step()) {
     details.config = row.text();
     for (const Json& point : Json::parse(row.text())) {
-      details.curve.push_back({point.at(0), point.at(1).is_null() ? 0 : point.at(1).get<double>()});
+      const bool finite = !point.at(1).is_null();  // JSON has no NaN
+      details.curve.push_back({point.at(0), finite ? point.at(1).get<double>() : std::nan("")});
     }
     details.degrees = row.text();
   }

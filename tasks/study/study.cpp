@@ -1,12 +1,13 @@
 #include "tasks/study/study.h"
 
-#include <algorithm>
-#include <cmath>
+#include <chrono>
 #include <fmt/format.h>
+#include <map>
+#include <set>
 
-#include "attention/placement.h"
 #include "core/error.h"
-#include "tasks/dataset/dataset.h"
+#include "core/file_lock.h"
+#include "tasks/study/machine.h"
 
 namespace filigree {
 
@@ -14,164 +15,187 @@ namespace {
 
 namespace fs = std::filesystem;
 
-RunRecord train_one(const TrainConfig& config, const std::string& id, const fs::path& folder,
-                    const TrainObserver& observer, bool& stopped) {
-  const TrainResult result = train(config, folder, true, observer);
-  stopped = result.stopped;
-  RunRecord run;
-  run.id = id;
-  run.pattern = config.attention.pattern;
-  run.layers = config.attention.layers;
-  run.heads = config.attention.heads;
-  run.seed = config.train.seed;
-  run.metric = result.metric;
-  run.value = result.state.best_metric;
-  run.density = result.last.density;
-  run.tokens_per_second = result.tokens_per_second;
-  run.seconds = result.state.seconds;
-  run.best_step = result.state.best_step;
-  run.steps = result.steps;
-  TrainConfig solved = config;  // the pattern that a match:density gave, to run it again alone
-  solved.attention.pattern = result.pattern;
-  run.details.config = solved.to_ini();
-  run.command = "train";
-  return run;
+void make_folders(const fs::path& folder) {
+  std::error_code problem;
+  fs::create_directories(folder, problem);
+  if (problem) {
+    throw FileError(folder.string(), "cannot make the folder: " + problem.message(),
+                    "give a folder that can be written");
+  }
 }
 
-template <class T>
-void expect_distinct(std::vector<T> values, std::string_view option) {
-  std::sort(values.begin(), values.end());
-  const auto twice = std::adjacent_find(values.begin(), values.end());
-  if (twice == values.end()) return;
-  throw ConfigError(option, fmt::format("{} is named twice", *twice), "name each once");
-}
+/// One process at work on a study.
+class Worker {
+ public:
+  Worker(const Study& study, const std::vector<PlannedRun>& plan, const fs::path& folder,
+         const std::string& version, const StudyObserver& observer)
+      : study_(study),
+        plan_(plan),
+        folder_(folder),
+        version_(version),
+        machine_(machine_name()),
+        observer_(observer),
+        store_(store_path(folder)) {
+    for (size_t k = 0; k < plan.size(); ++k) first_.emplace(plan[k].id, k);
+  }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t n = values.size();
-  return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
+  StudyState run() {
+    while (pass() && !halted()) {
+    }
+    StudyState state = study_state(plan_, store_);
+    state.stopped = stopped_;
+    state.out_of_budget = out_of_budget_;
+    return state;
+  }
+
+ private:
+  bool halted() const { return stopped_ || out_of_budget_; }
+
+  /// Once through the plan. False if nothing is left to do or to wait for.
+  bool pass() {
+    bool worked = false;
+    const PlannedRun* busy = nullptr;
+    for (const auto& [id, k] : in_order()) {
+      const PlannedRun& run = plan_[k];
+      if (halted()) return true;
+      if (settled(run) || !ready(run)) continue;
+      make_folders(run_folder(folder_, id));
+      FileLock claim(run_folder(folder_, id) / "claim");
+      if (!claim.try_lock()) {
+        if (busy == nullptr) busy = &run;
+        continue;
+      }
+      worked = true;
+      if (!settled(run)) make(k);
+    }
+    if (worked || busy == nullptr) return worked;
+    if (observer_.waiting) observer_.waiting(*busy);
+    FileLock claim(run_folder(folder_, busy->id) / "claim");
+    stopped_ = !claim.wait(observer_.train.stop);
+    return true;
+  }
+
+  std::map<std::string, size_t> first_;  // id -> place in the plan
+
+  /// The different runs by their place in the plan.
+  std::vector<std::pair<std::string, size_t>> in_order() const {
+    std::vector<std::pair<std::string, size_t>> all;
+    for (size_t k = 0; k < plan_.size(); ++k) {
+      if (first_.at(plan_[k].id) == k) all.emplace_back(plan_[k].id, k);
+    }
+    return all;
+  }
+
+  /// Done, or failed.
+  bool settled(const PlannedRun& run) {
+    if (known_.contains(run.id)) return true;
+    const bool done = store_.contains(run.id);
+    if (done) tidy(run.id);
+    if (!done && !store_.failure(run.id)) return false;
+    known_.insert(run.id);
+    return true;
+  }
+
+  /// False if what it comes from is not there yet. What comes from a failure fails.
+  bool ready(const PlannedRun& run) {
+    if (!run.source) return true;
+    const std::string& source = plan_[*run.source].id;
+    if (store_.contains(source)) return true;
+    if (store_.failure(source)) fail(run, "the run that it comes from failed");
+    return false;
+  }
+
+  void fail(const PlannedRun& run, const std::string& error) {
+    store_.put_failure(run.id, error);
+    if (observer_.failed) observer_.failed(run, error);
+  }
+
+  void make(size_t k) {
+    const PlannedRun& run = plan_[k];
+    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start_;
+    if (study_.budget > 0 && spent.count() >= study_.budget) {
+      out_of_budget_ = true;
+      return;
+    }
+    if (observer_.begin) observer_.begin(k, run);
+    RunRequest request{run.config, run_folder(folder_, run.id), nullptr, observer_.train};
+    RunSource source;
+    if (run.source) {
+      const std::string& id = plan_[*run.source].id;
+      source = {*store_.find(id), run_folder(folder_, id)};
+      request.source = &source;
+    }
+    RunRecord record;
+    try {
+      record = run.kind->run(request, stopped_);
+    } catch (const NumericError& error) {  // the others may do better
+      return fail(run, error.what());
+    }
+    if (stopped_) return;
+    record.id = run.id;
+    record.command = run.kind->name;
+    record.version = version_;
+    record.machine = machine_;
+    record.finished = utc_now();
+    store_.put(record);
+    tidy(run.id);
+    if (observer_.end) observer_.end(run, record);
+  }
+
+  /// Removes what only an interrupted run needs.
+  void tidy(const std::string& id) const {
+    if (study_.keep == Keep::all) return;
+    const fs::path folder = run_folder(folder_, id);
+    std::error_code ignored;  // it is there again next time
+    for (const char* stage : {"", "soft", "irregular", "finetune"}) {
+      fs::remove_all(folder / stage / "checkpoints", ignored);
+    }
+  }
+
+  const Study& study_;
+  const std::vector<PlannedRun>& plan_;
+  fs::path folder_;
+  std::string version_, machine_;
+  const StudyObserver& observer_;
+  RunStore store_;
+  std::set<std::string> known_;  // settled runs
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  bool stopped_ = false, out_of_budget_ = false;
+};
 
 }  // namespace
 
-std::vector<TrainConfig> StudyGrid::runs(const TrainConfig& base) const {
-  std::vector<TrainConfig> all;
-  for (const std::string& pattern : patterns) {
-    const bool dense = pattern == "dense";
-    for (const std::string& placement : placements) {
-      if (dense && placement != placements.front()) continue;
-      for (const uint64_t seed : seeds) {
-        TrainConfig config = base;
-        config.attention.pattern = pattern;
-        config.attention.layers = dense ? "all" : placement;
-        config.train.seed = seed;
-        all.push_back(std::move(config));
-      }
-    }
-  }
-  return all;
+fs::path store_path(const fs::path& folder) { return folder / "runs.sqlite"; }
+
+fs::path run_folder(const fs::path& folder, const std::string& id) { return folder / "runs" / id; }
+
+void start_study(const Study& study, const std::vector<PlannedRun>& plan, const fs::path& folder) {
+  make_folders(folder);
+  RunStore store(store_path(folder));
+  store.put_study(record_of(study, plan));
+  store.forget_failures();
 }
 
-std::vector<RunRecord> run_study(const TrainConfig& base, const StudyGrid& grid,
-                                 const fs::path& folder, const StudyObserver& observer) {
-  expect_distinct(grid.patterns, "pattern");
-  expect_distinct(grid.placements, "placement");
-  expect_distinct(grid.seeds, "seeds");
-  const std::vector<TrainConfig> configs = grid.runs(base);
-  if (configs.empty()) {
-    throw ConfigError("ablate", "the grid is empty", "give --pattern, --placement and --seeds");
-  }
-  for (const TrainConfig& config : configs) {
-    config.validate();
-    AttentionPlan(config.attention.pattern, config.attention.layers, config.attention.heads,
-                  static_cast<int>(config.model.layers), static_cast<int>(config.model.heads));
-  }
-  std::error_code problem;
-  fs::create_directories(folder, problem);
-  if (problem) throw FileError(folder.string(), "cannot make the folder: " + problem.message());
-  const TokenDataset train_data = TokenDataset::open(base.data.train);
-  const TokenDataset dev_data = TokenDataset::open(base.data.dev);
-  RunStore store(folder / "runs.sqlite");
-  std::vector<RunRecord> records;
-  for (size_t i = 0; i < configs.size(); ++i) {
-    const std::string id = configs[i].hash(train_data, dev_data);
-    std::optional<RunRecord> run = store.find(id);
-    if (observer.begin) observer.begin(i, configs.size(), configs[i], run.has_value());
-    if (!run) {
-      bool stopped = false;
-      try {
-        run = train_one(configs[i], id, folder / "runs" / id, observer.train, stopped);
-      } catch (const NumericError& error) {  // the others may do better
-        if (!observer.failed) throw;
-        observer.failed(configs[i], error.what());
-        continue;
-      }
-      if (stopped) return records;
-      store.put(*run);
-    }
-    if (observer.end) observer.end(*run);
-    records.push_back(*run);
-  }
-  return records;
+StudyState run_study(const Study& study, const std::vector<PlannedRun>& plan,
+                     const fs::path& folder, const std::string& version,
+                     const StudyObserver& observer) {
+  return Worker(study, plan, folder, version, observer).run();
 }
 
-std::vector<StudyRow> summarise(const std::vector<RunRecord>& runs) {
-  std::vector<StudyRow> rows;
-  std::vector<std::vector<double>> values, speeds;
-  for (const RunRecord& run : runs) {
-    size_t r = 0;
-    while (r < rows.size() && (rows[r].pattern != run.pattern || rows[r].placement != run.layers)) {
-      ++r;
+StudyState study_state(const std::vector<PlannedRun>& plan, const RunStore& store) {
+  StudyState state;
+  std::set<std::string> seen;
+  for (const PlannedRun& run : plan) {
+    if (!seen.insert(run.id).second) continue;
+    if (store.contains(run.id)) {
+      ++state.done;
+    } else if (store.failure(run.id)) {
+      ++state.failed;
+    } else {
+      ++state.left;
     }
-    if (r == rows.size()) {
-      rows.push_back({run.pattern, run.layers, 0, 0, 0, 0, 0});
-      values.emplace_back();
-      speeds.emplace_back();
-    }
-    rows[r].density += run.density;
-    ++rows[r].runs;
-    values[r].push_back(run.value);
-    speeds[r].push_back(run.tokens_per_second);
   }
-  for (size_t r = 0; r < rows.size(); ++r) {
-    const auto count = static_cast<double>(rows[r].runs);
-    rows[r].density /= count;
-    for (const double value : values[r]) rows[r].mean += value / count;
-    double squares = 0;
-    for (const double value : values[r]) squares += (value - rows[r].mean) * (value - rows[r].mean);
-    rows[r].deviation = rows[r].runs > 1 ? std::sqrt(squares / (count - 1)) : 0;
-    rows[r].tokens_per_second = median(speeds[r]);
-  }
-  return rows;
-}
-
-std::string to_table(const std::vector<StudyRow>& rows, const std::string& metric) {
-  size_t width = 7, place = 9;
-  for (const StudyRow& row : rows) {
-    width = std::max(width, row.pattern.size());
-    place = std::max(place, row.placement.size());
-  }
-  std::string text = fmt::format("{:<{}}  {:<{}}  {:>8}  {:>17}  {:>4}  {:>9}\n", "pattern", width,
-                                 "placement", place, "density", metric, "runs", "tokens/s");
-  for (const StudyRow& row : rows) {
-    const std::string spread = row.runs > 1
-                                   ? fmt::format("{:.4f} +- {:.4f}", row.mean, row.deviation)
-                                   : fmt::format("{:.4f}", row.mean);
-    text += fmt::format("{:<{}}  {:<{}}  {:>7.2f}%  {:>17}  {:>4}  {:>9.0f}\n", row.pattern, width,
-                        row.placement, place, 100 * row.density, spread, row.runs,
-                        row.tokens_per_second);
-  }
-  return text;
-}
-
-std::string to_csv(const std::vector<StudyRow>& rows, const std::string& metric) {
-  std::string text = fmt::format(
-      "pattern,placement,density,{0}_mean,{0}_deviation,runs,tokens_per_second\n", metric);
-  for (const StudyRow& row : rows) {  // patterns and placements may hold commas, never quotes
-    text += fmt::format("\"{}\",\"{}\",{},{},{},{},{}\n", row.pattern, row.placement, row.density,
-                        row.mean, row.deviation, row.runs, row.tokens_per_second);
-  }
-  return text;
+  return state;
 }
 
 }  // namespace filigree

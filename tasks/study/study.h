@@ -1,4 +1,4 @@
-// Study: a grid of runs over pattern x placement x seed, and its table.
+// Running a study: every planned run once, by any number of processes, whatever interrupts them.
 #pragma once
 
 #include <filesystem>
@@ -6,46 +6,46 @@
 #include <string>
 #include <vector>
 
-#include "tasks/study/run_store.h"
-#include "tasks/training/trainer.h"
+#include "tasks/study/study_plan.h"
 
 namespace filigree {
 
-struct StudyGrid {
-  std::vector<std::string> patterns{"dense"};
-  std::vector<std::string> placements{"all"};  ///< layers; nothing for a dense pattern
-  std::vector<uint64_t> seeds{1};
-
-  /// The settings of every run: `base` with pattern, placement and seed put in, seeds innermost.
-  /// A dense pattern is run once a seed, whatever the placements.
-  std::vector<TrainConfig> runs(const TrainConfig& base) const;
-};
-
+/// What running a study tells. Empty functions are left out.
 struct StudyObserver {
-  std::function<void(size_t number, size_t count, const TrainConfig&, bool done_before)> begin;
-  std::function<void(const RunRecord&)> end;
-  /// A run ended in a NumericError; without this the study ends with it, with it the study goes on.
-  std::function<void(const TrainConfig&, const std::string& error)> failed = {};
-  TrainObserver train;
+  std::function<void(size_t place, const PlannedRun&)> begin = {};
+  std::function<void(const PlannedRun&, const RunRecord&)> end = {};
+  std::function<void(const PlannedRun&, const std::string& error)> failed = {};
+  std::function<void(const PlannedRun&)> waiting = {};  ///< another process is making it
+  TrainObserver train = {};
 };
 
-/// Trains every run that the store FOLDER/runs.sqlite does not hold yet, each in a folder of its
-/// own, FOLDER/runs/ID; a run that was cut off is resumed. Every pattern and placement is checked
-/// before the first run starts. Returns the runs of this grid, in its order; fewer if stopped.
-std::vector<RunRecord> run_study(const TrainConfig& base, const StudyGrid& grid,
-                                 const std::filesystem::path& folder,
-                                 const StudyObserver& observer = {});
-
-/// One line a (pattern, placement): density, metric as mean and sample standard deviation over the
-/// seeds, tokens/s as median. Rows in the order of the first run.
-struct StudyRow {
-  std::string pattern, placement;
-  double density = 1, mean = 0, deviation = 0, tokens_per_second = 0;
-  int64_t runs = 0;
+struct StudyState {
+  size_t done = 0, failed = 0, left = 0;  ///< of the different runs
+  bool stopped = false;                   ///< asked to
+  bool out_of_budget = false;
 };
-std::vector<StudyRow> summarise(const std::vector<RunRecord>& runs);
-/// As a text table, and as CSV.
-std::string to_table(const std::vector<StudyRow>& rows, const std::string& metric);
-std::string to_csv(const std::vector<StudyRow>& rows, const std::string& metric);
+
+/// The folder of a study: FOLDER/runs.sqlite (RunStore) and a run a folder, FOLDER/runs/ID.
+std::filesystem::path store_path(const std::filesystem::path& folder);
+std::filesystem::path run_folder(const std::filesystem::path& folder, const std::string& id);
+
+/// Makes the folder and its store, notes the plan in it and forgets failures: before run_study(),
+/// by one process. Throws FileError.
+void start_study(const Study& study, const std::vector<PlannedRun>& plan,
+                 const std::filesystem::path& folder);
+
+/// Makes every planned run that the store does not have, in the plan's order. Several processes may
+/// do so at once: a run is made by the one that holds FOLDER/runs/ID/claim, which the system lets
+/// go of when a process ends, however it ends; the next to come goes on from the run's checkpoint,
+/// and the run is in the store whole or not at all. Returns once no run is left, or when asked to
+/// stop or out of `study.budget` seconds. A run that ends in a NumericError is noted as failed, and
+/// those that come from it, too. With Keep::best the checkpoints of a run are removed once the
+/// store has it. `version`: of the code. Throws FileError (nothing lost), and what runs throw.
+StudyState run_study(const Study& study, const std::vector<PlannedRun>& plan,
+                     const std::filesystem::path& folder, const std::string& version,
+                     const StudyObserver& observer = {});
+
+/// How far the store is with the plan.
+StudyState study_state(const std::vector<PlannedRun>& plan, const RunStore& store);
 
 }  // namespace filigree

@@ -75,6 +75,15 @@ AttentionPlan attention_under(const LoadedModel& model, const std::string& patte
   return plan;
 }
 
+double density_on(const AttentionPlan& plan, const TokenDataset& data, uint64_t seed) {
+  const MatchData batches = match_data(data);
+  DensityMeter meter;
+  for (int64_t k = 0; k < batches.batches; ++k) {
+    batches.visit(k, [&](const SequenceBatch& batch) { meter.add(plan.build(batch, seed, 0)); });
+  }
+  return meter.mean();
+}
+
 void expect_attention_fits(const AttentionPlan& plan, const TokenDataset& data) {
   const Batch batch = make_batch(data, std::vector<int64_t>{0});
   try {

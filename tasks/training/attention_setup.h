@@ -24,6 +24,9 @@ AttentionPlan attention_under(const LoadedModel& model, const std::string& patte
                               const TokenDataset* data,
                               const std::function<void(const std::string&)>& note);
 
+/// Exact density of a plan on a dataset, in the mean over its layers. Cost: all its graphs once.
+double density_on(const AttentionPlan& plan, const TokenDataset& data, uint64_t seed);
+
 /// Throws DataError naming the dataset if it lacks what a pattern looks at (heads, word classes).
 /// Cost: the graphs of one sample.
 void expect_attention_fits(const AttentionPlan& plan, const TokenDataset& data);

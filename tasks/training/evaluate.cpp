@@ -50,6 +50,11 @@ class ModelDensity {
     const NoGrad no_grad;
     return counts_ ? expected_density(*learner_, *counts_).value().item() : exact_.mean();
   }
+  std::vector<double> layers() const {
+    std::vector<double> all;
+    for (size_t l = 0; l < exact_.layers(); ++l) all.push_back(exact_.layer(l));
+    return all;
+  }
 
  private:
   const DegreeLearner* learner_;  // null: the graphs say it all
@@ -91,6 +96,7 @@ Metrics evaluate(const ModelView& view, const AttentionPlan& plan, const TokenDa
   metrics.samples = dataset.size();
   metrics.tokens = dataset.tokens();
   metrics.density = density.mean();
+  metrics.layer_density = density.layers();
   metrics.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return metrics;
 }

@@ -47,7 +47,8 @@ struct Metrics {
   double loss = 0;                 ///< mean over the units, nats (or what the task's loss measures)
   std::vector<NamedValue> values;  ///< the task's metrics, in its order
   double density = 1;              ///< mean over layers of the attention's exact density
-  int64_t units = 0;               ///< what the loss is a mean over: samples, words, ...
+  std::vector<double> layer_density;  ///< (L) of every layer; empty while degrees are learned
+  int64_t units = 0;                  ///< what the loss is a mean over: samples, words, ...
   int64_t samples = 0, tokens = 0;
   double seconds = 0;
 

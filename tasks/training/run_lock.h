@@ -3,6 +3,8 @@
 
 #include <filesystem>
 
+#include "core/file_lock.h"
+
 namespace filigree {
 
 /// Holds `folder`/lock as long as it lives; the system lets go of it when the process ends, however
@@ -10,12 +12,9 @@ namespace filigree {
 class RunLock {
  public:
   explicit RunLock(const std::filesystem::path& folder);
-  ~RunLock();
-  RunLock(const RunLock&) = delete;
-  RunLock& operator=(const RunLock&) = delete;
 
  private:
-  int descriptor_;
+  FileLock lock_;
 };
 
 }  // namespace filigree

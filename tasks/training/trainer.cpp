@@ -128,6 +128,7 @@ class Trainer {
     result_.state = state_;
     result_.pattern = info_.pattern;
     result_.metric = metric_.name;
+    result_.higher_is_better = metric_.higher_is_better;
     result_.steps = schedule_.steps;
     result_.tokens_per_second = speed();
     return result_;
@@ -340,6 +341,7 @@ class Trainer {
                         {"loss", m.loss},
                         {"density", m.density},
                         {"best", best}};
+    if (!m.layer_density.empty()) line["layer_density"] = m.layer_density;
     for (const NamedValue& each : m.values) line[each.name] = each.value;
     log_->write(line.dump());
     if (observer_.evaluated) observer_.evaluated(state_.step, m, best);

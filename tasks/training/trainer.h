@@ -42,6 +42,7 @@ struct TrainResult {
   bool stopped = false;  ///< asked to stop before the end; resume goes on
   double tokens_per_second = 0;
   std::string metric;   ///< name of what state.best_metric is
+  bool higher_is_better = true;
   std::string pattern;  ///< of the attention, with every match:density solved
 };
 

@@ -8,7 +8,6 @@
 #include "core/file.h"
 #include "tasks/dataset/prepare.h"
 #include "tasks/language/language.h"
-#include "tasks/study/study.h"
 #include "tasks/task/classes.h"
 #include "tasks/training/evaluate.h"
 #include "tasks/training/trainer.h"
@@ -226,21 +225,6 @@ TEST(AttentionSetup, SaysWhatADatasetLacks) {
   config = config_of("neighbour:?|causal match:density=0.2");
   EXPECT_THAT(error_of([&] { train(config, folder.path() / "d", false); }),
               HasSubstr("has no solution on these data"));
-}
-
-TEST(Study, KeepsTheSolvedPatternOfARun) {
-  const TemporaryFolder folder;
-  StudyGrid grid;
-  grid.patterns = {"neighbour:?|global:cls match:density=0.3", "random:? match:density=0.3"};
-  TrainConfig config = config_of("dense");
-  config.train.steps = 1;
-  const auto runs = run_study(config, grid, folder.path() / "study");
-  ASSERT_EQ(runs.size(), 2U);
-  for (size_t r = 0; r < 2; ++r) {
-    EXPECT_EQ(runs[r].pattern, grid.patterns[r]);
-    EXPECT_THAT(runs[r].config, Not(HasSubstr("match")));
-    EXPECT_NEAR(runs[r].density, 0.3, 0.002);  // of the dev split
-  }
 }
 
 }  // namespace filigree

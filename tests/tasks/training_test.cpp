@@ -1,4 +1,4 @@
-// Training: memory, accumulation, early stopping, the best model, studies.
+// Training: memory, accumulation, early stopping, the best model.
 #include <cmath>
 #include <fstream>
 #include <gmock/gmock.h>
@@ -10,7 +10,6 @@
 #include "core/file.h"
 #include "tasks/dataset/prepare.h"
 #include "tasks/language/language.h"
-#include "tasks/study/study.h"
 #include "tasks/task/classes.h"
 #include "tasks/training/evaluate.h"
 #include "tasks/training/trainer.h"
@@ -227,51 +226,6 @@ TEST(Training, PredictionOfATextIsThatOfItsSampleInADataset) {
     }
   });
   EXPECT_GT(differ, 100);
-}
-
-TEST(Study, ADenseRunIsMadeOnceAndWhatIsDoneIsKept) {
-  const TemporaryFolder folder;
-  TrainConfig config = small_config();
-  config.train.steps = 2;
-  StudyGrid grid;
-  grid.patterns = {"dense", "neighbour:1|global:cls"};
-  grid.placements = {"all", "last:1"};
-  grid.seeds = {1, 2};
-  EXPECT_EQ(grid.runs(config).size(), 6u);
-  int trained = 0;
-  StudyObserver observer;
-  observer.begin = [&](size_t, size_t, const TrainConfig&, bool done) { trained += done ? 0 : 1; };
-  const auto first = run_study(config, grid, folder.path() / "study", observer);
-  const auto second = run_study(config, grid, folder.path() / "study", observer);
-  EXPECT_EQ(trained, 6);
-  ASSERT_EQ(second.size(), 6u);
-  const std::vector<StudyRow> rows = summarise(second);
-  ASSERT_EQ(rows.size(), 3u);
-  EXPECT_EQ(rows[0].density, 1);
-  EXPECT_LT(rows[1].density, rows[2].density);
-  EXPECT_NEAR(rows[2].density, (1 + rows[1].density) / 2, 1e-12);
-  EXPECT_THAT(to_csv(rows, "accuracy"), HasSubstr("\"neighbour:1|global:cls\",\"last:1\","));
-}
-
-TEST(Study, ChecksEveryPatternBeforeTheFirstRun) {
-  const TemporaryFolder folder;
-  StudyGrid grid;
-  grid.patterns = {"dense", "neighbor:1"};
-  EXPECT_THROW(run_study(small_config(), grid, folder.path() / "study"), ConfigError);
-  EXPECT_FALSE(std::filesystem::exists(folder.path() / "study"));
-}
-
-TEST(Study, MeanSpreadAndMedian) {
-  std::vector<RunRecord> runs(3);
-  const double values[] = {0.7, 0.8, 0.9}, speeds[] = {100, 400, 200};
-  for (size_t i = 0; i < 3; ++i) {
-    runs[i].value = values[i];
-    runs[i].tokens_per_second = speeds[i];
-  }
-  const StudyRow row = summarise(runs).front();
-  EXPECT_NEAR(row.mean, 0.8, 1e-12);
-  EXPECT_NEAR(row.deviation, 0.1, 1e-12);
-  EXPECT_EQ(row.tokens_per_second, 200);
 }
 
 TEST(Metrics, AnythingIsBetterThanNoNumber) {

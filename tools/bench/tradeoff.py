@@ -132,9 +132,9 @@ def main():
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch-tokens", type=int, default=2048)
     parser.add_argument("--lr", type=float, default=5e-4)
-    parser.add_argument("--finetune", type=float, default=1.5,
+    parser.add_argument("--finetune", type=float, default=0.4,
                         help="steps of the hardened model, as a share of those that learn degrees")
-    parser.add_argument("--finetune-lr", type=float, default=1.0)
+    parser.add_argument("--finetune-lr", type=float, default=0.5)
     parser.add_argument("--pool", default="mean")
     parser.add_argument("--reach", type=int, default=64)
     parser.add_argument("--densities", default="0.07,0.03,0.22")

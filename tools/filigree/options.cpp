@@ -46,10 +46,8 @@ bool Options::parse(std::span<const std::string> words) {
   }
   try {
     const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
-    const po::positional_options_description no_words;
-    po::store(
-        po::command_line_parser(own).options(options_).style(style).positional(no_words).run(),
-        values_);
+    po::store(po::command_line_parser(own).options(options_).style(style).positional(words_).run(),
+              values_);
     if (values_.count("help") > 0) {
       std::ostringstream list;
       list << options_;

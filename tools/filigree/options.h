@@ -41,6 +41,11 @@ class Options {
     add(name, field, help);
     required_.push_back(name);
   }
+  /// A word that stands behind no option; `name` is how messages call it.
+  void word(const char* name, std::string& field, const char* help) {
+    add(name, field, help);
+    words_.add(name, 1);
+  }
   /// Words `--section.key VALUE` are kept for settings(); `help` lists them. A value that begins
   /// with -- needs the form `--section.key=VALUE`.
   void take_settings(std::function<std::string()> help) { settings_help_ = std::move(help); }
@@ -56,6 +61,7 @@ class Options {
 
   std::string usage_, about_;
   boost::program_options::options_description options_;
+  boost::program_options::positional_options_description words_;
   boost::program_options::variables_map values_;
   std::vector<std::string> names_, required_, settings_;
   std::function<std::string()> settings_help_;
