@@ -190,9 +190,9 @@ TEST(NothingLost, AStudyCountsNoRunTwiceAndIgnoresNoSetting) {
     return run_command(words);
   };
   EXPECT_THAT(study({"--pattern", "dense", "--seeds", "1,2,1"}).output,
-              HasSubstr("1 is named twice"));
+              HasSubstr("seed \"1\" is named twice"));
   EXPECT_THAT(study({"--pattern", "dense", "--train.seed", "4"}).output,
-              HasSubstr("--train.seed is what the grid sets"));
+              HasSubstr("--train.seed is what the axis seeds sets"));
 }
 
 TEST(NothingLost, PredictFindsTheTokenizerAndGoesOnBehindABadLine) {
