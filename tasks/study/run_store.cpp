@@ -34,7 +34,8 @@ constexpr const char* kMigrations[] = {
     "CREATE TABLE evaluations (id TEXT, step INTEGER, loss REAL, metric REAL, density REAL, "
     "PRIMARY KEY (id, step)) WITHOUT ROWID;"
     "CREATE TABLE failures (id TEXT PRIMARY KEY, error TEXT);"
-    "CREATE TABLE study (axes TEXT, levels TEXT, question TEXT, baseline TEXT);"
+    "CREATE TABLE study (axes TEXT, levels TEXT, question TEXT, baseline TEXT, "
+    "claims TEXT);"
     "CREATE TABLE planned (place INTEGER PRIMARY KEY, id TEXT, levels TEXT, seed INTEGER)",
 };
 constexpr int64_t kVersion = std::size(kMigrations);
@@ -200,9 +201,9 @@ void RunStore::put_study(const StudyRecord& study) {
   Database& database = impl_->database;
   database.transaction([&] {
     database.execute("DELETE FROM study; DELETE FROM planned");
-    Statement head(database, "INSERT INTO study VALUES (?, ?, ?, ?)");
+    Statement head(database, "INSERT INTO study VALUES (?, ?, ?, ?, ?)");
     head.bind(Json(study.axes).dump()).bind(Json(study.levels).dump());
-    head.bind(study.question).bind(study.baseline).step();
+    head.bind(study.question).bind(study.baseline).bind(Json(study.claims).dump()).step();
     Statement insert(database, "INSERT INTO planned (id, levels, seed) VALUES (?, ?, ?)");
     for (const PlannedRecord& run : study.runs) {
       insert.bind(run.id).bind(Json(run.levels).dump()).bind(static_cast<int64_t>(run.seed));
@@ -213,13 +214,14 @@ void RunStore::put_study(const StudyRecord& study) {
 }
 
 std::optional<StudyRecord> RunStore::study() const {
-  Statement head(impl_->database, "SELECT axes, levels, question, baseline FROM study");
+  Statement head(impl_->database, "SELECT axes, levels, question, baseline, claims FROM study");
   if (!head.step()) return std::nullopt;
   StudyRecord study;
   study.axes = Json::parse(head.text()).get<std::vector<std::string>>();
   study.levels = Json::parse(head.text()).get<std::vector<std::vector<std::string>>>();
   study.question = head.text();
   study.baseline = head.text();
+  study.claims = Json::parse(head.text()).get<std::vector<std::pair<std::string, std::string>>>();
   Statement query(impl_->database, "SELECT id, levels, seed FROM planned ORDER BY place");
   while (query.step()) {
     PlannedRecord run;

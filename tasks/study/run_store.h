@@ -25,6 +25,7 @@ struct StudyRecord {
   std::vector<std::vector<std::string>> levels;  ///< of every axis, in the order of the study file
   std::string baseline;                          ///< "axis=level", or empty
   std::vector<PlannedRecord> runs;
+  std::vector<std::pair<std::string, std::string>> claims;  ///< name and text, see claims.h
 };
 
 /// Opens or makes the file, and brings one of an older version up to date. Any number of processes

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/number.h"
+#include "tasks/study/claims.h"
 
 namespace filigree {
 
@@ -31,16 +32,6 @@ std::vector<std::string> parts_of(const std::string& text, const char* separator
     at = end + 1;
   }
   return parts;
-}
-
-Condition parse_condition(const std::string& text) {
-  Condition condition;
-  auto [axis, levels] = parse_assignment("study.exclude", text);
-  condition.other = axis.ends_with('!');
-  if (condition.other) axis.pop_back();
-  condition.axis = axis;
-  condition.levels = parts_of(levels, "|");
-  return condition;
 }
 
 /// Reads the lines of one file into a Study.
@@ -84,6 +75,7 @@ class Reader {
     if (section == "axes") return;
     if (section == "study") return read_head(rest, value);
     if (section == "define") return read_define(rest, value);
+    if (section == "claims") return study_.claims.emplace_back(rest, value), void();
     if (axis != study_.axes.end() && std::count(rest.begin(), rest.end(), '.') >= 2) {
       return read_level(*axis, rest, value);
     }
@@ -128,10 +120,7 @@ class Reader {
       const auto [axis, level] = parse_assignment("study.baseline", value);
       study_.baseline = axis + "=" + level;
     } else if (name == "exclude") {
-      study_.excludes.emplace_back();
-      for (const std::string& part : parts_of(value, " \t")) {
-        study_.excludes.back().push_back(parse_condition(part));
-      }
+      study_.excludes.push_back(parse_conditions("study.exclude", value));
     } else if (name == "budget") {
       study_.budget = parse_duration(value);
     } else if (name == "keep") {
@@ -151,7 +140,7 @@ class Reader {
 
   [[noreturn]] void throw_unknown(const std::string& key, const std::string& section) const {
     std::vector<std::string> names = kSections;
-    names.insert(names.end(), {"study", "define", "axes"});
+    names.insert(names.end(), {"study", "define", "axes", "claims"});
     for (const Axis& axis : study_.axes) names.push_back(axis.name);
     const std::string near = nearest_name(section, names);
     throw ConfigError(
@@ -164,22 +153,6 @@ class Reader {
   std::vector<Setting> lines_;
   Study study_;
 };
-
-void expect_level(const Study& study, const std::string& where, const std::string& axis,
-                  const std::string& level) {
-  std::vector<std::string> names;
-  for (const Axis& each : study.axes) {
-    names.push_back(each.name);
-    if (each.name != axis) continue;
-    names.clear();
-    for (const Level& l : each.levels) names.push_back(l.name);
-    if (std::find(names.begin(), names.end(), level) != names.end()) return;
-    throw ConfigError(where, fmt::format("the axis {} has no level \"{}\"", axis, level),
-                      fmt::format("it has: {}", fmt::join(names, ", ")));
-  }
-  throw ConfigError(where, fmt::format("there is no axis \"{}\"", axis),
-                    fmt::format("the axes are: {}", fmt::join(names, ", ")));
-}
 
 void expect_no_seed(const std::vector<Setting>& settings) {
   for (const Setting& setting : settings) {
@@ -223,15 +196,35 @@ void Study::validate() const {
   if (seeds.empty()) throw ConfigError("study.seeds", "no seeds", "for example seeds = 1, 2, 3");
   if (!baseline.empty()) {
     const auto [axis, level] = parse_assignment("study.baseline", baseline);
-    expect_level(*this, "study.baseline", axis, level);
+    expect_levels("study.baseline", {axis, {level}, false});
   }
   for (const auto& conditions : excludes) {
-    for (const Condition& condition : conditions) {
-      for (const std::string& level : condition.levels) {
-        expect_level(*this, "study.exclude", condition.axis, level);
-      }
-    }
+    for (const Condition& condition : conditions) expect_levels("study.exclude", condition);
   }
+  for (const auto& [name, text] : claims) expect_fits(parse_claim(name, text), *this);
+}
+
+void Study::expect_levels(const std::string& where, const Condition& condition) const {
+  std::vector<std::string> names;
+  for (const Axis& axis : axes) names.push_back(axis.name);
+  const auto axis = std::find(names.begin(), names.end(), condition.axis);
+  if (axis == names.end()) {
+    throw ConfigError(where, fmt::format("there is no axis \"{}\"", condition.axis),
+                      fmt::format("the axes are: {}", fmt::join(names, ", ")));
+  }
+  std::vector<std::string> levels;
+  for (const Level& level : axes[static_cast<size_t>(axis - names.begin())].levels) {
+    levels.push_back(level.name);
+  }
+  for (const std::string& level : condition.levels) {
+    if (std::find(levels.begin(), levels.end(), level) != levels.end()) continue;
+    throw ConfigError(where, fmt::format("the axis {} has no level \"{}\"", condition.axis, level),
+                      fmt::format("it has: {}", fmt::join(levels, ", ")));
+  }
+}
+
+bool Condition::holds(const std::string& level) const {
+  return (std::find(levels.begin(), levels.end(), level) != levels.end()) != other;
 }
 
 Study read_study(const std::filesystem::path& file, std::span<const Setting> defines) {
@@ -264,6 +257,17 @@ double parse_duration(const std::string& text) {
                       "for example 90s, 30m, 2h or 1d");
   }
   return static_cast<double>(std::stoull(number)) * seconds[unit];
+}
+
+std::vector<Condition> parse_conditions(const std::string& where, const std::string& text) {
+  std::vector<Condition> conditions;
+  for (const std::string& part : parts_of(text, " \t")) {
+    const auto [axis, levels] = parse_assignment(where, part);
+    const bool other = axis.ends_with('!');
+    conditions.push_back(
+        {axis.substr(0, axis.size() - (other ? 1 : 0)), parts_of(levels, "|"), other});
+  }
+  return conditions;
 }
 
 Setting parse_assignment(const std::string& where, const std::string& text) {

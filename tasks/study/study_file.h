@@ -29,6 +29,8 @@ struct Condition {
   std::string axis;
   std::vector<std::string> levels;
   bool other = false;  ///< all levels but these
+
+  bool holds(const std::string& level) const;
 };
 
 /// What becomes of a run's folder once the store has the run.
@@ -45,10 +47,13 @@ struct Study {
   std::string baseline;                          ///< "axis=level", or empty
   double budget = 0;                             ///< seconds after which no run is begun; 0: none
   Keep keep = Keep::best;
+  std::vector<Setting> claims;  ///< (name, text) of claims.h
 
   /// Throws ConfigError naming what is wrong: an axis or level named twice, a baseline or condition
   /// of what is not there.
   void validate() const;
+  /// Throws ConfigError at `where` for an axis or a level that there is not.
+  void expect_levels(const std::string& where, const Condition& condition) const;
 };
 
 /// Reads a study:
@@ -67,6 +72,8 @@ struct Study {
 ///     attention.layers = all, last:1           an axis named by a setting needs no more
 ///     [mask.syntax]                            what a level sets
 ///     attention.pattern = syntax:1|global:cls
+///     [claims]                                 what the study is to decide (claims.h)
+///     P2 = mask=dense > mask=syntax; syntax alone is too little
 ///     [data]                                   settings of all runs, as for `filigree train`
 ///     train = {data}/train.set
 ///
@@ -80,6 +87,9 @@ std::vector<Setting> read_settings(const std::filesystem::path& file);
 
 /// "90s", "30m", "2h", "1d" in seconds. Throws ConfigError.
 double parse_duration(const std::string& text);
+
+/// Conditions with blanks between them. Throws ConfigError at `where`.
+std::vector<Condition> parse_conditions(const std::string& where, const std::string& text);
 
 /// "name=value" in two, without blanks around them. Throws ConfigError at `where`.
 Setting parse_assignment(const std::string& where, const std::string& text);

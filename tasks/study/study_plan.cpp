@@ -15,12 +15,6 @@ namespace filigree {
 
 namespace {
 
-bool holds(const Condition& condition, const std::string& level) {
-  const bool named =
-      std::find(condition.levels.begin(), condition.levels.end(), level) != condition.levels.end();
-  return named != condition.other;
-}
-
 /// Datasets that runs share, opened once.
 class Datasets {
  public:
@@ -91,7 +85,7 @@ class Planner {
   bool excluded(const std::vector<size_t>& at) const {
     const auto condition_holds = [&](const Condition& condition) {
       for (size_t a = 0; a < at.size(); ++a) {
-        if (study_.axes[a].name == condition.axis) return holds(condition, level(at, a).name);
+        if (study_.axes[a].name == condition.axis) return condition.holds(level(at, a).name);
       }
       return false;
     };
@@ -261,6 +255,7 @@ StudyRecord record_of(const Study& study, const std::vector<PlannedRun>& plan) {
   StudyRecord record;
   record.question = study.question;
   record.baseline = study.baseline;
+  record.claims = study.claims;
   for (const Axis& axis : study.axes) {
     record.axes.push_back(axis.name);
     record.levels.emplace_back();

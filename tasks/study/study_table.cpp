@@ -17,22 +17,6 @@ double median(std::vector<double> values) {
   return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-/// The plan that the runs of a store without one follow.
-StudyRecord implied_study(const std::vector<RunRecord>& runs) {
-  StudyRecord study;
-  study.axes = {"pattern", "placement"};
-  study.levels.resize(2);
-  for (const RunRecord& run : runs) {
-    study.runs.push_back({run.id, {run.pattern, run.layers}, run.seed});
-    for (size_t a = 0; a < 2; ++a) {
-      auto& levels = study.levels[a];
-      const std::string& level = study.runs.back().levels[a];
-      if (std::find(levels.begin(), levels.end(), level) == levels.end()) levels.push_back(level);
-    }
-  }
-  return study;
-}
-
 /// What follows from the runs of a row.
 void summarise(StudyRow& row) {
   if (row.runs.empty()) return;
@@ -174,6 +158,21 @@ std::vector<Column> columns_of(const StudyTable& table) {
 }
 
 }  // namespace
+
+StudyRecord implied_study(const std::vector<RunRecord>& runs) {
+  StudyRecord study;
+  study.axes = {"pattern", "placement"};
+  study.levels.resize(2);
+  for (const RunRecord& run : runs) {
+    study.runs.push_back({run.id, {run.pattern, run.layers}, run.seed});
+    for (size_t a = 0; a < 2; ++a) {
+      auto& levels = study.levels[a];
+      const std::string& level = study.runs.back().levels[a];
+      if (std::find(levels.begin(), levels.end(), level) == levels.end()) levels.push_back(level);
+    }
+  }
+  return study;
+}
 
 StudyTable study_table(const StudyRecord& study, const std::vector<RunRecord>& runs) {
   StudyTable table;

@@ -33,6 +33,8 @@ struct StudyTable {
   int64_t planned = 0, done = 0;  ///< places of the plan
 };
 
+/// The plan that the runs of a store without one follow: by pattern and placement.
+StudyRecord implied_study(const std::vector<RunRecord>& runs);
 /// What the plan asks for, with the runs that there are.
 StudyTable study_table(const StudyRecord& study, const std::vector<RunRecord>& runs);
 /// Of all that a store has. One without a plan: its runs by pattern and placement.

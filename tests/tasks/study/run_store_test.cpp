@@ -19,6 +19,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using testing::error_of;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 using testing::TemporaryFolder;
 
 RunRecord example(const std::string& id) {
@@ -113,11 +114,13 @@ TEST(RunStore, AStudyAndItsFailures) {
                      {"mask", "seedless"},
                      {{"a", "b"}, {"x,\"y\""}},
                      "mask=a",
-                     {{"id1", {"a", "x,\"y\""}, 1}, {"id2", {"b", "x,\"y\""}, 1}}});
+                     {{"id1", {"a", "x,\"y\""}, 1}, {"id2", {"b", "x,\"y\""}, 1}},
+                     {{"P1", "mask=b > mask=a"}}});
   }
   const StudyRecord study = store.study().value();
   EXPECT_EQ(study.question, "second?");
   EXPECT_EQ(study.baseline, "mask=a");
+  EXPECT_THAT(study.claims, ElementsAre(Pair("P1", "mask=b > mask=a")));
   EXPECT_THAT(study.axes, ElementsAre("mask", "seedless"));
   EXPECT_THAT(study.levels[1], ElementsAre("x,\"y\""));
   ASSERT_EQ(study.runs.size(), 2U);
