@@ -156,6 +156,37 @@ std::vector<Finding> judge(std::span<const Claim> claims, const StudyTable& tabl
   return findings;
 }
 
+std::string to_text(const std::vector<Finding>& findings) {
+  size_t width = 0;
+  for (const Finding& finding : findings) width = std::max(width, finding.claim.name.size());
+  std::string text;
+  for (const Finding& finding : findings) {
+    const PairedTest& test = finding.test;
+    text += fmt::format("{:<{}}  {:<12}", finding.claim.name, width, name_of(finding.verdict));
+    if (test.difference.n > 0) {
+      text += fmt::format("  {:+.4f}, {} pairs", test.difference.mean, test.difference.n);
+    }
+    if (std::isfinite(finding.adjusted_p)) text += fmt::format(", p {:.4f}", finding.adjusted_p);
+    text += "  " + finding.claim.text + "\n";
+  }
+  return text;
+}
+
+std::string to_csv(const std::vector<Finding>& findings) {
+  std::string text = "name,verdict,difference,half_width,pairs,t_p,permutation_p,holm_p,claim\n";
+  for (const Finding& finding : findings) {
+    const PairedTest& test = finding.test;
+    const bool tested = test.difference.n > 0;
+    const double none = std::nan("");
+    text += fmt::format("{},{},{},{},{},{},{},{},{}\n", csv_field(finding.claim.name),
+                        name_of(finding.verdict), csv_number(tested ? test.difference.mean : none),
+                        csv_number(test.difference.half_width), test.difference.n,
+                        csv_number(test.t_p), csv_number(tested ? test.permutation_p : none),
+                        csv_number(finding.adjusted_p), csv_field(finding.claim.text));
+  }
+  return text;
+}
+
 std::vector<Claim> claims_of(const StudyRecord& study) {
   std::vector<Claim> claims;
   for (const auto& [name, text] : study.claims) claims.push_back(parse_claim(name, text));

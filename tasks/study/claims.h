@@ -40,6 +40,11 @@ void expect_fits(const Claim& claim, const Study& study);
 /// than it should be there: read it with the number of seeds.
 std::vector<Finding> judge(std::span<const Claim> claims, const StudyTable& table);
 
+/// A line a claim: verdict, difference, pairs, p. Empty without claims.
+std::string to_text(const std::vector<Finding>& findings);
+/// name,verdict,difference,half_width,pairs,t_p,permutation_p,holm_p,claim
+std::string to_csv(const std::vector<Finding>& findings);
+
 /// The claims of a store's plan.
 std::vector<Claim> claims_of(const StudyRecord& study);
 

@@ -123,8 +123,6 @@ std::string with_spread(const Interval& interval, const char* format) {
   return interval.n < 2 ? mean : fmt::format("{} +- {:.4f}", mean, interval.half_width);
 }
 
-std::string number(double value) { return std::isfinite(value) ? fmt::format("{}", value) : ""; }
-
 /// One cell of the text table after another, a column each.
 struct Column {
   std::string head;
@@ -223,6 +221,10 @@ std::string csv_field(const std::string& text) {
   return field + "\"";
 }
 
+std::string csv_number(double value) {
+  return std::isfinite(value) ? fmt::format("{}", value) : "";
+}
+
 std::string to_csv(const StudyTable& table) {
   std::string text;
   for (const std::string& axis : table.axes) text += csv_field(axis) + ",";
@@ -244,7 +246,7 @@ std::string to_csv(const StudyTable& table) {
           tested ? test.permutation_p : none, row.adjusted_p, tested ? test.cohen_d : none,
           done ? row.tokens_per_second : none,
           done ? static_cast<double>(row.memory_peak) : none}) {
-      text += "," + number(value);
+      text += "," + csv_number(value);
     }
     text += "\n";
   }

@@ -47,5 +47,7 @@ std::string to_csv(const StudyTable& table);
 
 /// A value of a CSV file: in quotation marks where it needs them.
 std::string csv_field(const std::string& text);
+/// A number of a CSV file; nothing if it is not finite.
+std::string csv_number(double value);
 
 }  // namespace filigree

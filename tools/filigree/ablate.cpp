@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/number.h"
+#include "tasks/study/claims.h"
 #include "tasks/study/study.h"
 #include "tasks/study/study_table.h"
 #include "tasks/training/stop_request.h"
@@ -151,6 +152,11 @@ void write_tables(const fs::path& folder) {
   write_file(folder / "table.txt", to_text(table));
   write_file(folder / "table.csv", to_csv(table));
   fmt::print("{}", to_text(table));
+  const std::optional<StudyRecord> study = store.study();
+  if (!study || study->claims.empty()) return;
+  const std::vector<Finding> findings = judge(claims_of(*study), table);
+  write_file(folder / "claims.csv", to_csv(findings));
+  fmt::print("\n{}", to_text(findings));
 }
 
 /// Says how it ended; the exit status.

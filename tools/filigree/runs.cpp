@@ -89,10 +89,9 @@ std::string to_csv(const Listing& listing) {
   for (const auto& [run, levels] : listing.runs) {
     text += fmt::format("{},{},", run.id, run.command);
     for (const std::string& level : levels) text += csv_field(level) + ",";
-    text +=
-        fmt::format("{},{},{},{},{},{},{},{},{},", run.seed, csv_field(run.metric),
-                    std::isfinite(run.value) ? fmt::format("{}", run.value) : "", run.density,
-                    run.best_step, run.steps, run.seconds, run.tokens_per_second, run.memory_peak);
+    text += fmt::format("{},{},{},{},{},{},{},{},{},", run.seed, csv_field(run.metric),
+                        csv_number(run.value), run.density, run.best_step, run.steps, run.seconds,
+                        run.tokens_per_second, run.memory_peak);
     text += fmt::format("{},{},{},{},{},{}\n", csv_field(run.pattern), csv_field(run.layers),
                         csv_field(run.heads), csv_field(run.version), csv_field(run.machine),
                         run.finished);
