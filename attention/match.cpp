@@ -30,9 +30,10 @@ Size size_on(const Pattern& pattern, const SequenceBatch& batch, std::span<const
     const SequenceView sequence = view_of(batch, b, vectors);
     const Pattern bound = pattern.bind(sequence);
     for (const GraphKey& key : keys) {
+      const Pattern drawn = bound.draw(sequence, key);
       for (int64_t i = 0; i < sequence.length; ++i) {
         runs.clear();
-        bound.row(sequence, i, key, runs);
+        drawn.row(sequence, i, key, runs);
         size.edges += size_of(runs);
       }
       size.pairs += sequence.length * sequence.length;

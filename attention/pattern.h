@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -57,26 +58,40 @@ enum Reads : unsigned {
   kReadsAll = 127,
 };
 
+/// Appends the columns of row i to the empty `out`.
+using RowFunction = std::function<void(int64_t i, Runs& out)>;
+
 /// A node of a pattern expression.
 class PatternNode {
  public:
   virtual ~PatternNode() = default;
   /// The columns (0 .. n-1) that query i sees, as ascending runs appended to the empty `out`.
-  /// `taken`: columns that the rest of the pattern already has (for `random`).
+  /// `taken`: columns that the rest of the pattern already has (for `random`). A node that is
+  /// whole_graph() has rows only once it is drawn.
   virtual void row(const SequenceView& sequence, int64_t i, const GraphKey& key, const Runs& taken,
                    Runs& out) const = 0;
   /// Text form, which parses back to the same pattern.
   virtual std::string text() const = 0;
   /// True if heads, and layers, get graphs of their own.
   virtual bool differs_by_head() const { return false; }
-  /// True if `taken` matters: such parts of a union are evaluated last.
-  virtual bool avoids_taken() const { return false; }
+  /// When a union evaluates the node: first what does not look at `taken` (0), then null models of
+  /// that (1), last what draws its edges beside all others (2).
+  virtual int turn() const { return 0; }
   /// The parts of a union, so that a union of unions knows them all; none for other nodes.
   virtual std::span<const std::shared_ptr<const PatternNode>> union_parts() const { return {}; }
   /// The same node made ready for the rows of one sequence (a tree read, neighbours sorted), which
   /// it does not refer to afterwards; null if there is nothing to make ready. Throws DataError if
   /// the sequence lacks what the pattern needs.
   virtual std::shared_ptr<const PatternNode> bind(const SequenceView& /*sequence*/) const {
+    return nullptr;
+  }
+  /// True if a row depends on other rows, so that all of them are made at once (null models).
+  virtual bool whole_graph() const { return false; }
+  /// The same node with all rows of one sequence and key made, so that it is whole_graph() no more;
+  /// null if it is not whole_graph(). `taken`: that of every row; not referred to afterwards.
+  virtual std::shared_ptr<const PatternNode> draw(const SequenceView& /*sequence*/,
+                                                  const GraphKey& /*key*/,
+                                                  const RowFunction& /*taken*/) const {
     return nullptr;
   }
   /// What rows depend on: Reads.
@@ -94,6 +109,10 @@ class Pattern {
   /// The same pattern made ready for the rows of one sequence: rows of a pattern that is not bound
   /// are the same, but may cost O(n) and more each. Throws DataError.
   Pattern bind(const SequenceView& sequence) const;
+  /// A bound pattern made ready for the rows of one key: rows of a pattern that is not drawn are
+  /// the same, but each costs all of the graph where there are null models in it. Cost: O(1), or
+  /// that of the null models.
+  Pattern draw(const SequenceView& sequence, const GraphKey& key) const;
   bool differs_by_head() const { return root_->differs_by_head(); }
   unsigned reads() const { return root_->reads(); }
   bool needs_vectors() const { return (reads() & kReadsVectors) != 0; }
@@ -109,6 +128,7 @@ class Pattern {
 ///     part    = share { "&" share }            intersection binds tighter
 ///     share   = atom [ "*" number ]            a keyed share of its edges, 0 to 1
 ///     atom    = "(" pattern ")" | name [":" argument { "," argument }]
+///             | name "(" pattern ")"           a null model of it
 /// Throws ConfigError that shows the text, points at the character and offers the nearest name.
 Pattern parse_pattern(std::string_view text);
 

@@ -143,6 +143,7 @@ class Parser {
     }
     for (const PatternKind& kind : pattern_kinds()) {
       if (kind.help.name != name) continue;
+      if (kind.of) return null_model(kind, depth);
       PatternArguments arguments(std::string(shown_), start, items(kind, start));
       Node node = kind.make(arguments);
       if (open_here(start)) (*open_)->drawn = node->differs_by_head();
@@ -154,6 +155,20 @@ class Parser {
     fail(start, fmt::format("there is no pattern \"{}\"", name),
          nearest.empty() ? fmt::format("patterns are {}", fmt::join(names, ", "))
                          : fmt::format("the nearest name is \"{}\"", nearest));
+  }
+
+  /// The rest of "name(pattern)" behind the name.
+  Node null_model(const PatternKind& kind, int depth) {
+    const bool opened = take('(');
+    if (!opened) {
+      fail(at_, fmt::format("{} takes a pattern in parentheses", kind.help.name),
+           fmt::format("write it as {}(neighbour:3)", kind.help.name));
+    }
+    const size_t open = at_ - 1;
+    Node inner = expression(depth + 1);
+    if (!take(')')) fail(open, "this parenthesis is not closed");
+    if (!inner) fail(open + 1, "noself is not a set");
+    return kind.of(std::move(inner));
   }
 
   std::vector<PatternArguments::Item> items(const PatternKind& kind, size_t part) {

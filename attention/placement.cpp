@@ -188,8 +188,8 @@ void AttentionPlan::make_graphs(std::span<const SequenceView> views, std::span<c
       made[w][s] = SequenceGraph::dense(view.length);
       return;
     }
-    const Pattern& pattern = *bound[w * rules + static_cast<size_t>(slot.rule)];
     const GraphKey key{seed, step, slot.layer, slot.head};
+    const Pattern pattern = bound[w * rules + static_cast<size_t>(slot.rule)]->draw(view, key);
     made[w][s] = SequenceGraph::from_rows(
         view.length, [&](int64_t i, Runs& out) { pattern.row(view, i, key, out); });
   });

@@ -25,6 +25,11 @@ class RuleReader {
     const std::string_view rule = text_.substr(0, last_);
     const size_t at = std::min(rule.find('@', first_), last_);
     const size_t match = std::min(rule.substr(0, at).find(kMatch, first_), at);
+    const std::string_view before = rule.substr(0, match).substr(first_);
+    if (match < at && std::ranges::count(before, '(') > std::ranges::count(before, ')')) {
+      throw_at(text_, match, "match stands behind the whole pattern, not in its parentheses",
+               kForm);
+    }
     PlacementRule read = match < at
                              ? matched(match, at)
                              : PlacementRule{parse_pattern(text_, first_, at), {}, {}, {}, {}};

@@ -24,6 +24,8 @@ enum class Purpose : uint32_t {
   degree_draws,  ///< reaches drawn while degrees are learned: (step, layer, head, token, reach)
   degree_shift,  ///< where the frozen reaches of a head start: (layer, head)
   head_gates,    ///< noise of the gates of heads: (step, layer, head)
+  rewired,       ///< null model of a pattern: (layer, head, its edges)
+  shuffled,      ///< null model of a pattern: (layer, head, its edges, query)
 };
 
 /// 128 random bits.

@@ -53,6 +53,8 @@ struct PatternKind {
   /// the first plain one, anything else a key.
   std::vector<std::string> open = {};
   int64_t least = 0;  ///< smallest number there
+  /// Makes "name(pattern)" of the pattern: a kind has either this or `make`.
+  std::function<std::shared_ptr<const PatternNode>(std::shared_ptr<const PatternNode>)> of = {};
 };
 
 const std::vector<PatternKind>& pattern_kinds();

@@ -1,11 +1,8 @@
 // random: exactly r further tokens, drawn by key.
-#include "core/random.h"
-
-#include <algorithm>
 #include <array>
-#include <bit>
 #include <fmt/format.h>
 
+#include "attention/patterns/draw_columns.h"
 #include "attention/patterns/kind.h"
 
 namespace filigree {
@@ -14,70 +11,15 @@ namespace {
 
 enum class Per { fixed, example, step };
 
-/// The random words of one row: philox(key, row)(0, 1, ..).
-class RowDraws {
- public:
-  RowDraws(uint64_t key, int64_t row) : key_(key), row_(static_cast<uint64_t>(row)) {}
-
-  /// Uniform in [0, bound), without bias and mostly without a division (Lemire 2019, arXiv
-  /// 1805.10941).
-  int64_t below(uint32_t bound) {
-    uint64_t product = uint64_t{word()} * bound;
-    if (static_cast<uint32_t>(product) < bound) {
-      const uint32_t least = -bound % bound;
-      while (static_cast<uint32_t>(product) < least) product = uint64_t{word()} * bound;
-    }
-    return static_cast<int64_t>(product >> 32);
-  }
-
- private:
-  uint32_t word() {
-    if (used_ == 4) {
-      block_ = philox(key_, row_, counter_++);
-      used_ = 0;
-    }
-    return block_[used_++];
-  }
-
-  uint64_t key_, row_, counter_ = 0;
-  RandomBlock block_{};
-  size_t used_ = 4;
-};
-
 class Random final : public PatternNode {
  public:
   Random(int64_t count, Per per) : count_(count), per_(per) {}
 
-  /// Floyd's sampling without replacement among the tokens that are not taken: cost O(r + n / 64 +
-  /// runs of taken). With fewer than r candidates all of them are taken.
+  /// Cost O(r + n / 64 + runs of taken). With fewer than r candidates all of them are drawn.
   void row(const SequenceView& sequence, int64_t i, const GraphKey& key, const Runs& taken,
            Runs& out) const override {
-    const int64_t candidates = sequence.length - size_of(taken);
-    const int64_t wanted = std::min(count_, candidates);
     RowDraws draws(key_of_rows(sequence, key), i);
-    thread_local std::vector<uint64_t> drawn;  // a bit for every candidate
-    drawn.assign(static_cast<size_t>((candidates + 63) / 64), 0);
-    const auto word = [](int64_t rank) -> uint64_t& {
-      return drawn[static_cast<size_t>(rank / 64)];
-    };
-    for (int64_t top = candidates - wanted; top < candidates; ++top) {
-      int64_t rank = draws.below(static_cast<uint32_t>(top) + 1);
-      if (word(rank) >> (rank % 64) & 1) rank = top;
-      word(rank) |= uint64_t{1} << (rank % 64);
-    }
-    // The k-th candidate is the k-th column outside `taken`.
-    int64_t skipped = 0;
-    size_t run = 0;
-    for (size_t w = 0; w < drawn.size(); ++w) {
-      for (uint64_t bits = drawn[w]; bits != 0; bits &= bits - 1) {
-        const int64_t rank = static_cast<int64_t>(w) * 64 + std::countr_zero(bits);
-        while (run < taken.size() && taken[run].lo <= rank + skipped) {
-          skipped += taken[run].hi - taken[run].lo;
-          ++run;
-        }
-        append_run(out, rank + skipped, rank + skipped + 1);
-      }
-    }
+    draw_columns(draws, count_, sequence.length, taken, out);
   }
 
   std::string text() const override {
@@ -85,7 +27,7 @@ class Random final : public PatternNode {
     return fmt::format("random:{}{}", count_, per);
   }
   bool differs_by_head() const override { return true; }
-  bool avoids_taken() const override { return true; }
+  int turn() const override { return 2; }
   unsigned reads() const override {
     return per_ == Per::step ? kReadsStep : per_ == Per::example ? kReadsSample : kReadsNothing;
   }

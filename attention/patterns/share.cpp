@@ -58,7 +58,13 @@ class Share final : public PatternNode {
     return (wrapped ? "(" + whole_->text() + ")" : whole_->text()) + "*" + digits;
   }
   bool differs_by_head() const override { return whole_->differs_by_head(); }
-  bool avoids_taken() const override { return whole_->avoids_taken(); }
+  int turn() const override { return whole_->turn(); }
+  bool whole_graph() const override { return whole_->whole_graph(); }
+  std::shared_ptr<const PatternNode> draw(const SequenceView& sequence, const GraphKey& key,
+                                          const RowFunction& taken) const override {
+    std::shared_ptr<const PatternNode> whole = whole_->draw(sequence, key, taken);
+    return whole ? std::make_shared<Share>(std::move(whole), share_, content_) : nullptr;
+  }
   unsigned reads() const override { return whole_->reads() | kReadsIds; }
   std::shared_ptr<const PatternNode> bind(const SequenceView& sequence) const override {
     std::shared_ptr<const PatternNode> whole = whole_->bind(sequence);

@@ -18,7 +18,7 @@ class Shorthand final : public PatternNode {
   }
   std::string text() const override { return text_; }
   bool differs_by_head() const override { return pattern_.differs_by_head(); }
-  bool avoids_taken() const override { return pattern_.root().avoids_taken(); }
+  int turn() const override { return pattern_.root().turn(); }
   unsigned reads() const override { return pattern_.reads(); }
   std::span<const std::shared_ptr<const PatternNode>> union_parts() const override {
     return pattern_.root().union_parts();

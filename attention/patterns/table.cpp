@@ -19,6 +19,8 @@ PatternKind bigbird_pattern();
 PatternKind longformer_pattern();
 PatternKind irregular_pattern();
 PatternKind offsets_pattern();
+PatternKind rewired_pattern();
+PatternKind shuffled_pattern();
 
 const std::vector<PatternKind>& pattern_kinds() {
   static const std::vector<PatternKind> kinds{
@@ -26,6 +28,7 @@ const std::vector<PatternKind>& pattern_kinds() {
       strided_pattern(), fixed_pattern(),      block_pattern(),     causal_pattern(),
       global_pattern(),  random_pattern(),     syntax_pattern(),    lexical_pattern(),
       bigbird_pattern(), longformer_pattern(), irregular_pattern(), offsets_pattern(),
+      rewired_pattern(), shuffled_pattern(),
   };
   return kinds;
 }

@@ -42,13 +42,18 @@ TEST(AttentionPlan, FindsTheGraphsOfSequencesThatAreEqualInWhatMatters) {
        {"random:2,per=example"}},
       {"ids", [](Batch& b) { b.ids[1] = 9; }, {"neighbour:3*0.5"}},
       {"special", [](Batch& b) { b.special[4] = 0; }, {"global:special"}},
-      {"heads", [](Batch& b) { b.heads[1] = 2; }, {"syntax:1"}},
-      {"words", [](Batch& b) { b.words[2] = 0; }, {"syntax:1"}},
+      {"heads",
+       [](Batch& b) { b.heads[1] = 2; },
+       {"syntax:1", "shuffled(syntax:1)", "rewired(syntax:1)|global:cls"}},
+      {"words",
+       [](Batch& b) { b.words[2] = 0; },
+       {"syntax:1", "shuffled(syntax:1)", "rewired(syntax:1)|global:cls"}},
       {"classes", [](Batch& b) { b.classes[1] = 1; }, {"lexical:same"}},
   };
   for (const char* pattern :
        {"neighbour:1", "random:2", "global:cls | random:1", "bigbird:1,1,1", "random:2,per=example",
-        "neighbour:3*0.5", "global:special", "syntax:1", "lexical:same"}) {
+        "neighbour:3*0.5", "global:special", "syntax:1", "lexical:same", "shuffled(syntax:1)",
+        "rewired(syntax:1)|global:cls"}) {
     const AttentionPlan plan(pattern, "all", "0", 2, 2);
     const LayerGraphs before = build(plan, {}, 1, 0);
     for (const Change& change : changes) {

@@ -68,7 +68,8 @@ TEST(Match, IsWithinATenthOfAPointOnTheGraphsThemselves) {
        {"neighbour:?", "neighbour:1,?", "neighbour:?,edge=shift", "block:?", "dilated:?,2|self",
         "random:?", "random:?,per=example", "neighbour:1|random:?", "lexical:?", "syntax:?",
         "global:first=?", "neighbour:?|global:cls", "(neighbour:?|syntax:1)&(block:30|causal)",
-        "causal&random:?", "dense-neighbour:?|noself", "lexical:same|(self|lexical:?)-block:3"}) {
+        "causal&random:?", "dense-neighbour:?|noself", "lexical:same|(self|lexical:?)-block:3",
+        "rewired(neighbour:?)|global:cls", "neighbour:1|shuffled(random:?|syntax:1)"}) {
     for (const double density : {0.22, 0.3, 0.4}) {
       const std::string asked = std::string(open) + " match:density=" + std::to_string(density);
       const AttentionPlan plan = plan_of(asked, 2, 2);

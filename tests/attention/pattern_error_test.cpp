@@ -92,6 +92,16 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"noself-dense", 7, "noself is not a set"},
         Mistake{"dense - noself", 7, "noself is not a set"},
         Mistake{"neighbour:=3", 10, "expected an argument"},
+        Mistake{"rewired", 7, "rewired takes a pattern in parentheses"},
+        Mistake{"causal | rewired:3", 16, "rewired takes a pattern in parentheses"},
+        Mistake{"rewired()", 8, "expected the name of a pattern"},
+        Mistake{"shuffled(causal", 8, "this parenthesis is not closed"},
+        Mistake{"self|rewird(causal)", 5, "the nearest name is \"rewired\""},
+        Mistake{"shuffled(neighbor:3)", 9, "the nearest name is \"neighbour\""},
+        Mistake{"rewired(block:0)", 14, "block size is a whole number from 1 up"},
+        Mistake{"shuffled(noself)", 9, "noself is not a set"},
+        Mistake{"rewired(neighbour:?)", 18, "an open number, but no density"},
+        Mistake{"causal(block:3)", 6, "unexpected character"},
         Mistake{"()", 1, "expected the name of a pattern"}));
 
 TEST_P(PatternMistake, IsShownAndPointedAt) {
@@ -152,15 +162,20 @@ TEST(PatternText, PartsAreLimitedAndThoseWithinComeBack) {
 }
 
 TEST(PatternDepth, ParenthesesAreLimited) {
-  const auto nested = [](size_t depth) {
-    return std::string(depth, '(') + "dense" + std::string(depth, ')');
+  const auto nested = [](const std::string& name, size_t depth) {
+    std::string text;
+    for (size_t k = 0; k < depth; ++k) text += name + "(";
+    return text + "dense" + std::string(depth, ')');
   };
-  EXPECT_EQ(parse_pattern(nested(100)).text(), "dense");
-  try {
-    parse_pattern(nested(100000));
-    FAIL() << "no error";
-  } catch (const ConfigError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("too many parentheses"));
+  EXPECT_EQ(parse_pattern(nested("", 100)).text(), "dense");
+  EXPECT_EQ(parse_pattern(nested("rewired", 100)).text(), nested("rewired", 100));
+  for (const char* name : {"", "rewired"}) {
+    try {
+      parse_pattern(nested(name, 100000));
+      FAIL() << "no error";
+    } catch (const ConfigError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("too many parentheses"));
+    }
   }
 }
 

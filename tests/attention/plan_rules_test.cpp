@@ -121,6 +121,9 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"neighbour:? match:density=0", 26, "above 0 and at most 1, got \"0\""},
         Mistake{"neighbour:? match:density=22%", 26, "got \"22%\""},
         Mistake{"neighbour:? match:density= 1.5 @ layers=0", 27, "got \"1.5\""},
+        Mistake{"rewired(neighbour:? match:density=0.2)", 20,
+                "match stands behind the whole pattern"},
+        Mistake{"self @ layers=0; (block:? match:density=0.2)", 26, "behind the whole pattern"},
         Mistake{"neighbour:? match:sparsity=0.2", 18, "expected density=x"}));
 
 TEST_P(PlanMistake, IsShownAndPointedAt) {
