@@ -64,7 +64,7 @@ Study learned_study() {
       study.settings.end(),
       {{"train.steps", "10"}, {"degrees.density", "{density}"}, {"degrees.globals", "global:cls"}});
   study.axes = {{"density", {{"0.4", {}}}}, {"method", {{"learned", {{"run.command", "learn"}}}}}};
-  for (const char* kind : {"permuted", "even"}) {
+  for (const char* kind : {"permuted", "even", "shuffled", "rewired"}) {
     study.axes[1].levels.push_back({kind, {{"run.command", kind}, {"run.from", "method=learned"}}});
   }
   return study;
@@ -257,16 +257,16 @@ TEST(StudyRun, NullModelsGoOnFromWhatWasLearned) {
   const TemporaryFolder folder;
   const Study study = learned_study();
   const std::vector<PlannedRun> plan = plan_runs(study);
-  ASSERT_EQ(plan.size(), 3U);
+  ASSERT_EQ(plan.size(), 5U);
   EXPECT_EQ(plan[1].source, 0U);
   const auto runs = run_all(study, folder.path());
-  ASSERT_EQ(runs.size(), 3U);
+  ASSERT_EQ(runs.size(), 5U);
   const RunStore store(store_path(folder.path()));
   const RunRecord learned = store.find(plan[0].id).value();
   EXPECT_EQ(learned.command, "learn");
   EXPECT_THAT(learned.details.degrees, HasSubstr("\"heads\""));
   EXPECT_EQ(learned.steps, 14) << "soft and finetuning";
-  for (size_t k : {1, 2}) {
+  for (size_t k : {1, 2, 3, 4}) {
     const RunRecord null = store.find(plan[k].id).value();
     EXPECT_EQ(null.command, plan[k].kind->name);
     EXPECT_EQ(null.steps, learned.steps);
@@ -274,6 +274,8 @@ TEST(StudyRun, NullModelsGoOnFromWhatWasLearned) {
     EXPECT_THAT(null.details.config, HasSubstr("steps = 4"));
   }
   EXPECT_THAT(store.find(plan[2].id)->pattern, AllOf(HasSubstr("neighbour:"), HasSubstr("global")));
+  EXPECT_THAT(store.find(plan[3].id)->pattern, HasSubstr("shuffled(neighbour:"));
+  EXPECT_THAT(store.find(plan[4].id)->pattern, HasSubstr("rewired(neighbour:"));
 }
 
 TEST(StudyRun, OfAFailedRunThereIsNoNullModel) {
@@ -283,7 +285,7 @@ TEST(StudyRun, OfAFailedRunThereIsNoNullModel) {
   EXPECT_TRUE(run_all(study, folder.path()).empty());
   const std::vector<PlannedRun> plan = plan_runs(study);
   const RunStore store(store_path(folder.path()));
-  EXPECT_EQ(study_state(plan, store).failed, 3U);
+  EXPECT_EQ(study_state(plan, store).failed, 5U);
   EXPECT_THAT(store.failure(plan[2].id).value(), HasSubstr("comes from failed"));
 }
 
