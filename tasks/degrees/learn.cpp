@@ -74,7 +74,7 @@ class Learning {
   LearnResult run() {
     expect_target();
     begin("soft");
-    const TrainResult soft = train_in("soft", config_);
+    const TrainResult soft = train_in("soft", part_of_schedule(config_, 0, 1));
     result_.metric = soft.metric;
     if (result_.stopped) return result_;
     result_.soft = result_of(soft, folder_ / "soft");
@@ -83,7 +83,8 @@ class Learning {
     if (const int64_t steps = share_of(soft.steps, config_.degrees.irregular); steps > 0) {
       begin(learned = "irregular");
       const TrainResult irregular =
-          train_in(learned, irregular_config(config_, folder_ / "soft", steps));
+          train_in(learned, part_of_schedule(irregular_config(config_, folder_ / "soft", steps), 1,
+                                             config_.degrees.irregular));
       if (result_.stopped) return result_;
       result_.soft = result_of(irregular, folder_ / learned);
     }
@@ -100,7 +101,9 @@ class Learning {
     begin("finetune");
     TrainConfig config = finetune_config(config_, folder_ / "hard", hard, steps);
     config.train.lr *= config_.degrees.finetune_lr;
-    const TrainResult finetuned = train_in("finetune", config);
+    const TrainResult finetuned =
+        train_in("finetune",
+                 part_of_schedule(config, 1 + config_.degrees.irregular, config_.degrees.finetune));
     if (result_.stopped) return result_;
     finish(folder_ / "finetune" / "best" / "model.safetensors");
     result_.finetuned = result_of(finetuned, folder_ / "finetune");
@@ -117,6 +120,16 @@ class Learning {
     nearest.globals = config_.degrees.globals;
     count_pairs(nearest, TokenDataset::open(config_.data.train))
         .expect_feasible("degrees.density", config_.degrees.density);
+  }
+
+  /// A stage's part of the one schedule, if there is one: `before` and `own` in soft stages.
+  TrainConfig part_of_schedule(TrainConfig config, double before, double own) const {
+    const auto& degrees = config_.degrees;
+    if (!degrees.one_schedule) return config;
+    const double whole = 1 + degrees.irregular + degrees.finetune;
+    config.train.schedule_from = before / whole;
+    config.train.schedule_to = (before + own) / whole;
+    return config;
   }
 
   static int64_t share_of(int64_t steps, double share) {

@@ -14,9 +14,9 @@ namespace filigree {
 
 namespace {
 
-const ReportSection* const kSections[] = {&kClaimsSection, &kTableSection,   &kCurvesSection,
-                                          &kHeatSection,   &kDegreesSection, &kTrainingSection,
-                                          &kRunsSection};
+const ReportSection* const kSections[] = {&kClaimsSection,   &kTableSection,   &kCurvesSection,
+                                          &kHeatSection,     &kDegreesSection, &kGraphsSection,
+                                          &kTrainingSection, &kRunsSection};
 
 /// "1 h 02 min", "3 min 20 s", "12 s".
 std::string duration(double seconds) {
@@ -88,8 +88,8 @@ std::string name_of(const StudyTable& table, const StudyRow& row, size_t without
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
-std::string study_report(const RunStore& store) {
-  ReportData data{store, {}, store.all(), {}, gnuplot_is_there()};
+std::string study_report(const RunStore& store, const std::filesystem::path& folder) {
+  ReportData data{store, folder, {}, store.all(), {}, gnuplot_is_there()};
   data.study = study_of(store, data.runs);
   data.table = study_table(data.study, data.runs);
   const std::string title = data.study.question.empty() ? "A study" : data.study.question;

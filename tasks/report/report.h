@@ -1,6 +1,7 @@
 // The report of a study: one HTML page that needs nothing else.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace filigree {
 /// What the sections of a report are made of.
 struct ReportData {
   const RunStore& store;
+  std::filesystem::path folder;  ///< of the study; empty: its models are not looked at
   StudyRecord study;
   std::vector<RunRecord> runs;  ///< without details
   StudyTable table;
@@ -28,6 +30,6 @@ struct ReportSection {
 /// section_NAME.cpp). The same store gives the same bytes. No text of the store is taken as HTML,
 /// and the page may load nothing (Content-Security-Policy). Pictures are drawn by gnuplot; where it
 /// is not installed the page says so and has its tables. Throws FileError.
-std::string study_report(const RunStore& store);
+std::string study_report(const RunStore& store, const std::filesystem::path& folder = {});
 
 }  // namespace filigree

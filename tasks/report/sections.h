@@ -8,7 +8,7 @@
 namespace filigree {
 
 extern const ReportSection kClaimsSection, kTableSection, kCurvesSection, kHeatSection,
-    kDegreesSection, kTrainingSection, kRunsSection;
+    kDegreesSection, kGraphsSection, kTrainingSection, kRunsSection;
 
 /// "mask = near, layers = all", without axis `without` (npos: none).
 std::string name_of(const StudyTable& table, const StudyRow& row,

@@ -9,8 +9,6 @@ namespace filigree {
 
 namespace {
 
-constexpr int kPatience = 30'000;  // milliseconds to wait for another process
-
 const char* advice(int code) {
   switch (code & 0xff) {
     case SQLITE_BUSY:
@@ -33,11 +31,12 @@ const char* advice(int code) {
 
 }  // namespace
 
-Database::Database(std::filesystem::path path, bool must_exist) : path_(std::move(path)) {
+Database::Database(std::filesystem::path path, bool must_exist, int patience)
+    : path_(std::move(path)) {
   const int flags = SQLITE_OPEN_READWRITE | (must_exist ? 0 : SQLITE_OPEN_CREATE);
   try {
     if (sqlite3_open_v2(path_.c_str(), &handle_, flags, nullptr) != SQLITE_OK) fail();
-    sqlite3_busy_timeout(handle_, kPatience);
+    sqlite3_busy_timeout(handle_, patience);
     execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
   } catch (...) {
     sqlite3_close(handle_);

@@ -12,8 +12,11 @@ namespace filigree {
 
 class Database {
  public:
-  /// Opens or makes the file, shared with other processes (write-ahead log). Throws FileError.
-  Database(std::filesystem::path path, bool must_exist);
+  static constexpr int kPatience = 30'000;
+
+  /// Opens or makes the file, shared with other processes (write-ahead log). `patience`:
+  /// milliseconds that another process is waited for. Throws FileError.
+  Database(std::filesystem::path path, bool must_exist, int patience = kPatience);
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;

@@ -23,8 +23,9 @@ void check(const TrainConfig& config) {
 /// What comes after the soft stage.
 std::string identity(const TrainConfig& config) {
   const auto& degrees = config.degrees;
-  return fmt::format("learn {} {} {} {} {} {}", degrees.learner, degrees.irregular, degrees.harden,
-                     degrees.density, degrees.finetune, degrees.finetune_lr);
+  return fmt::format("learn {} {} {} {} {} {} {}", degrees.learner, degrees.irregular,
+                     degrees.harden, degrees.density, degrees.finetune, degrees.finetune_lr,
+                     degrees.one_schedule);
 }
 
 double work(const TrainConfig& config) {

@@ -85,6 +85,14 @@ void TrainConfig::validate() const {
   expect_range("train.lr", train.lr, 0, 1e3);
   expect_range("train.warmup", train.warmup, 0, 1);
   expect_range("train.floor", train.floor, 0, 1);
+  expect_range("train.schedule_from", train.schedule_from, 0, 1);
+  expect_range("train.schedule_to", train.schedule_to, 0, 1);
+  if (train.schedule_to - train.schedule_from < 1e-6) {
+    throw ConfigError("train.schedule_to",
+                      fmt::format("expected more than train.schedule_from, {}, got {}",
+                                  train.schedule_from, train.schedule_to),
+                      "0 and 1 are the whole schedule");
+  }
   expect_range("train.decay", train.decay, 0, 1);
   expect_range("train.weight_decay", train.weight_decay, 0, 1e3);
   expect_range("train.beta1", train.beta1, 0, 1 - 1e-7);

@@ -54,6 +54,7 @@ struct TrainConfig {
     double irregular = 0;  // share of the steps
     std::string harden = "exact";
     double finetune = 0.4, finetune_lr = 0.5;  // shares of the steps, and of train.lr
+    bool one_schedule = false;                 // of all stages
   } degrees;
   struct Train {
     std::string task;   // "": the dataset's
@@ -62,6 +63,7 @@ struct TrainConfig {
     int64_t batch_tokens = 4096, max_sequences = 0, accumulate = 1;
     std::string optimizer = "adamw", schedule = "linear";
     double lr = 5e-4, warmup = 0.1, floor = 0, decay = 0.1;  // warmup, decay: shares of all steps
+    double schedule_from = 0, schedule_to = 1;  // the part of the schedule that this run is
     double weight_decay = 0.01, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, momentum = 0.9;
     double clip = 1, smoothing = 0;
     double mask_share = MaskingOptions().share;  // of masked_lm alone, like the next two

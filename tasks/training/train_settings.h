@@ -75,6 +75,8 @@ void each_setting(Config& c, Visit&& visit) {
         "learn: steps of the hardened model, as a share of the steps before", false);
   visit("degrees.finetune_lr", c.degrees.finetune_lr,
         "learn: its learning rate, as a share of train.lr", false);
+  visit("degrees.one_schedule", c.degrees.one_schedule,
+        "learn: one schedule of the learning rate over all stages, not one each", false);
   visit("train.task", c.train.task, "what is learned; by default what the dataset was prepared for",
         true);
   visit("train.steps", c.train.steps, "optimizer steps; 0: from the epochs", true);
@@ -88,6 +90,9 @@ void each_setting(Config& c, Visit&& visit) {
   visit("train.warmup", c.train.warmup, "share of the steps with rising rate", true);
   visit("train.floor", c.train.floor, "last rate, as a share of the peak", true);
   visit("train.decay", c.train.decay, "wsd: share of the steps with falling rate", true);
+  visit("train.schedule_from", c.train.schedule_from,
+        "this run is a part of a longer schedule, from this share of it on", true);
+  visit("train.schedule_to", c.train.schedule_to, "and up to this one", true);
   visit("train.weight_decay", c.train.weight_decay, "decay of matrices", true);
   visit("train.beta1", c.train.beta1, "AdamW", true);
   visit("train.beta2", c.train.beta2, "AdamW", true);

@@ -90,18 +90,20 @@ class Trainer {
     const TrainConfig::Train& t = config.train;
     const int64_t epoch = std::max<int64_t>(1, sampler_.batches_per_epoch() / t.accumulate);
     schedule_.kind = parse_schedule(t.schedule);
-    schedule_.steps = t.steps;
+    steps_ = t.steps;
     if (t.steps == 0) {
       const double batches = t.epochs * static_cast<double>(sampler_.batches_per_epoch());
-      schedule_.steps = std::max<int64_t>(
+      steps_ = std::max<int64_t>(
           1, static_cast<int64_t>(std::ceil(batches / static_cast<double>(t.accumulate))));
     }
-    schedule_.warmup = std::llround(t.warmup * static_cast<double>(schedule_.steps));
+    const double whole = static_cast<double>(steps_) / (t.schedule_to - t.schedule_from);
+    schedule_.steps = std::llround(whole);
+    schedule_start_ = std::llround(whole * t.schedule_from);
+    schedule_.warmup = std::llround(t.warmup * whole);
     schedule_.floor = t.floor;
     schedule_.decay = t.decay;
     if (DegreeLearner* learner = model_.encoder().degrees()) {
-      degrees_ =
-          std::make_unique<DegreeTraining>(config_, *learner, setup_.degrees, schedule_.steps);
+      degrees_ = std::make_unique<DegreeTraining>(config_, *learner, setup_.degrees, steps_);
     }
     evaluate_every_ = t.evaluate_every == 0 ? epoch : t.evaluate_every;
     save_every_ = t.save_every == 0 ? evaluate_every_ : t.save_every;
@@ -112,9 +114,9 @@ class Trainer {
     if (state_.best_step < 0) evaluate_now();
     Prefetcher batches(data_, sampler_, state_.cursor, -1,
                        static_cast<int>(std::min<int64_t>(config_.train.accumulate, 64)) + 2);
-    while (state_.step < schedule_.steps && !out_of_patience() && !result_.stopped) {
+    while (state_.step < steps_ && !out_of_patience() && !result_.stopped) {
       step(batches);
-      const bool last = state_.step == schedule_.steps;
+      const bool last = state_.step == steps_;
       if (last || state_.step % evaluate_every_ == 0) evaluate_now();
       result_.stopped = !last && observer_.stop && observer_.stop();
       if (last || out_of_patience() || result_.stopped || state_.step % save_every_ == 0) save();
@@ -129,7 +131,7 @@ class Trainer {
     result_.pattern = info_.pattern;
     result_.metric = metric_.name;
     result_.higher_is_better = metric_.higher_is_better;
-    result_.steps = schedule_.steps;
+    result_.steps = steps_;
     result_.tokens_per_second = speed();
     return result_;
   }
@@ -148,7 +150,7 @@ class Trainer {
       state_ = loaded->state;
       info_.vectors = loaded->vectors;
       plan_ = info_.plan();
-      note(fmt::format("resumed after step {} of {}", state_.step, schedule_.steps));
+      note(fmt::format("resumed after step {} of {}", state_.step, steps_));
     } else if (resume && fs::exists(folder_ / "config.ini")) {
       note("no checkpoint yet: starting at step 0");
     }
@@ -178,7 +180,7 @@ class Trainer {
     const int64_t parameters = model_.parameter_count();
     note(fmt::format(
         "{}: {} samples, {} tokens, {} steps; {} parameters{}; attention {}", info_.task,
-        data_.size(), data_.tokens(), schedule_.steps, parameters,
+        data_.size(), data_.tokens(), steps_, parameters,
         learning < parameters ? fmt::format(", {} of them frozen", parameters - learning) : "",
         plan_.describe()));
     note("memory forecast: " + forecast_memory(info_.encoder, parameters, learning, tokens, moments,
@@ -205,7 +207,7 @@ class Trainer {
   /// Sum of the losses of one batch, divided by `units`; adds to the gradients.
   double accumulate(const Batch& batch, int64_t units) {
     ForwardContext context{true, config_.train.seed, static_cast<uint64_t>(batch.cursor)};
-    context.draw_temperature = draw_temperature(state_.step, schedule_.steps);
+    context.draw_temperature = draw_temperature(state_.step, steps_);
     const LayerGraphs graphs = plan_.build(sequence_view(batch), config_.train.seed, context.step);
     if (!std::exchange(graphs_seen_, true)) look_at(graphs);
     const Variable outputs = model_.forward(token_batch(model_, batch), graphs, context);
@@ -246,7 +248,7 @@ class Trainer {
     for (const Batch& batch : batches) progress.loss += accumulate(batch, units);
     if (degrees_) progress.density = degrees_->add_objective(state_.step, progress.loss, batches);
     progress.gradient_norm = optimizer_->gradient_norm();
-    progress.learning_rate = config_.train.lr * schedule_.factor(state_.step);
+    progress.learning_rate = config_.train.lr * schedule_.factor(schedule_start_ + state_.step);
     if (is_finite(progress)) {
       update(progress);
       state_.skipped_in_a_row = 0;
@@ -292,12 +294,12 @@ class Trainer {
 
   void report(Progress& progress) {
     progress.step = state_.step;
-    progress.steps = schedule_.steps;
+    progress.steps = steps_;
     progress.tokens_per_second = speed();
     progress.memory = memory_stats().in_use;
-    progress.seconds_left = static_cast<double>(schedule_.steps - state_.step) * state_.seconds /
+    progress.seconds_left = static_cast<double>(steps_ - state_.step) * state_.seconds /
                             static_cast<double>(state_.step);
-    if (state_.step % config_.train.log_every == 0 || state_.step == schedule_.steps) {
+    if (state_.step % config_.train.log_every == 0 || state_.step == steps_) {
       nlohmann::json line{{"kind", "train"},
                           {"step", progress.step},
                           {"loss", progress.loss},
@@ -378,6 +380,7 @@ class Trainer {
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<DegreeTraining> degrees_;  // null where they are not learned
   Schedule schedule_;
+  int64_t steps_ = 0, schedule_start_ = 0;  // of this run; where in the schedule it begins
   int64_t evaluate_every_ = 1, save_every_ = 1, evaluated_step_ = -1;
   bool graphs_seen_ = false;
   TrainState state_;

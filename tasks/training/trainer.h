@@ -41,7 +41,7 @@ struct TrainResult {
   int64_t steps = 0;
   bool stopped = false;  ///< asked to stop before the end; resume goes on
   double tokens_per_second = 0;
-  std::string metric;   ///< name of what state.best_metric is
+  std::string metric;  ///< name of what state.best_metric is
   bool higher_is_better = true;
   std::string pattern;  ///< of the attention, with every match:density solved
 };

@@ -8,6 +8,7 @@
 #include "attention/degrees/water_filling.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "nn/schedules.h"
 #include "tasks/dataset/prepare.h"
 #include "tasks/degrees/degree_plot.h"
 #include "tasks/degrees/hard_heads.h"
@@ -356,6 +357,25 @@ TEST(LearnDegrees, WrongSettingsSaySo) {
 }
 
 // A model whose degrees are soft is no model for another attention.
+TEST(LearnSchedule, IsOneOverAllStagesIfAsked) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.train.steps = 20;
+  config.degrees.irregular = 0.5;
+  config.degrees.finetune = 0.5;
+  config.degrees.finetune_lr = 1;
+  config.degrees.one_schedule = true;
+  std::vector<double> rates;
+  LearnObserver observer;
+  observer.train.step = [&](const Progress& progress) { rates.push_back(progress.learning_rate); };
+  learn_degrees(config, folder.path(), false, observer);
+  ASSERT_EQ(rates.size(), 40U);
+  const Schedule whole{ScheduleKind::linear, 40, 4, 0, 0.1};
+  for (size_t k = 0; k < rates.size(); ++k) {
+    EXPECT_NEAR(rates[k], config.train.lr * whole.factor(static_cast<int64_t>(k)), 1e-12) << k;
+  }
+}
+
 TEST(LearnDegrees, SoftModelsHaveNoOtherPattern) {
   const TemporaryFolder folder;
   TrainConfig config = small_config();

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
+#include <utility>
 
 #include "core/allocator.h"
 #include "core/error.h"
@@ -237,6 +238,26 @@ TEST(Metrics, AnythingIsBetterThanNoNumber) {
     EXPECT_FALSE(better(metric, none, none)) << higher;
     EXPECT_EQ(better(metric, 2, 1), higher);
   }
+}
+
+TEST(Training, ARunMayBeAPartOfItsSchedule) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  std::vector<double> rates;
+  TrainObserver observer;
+  observer.step = [&](const Progress& progress) { rates.push_back(progress.learning_rate); };
+  train(config, folder.path() / "whole", false, observer);
+  const std::vector<double> whole = std::exchange(rates, {});
+  config.train.steps = 5;
+  config.train.schedule_to = 0.25;
+  train(config, folder.path() / "first", false, observer);
+  config.train.steps = 15;
+  config.train.schedule_from = 0.25;
+  config.train.schedule_to = 1;
+  train(config, folder.path() / "rest", false, observer);
+  EXPECT_EQ(rates, whole);
+  config.train.schedule_to = 0.25;
+  EXPECT_THROW(config.validate(), ConfigError);
 }
 
 TEST(Metrics, ReferenceValues) {

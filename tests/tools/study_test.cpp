@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <poll.h>
 #include <random>
 
@@ -182,6 +183,46 @@ TEST(StudyCommand, MistakesAreRefusedBeforeTheFirstRun) {
   const CommandResult absent = run_command({"ablate", folder / "none.ini", "--out", out});
   EXPECT_EQ(absent.status, 1);
   EXPECT_THAT(absent.output, HasSubstr("none.ini"));
+}
+
+TEST(StudyCommand, ItsRunsAreListedAndReported) {
+  const TemporaryFolder folder;
+  const std::string out = folder / "study";
+  const CommandResult made = run_command(ablate(study_file(folder), out, {"--seeds", "1"}));
+  ASSERT_EQ(made.status, 0) << made.output;
+  const auto runs = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"runs", out});
+    return run_command(more);
+  };
+  EXPECT_THAT(runs({}).output, AllOf(HasSubstr("5 runs"), HasSubstr("near, last:1")));
+  EXPECT_THAT(runs({"--where", "mask=near", "--where", "layers!=all"}).output,
+              AllOf(HasSubstr("1 runs"), HasSubstr("near, last:1")));
+  EXPECT_THAT(runs({"--csv"}).output, HasSubstr("id,command,mask,layers,seed,metric,value"));
+  const auto json = nlohmann::json::parse(runs({"--json", "--where", "mask=block"}).output);
+  ASSERT_EQ(json.size(), 2U);
+  EXPECT_EQ(json[0]["levels"]["mask"], "block");
+  EXPECT_THAT(runs({"--run", json[0]["id"]}).output, HasSubstr("pattern = block:4"));
+  const CommandResult other = runs({"--where", "size=1"});
+  EXPECT_EQ(other.status, 2);
+  EXPECT_THAT(other.output, HasSubstr("they have: mask, layers"));
+  EXPECT_EQ(runs({"--csv", "--json"}).status, 2);
+  EXPECT_EQ(runs({"--run", "none"}).status, 2);
+
+  const CommandResult report = run_command({"report", out, "--out", folder / "page.html"});
+  EXPECT_EQ(report.status, 0) << report.output;
+  const std::string page = read_file(folder.path() / "page.html");
+  EXPECT_THAT(page, AllOf(HasSubstr("5, all done"), HasSubstr("<section id=\"graphs\">"),
+                          HasSubstr("attention weights")));
+  fs::remove_all(folder.path() / "study/runs");  // the store alone has all but the models
+  EXPECT_EQ(run_command({"report", out}).status, 0);
+  EXPECT_THAT(read_file(fs::path(out) / "report.html"),
+              AllOf(HasSubstr("5, all done"), Not(HasSubstr("<section id=\"graphs\">"))));
+  for (const char* command : {"report", "runs"}) {
+    EXPECT_EQ(run_command({command}).status, 2);
+    const CommandResult none = run_command({command, folder / "none"});
+    EXPECT_EQ(none.status, 1);
+    EXPECT_THAT(none.output, HasSubstr("check that the folder is there"));
+  }
 }
 
 TEST(StudyCommand, AFullDiskLosesNothing) {

@@ -13,6 +13,7 @@
 #include "core/file.h"
 #include "tasks/dataset/batch.h"
 #include "tasks/degrees/learned_json.h"
+#include "tasks/training/attention_inputs.h"
 #include "tasks/training/attention_setup.h"
 #include "tasks/training/degree_attention.h"
 #include "tasks/training/evaluate.h"
@@ -35,28 +36,6 @@ struct Subject {
   std::vector<std::string> candidates;
   std::vector<LayerGraphs> candidate_graphs;
 };
-
-/// The first samples of a dataset.
-Batch first_batch(const TokenDataset& dataset, int64_t samples) {
-  std::vector<int64_t> numbers(static_cast<size_t>(std::min(samples, dataset.size())));
-  std::iota(numbers.begin(), numbers.end(), 0);
-  return make_batch(dataset, numbers);
-}
-
-/// The inputs of every layer's attention, from one forward pass without dropout.
-std::vector<AttentionInputs> attention_inputs(const Subject& subject) {
-  std::vector<AttentionInputs> inputs;
-  const AttentionObserver observer = [&](int layer, const Variable& qkv, const Variable& bias) {
-    inputs.push_back({qkv.value(), subject.graphs[static_cast<size_t>(layer)],
-                      bias.defined() ? bias.value() : Tensor(), 0});
-  };
-  ForwardContext context;
-  context.attention = &observer;
-  const NoGrad no_grad;
-  subject.loaded.model->forward(token_batch(*subject.loaded.model, subject.batch), subject.graphs,
-                                context);
-  return inputs;
-}
 
 double mean(const std::vector<double>& values) {
   double sum = 0;
@@ -158,7 +137,8 @@ Json report_weights(const Subject& subject, int64_t reach) {
   fmt::print("\n{:<6} {:<5} {:>8} {:>9} {:>9}  share of the attention by distance\n", "layer",
              "head", "entropy", "evenness", "distance");
   Json layers = Json::array();
-  const std::vector<AttentionInputs> inputs = attention_inputs(subject);
+  const std::vector<AttentionInputs> inputs =
+      attention_inputs(subject.loaded, subject.batch, subject.graphs);
   for (size_t layer = 0; layer < inputs.size(); ++layer) {
     std::vector<std::shared_ptr<const AttentionGraph>> graphs;
     for (const LayerGraphs& other : subject.candidate_graphs) graphs.push_back(other[layer]);
@@ -196,7 +176,8 @@ Json report_weights(const Subject& subject, int64_t reach) {
 /// Every weight, as rows [layer, head, query, [keys], [weights]].
 Json all_weights(const Subject& subject) {
   Json rows = Json::array();
-  const std::vector<AttentionInputs> inputs = attention_inputs(subject);
+  const std::vector<AttentionInputs> inputs =
+      attention_inputs(subject.loaded, subject.batch, subject.graphs);
   for (size_t layer = 0; layer < inputs.size(); ++layer) {
     for_attention_rows(inputs[layer], [&](const AttentionRow& row) {
       rows.push_back({layer, row.head, row.query,

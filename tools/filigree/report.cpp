@@ -29,7 +29,7 @@ int run(std::span<const std::string> words) {
   if (out.empty()) out = folder + "/report.html";
   const RunStore store(store_path(folder), true);
   expect_writable(out);
-  const std::string page = study_report(store);
+  const std::string page = study_report(store, folder);
   write_file(out, page);
   fmt::print("wrote {}, {}\n", out, human_bytes(static_cast<int64_t>(page.size())));
   return 0;

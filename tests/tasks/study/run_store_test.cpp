@@ -176,6 +176,19 @@ TEST(RunStore, WhatIsNoRunStoreIsRefusedAndStays) {
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "none"));
 }
 
+TEST(RunStore, OneThatStaysLockedIsNamed) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() / "runs.sqlite";
+  Database first(path, false);
+  first.execute("CREATE TABLE t (x)");
+  Database second(path, true, 10);
+  first.execute("BEGIN EXCLUSIVE");
+  EXPECT_THAT(error_of([&] { second.transaction([] {}); }),
+              AllOf(HasSubstr("database is locked"), HasSubstr("another process holds it")));
+  first.execute("ROLLBACK");
+  second.transaction([&] { second.execute("INSERT INTO t VALUES (1)"); });
+}
+
 TEST(RunStore, ManyWriteAtOnce) {
   const TemporaryFolder folder;
   const std::string path = folder.path() / "runs.sqlite";
