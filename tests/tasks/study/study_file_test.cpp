@@ -90,6 +90,18 @@ TEST(StudyFile, DefinitionsFromOutsideWin) {
   EXPECT_THAT(read(kWhole, {{"data", "there"}}).defines, ElementsAre(Pair("data", "there")));
 }
 
+TEST(StudyFile, ThoseOfTheProjectCanBeRead) {
+  size_t found = 0;
+  for (const auto& file :
+       std::filesystem::directory_iterator(FILIGREE_SOURCE_DIR "/tasks/studies")) {
+    const Study study = read_study(file.path());
+    EXPECT_GE(study.seeds.size(), 3U) << file.path();
+    EXPECT_FALSE(study.question.empty() || study.claims.empty()) << file.path();
+    ++found;
+  }
+  EXPECT_EQ(found, 9U);
+}
+
 TEST(StudyFile, MistakesAreNamed) {
   EXPECT_THAT(error_of([] { read("[train]\nsteps = 1\n"); }), HasSubstr("no axes"));
   EXPECT_THAT(error_with("[mask.syntx]\ntrain.lr = 1\n"),
@@ -100,6 +112,11 @@ TEST(StudyFile, MistakesAreNamed) {
   EXPECT_THAT(error_with("[study]\nseeds =\n"), HasSubstr("no seeds"));
   EXPECT_THAT(error_with("[study]\nseeds = one\n"), HasSubstr("study.seeds"));
   EXPECT_THAT(error_with("[study]\nkeep = some\n"), HasSubstr("expected best or all"));
+  EXPECT_THAT(error_with("[claims]\nP1 = mask=dense\n"), HasSubstr("study.claims.P1"));
+  EXPECT_THAT(error_with("[claims]\nP1 = mask=dense > mask=none\n"),
+              HasSubstr("has no level \"none\""));
+  EXPECT_THAT(error_with("[claims]\nP1 = mask=dense > mask=syntax - much\n"),
+              HasSubstr("expected a margin"));
   EXPECT_THAT(error_with("[study]\nbudget = 2 hours\n"), HasSubstr("for example 90s, 30m"));
   EXPECT_THAT(error_with("[study]\nbaseline = dense\n"), HasSubstr("expected name=value"));
   EXPECT_THAT(error_with("[study]\nbaseline = mask=none\n"), HasSubstr("it has: dense, syntax"));
