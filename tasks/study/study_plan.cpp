@@ -174,8 +174,9 @@ class Planner {
     std::vector<std::string> given;
     for (const auto& [key, value] : all) {
       if (key == "run.command" || key == "run.from") continue;
+      const std::string option = "--" + key;
       const bool overruled = std::any_of(words_.begin(), words_.end(), [&](const auto& word) {
-        return word == "--" + key || word.starts_with("--" + key + "=");
+        return word == option || word.starts_with(option + "=");
       });
       if (!overruled) given.push_back(fmt::format("--{}={}", key, value));
     }

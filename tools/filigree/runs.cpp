@@ -70,12 +70,12 @@ std::string field(const Listing& listing, const Listed& listed, const std::strin
 
 void keep_where(Listing& listing, const std::vector<std::string>& conditions) {
   for (const std::string& text : conditions) {
-    const auto [name, value] = parse_assignment("where", text);
-    const bool other = name.ends_with('!');
-    const std::string asked = other ? name.substr(0, name.size() - 1) : name;
+    const Setting condition = parse_assignment("where", text);
+    const bool other = condition.first.ends_with('!');
+    const std::string asked = condition.first.substr(0, condition.first.size() - (other ? 1 : 0));
     if (listing.runs.empty()) (void)field(listing, {{}, listing.axes}, asked);
     std::erase_if(listing.runs, [&](const Listed& each) {
-      return (field(listing, each, asked) == value) == other;
+      return (field(listing, each, asked) == condition.second) == other;
     });
   }
 }
