@@ -130,7 +130,8 @@ TEST(TaskCommands, TaggingAndAStudyOfIt) {
       folder / "study", folder / "train", folder / "dev", {"--seeds", "1,2", "--pattern", "dense"});
   study[0] = "ablate";
   EXPECT_THAT(run_well(study), HasSubstr("accuracy"));
-  EXPECT_THAT(read_file(fs::path(folder / "study") / "table.csv"), HasSubstr("accuracy_mean"));
+  EXPECT_THAT(read_file(fs::path(folder / "study") / "table.csv"),
+              HasSubstr("dense,all,accuracy,2,2,1,"));
 }
 
 TEST(TaskCommands, FromACheckpoint) {
