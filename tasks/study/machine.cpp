@@ -3,6 +3,7 @@
 #include <ctime>
 #include <fmt/format.h>
 #include <fstream>
+#include <thread>
 #include <unistd.h>
 
 #include "core/parallel.h"
@@ -26,7 +27,8 @@ std::string processor() {
 std::string machine_name() {
   char host[256] = {};
   if (gethostname(host, sizeof host - 1) != 0) host[0] = '?';
-  return fmt::format("{}, {} cores, {}", processor(), thread_count(), host);
+  return fmt::format("{}, {} of {} cores, {}", processor(), thread_count(),
+                     std::thread::hardware_concurrency(), host);
 }
 
 std::string utc_now() {

@@ -5,7 +5,7 @@
 
 namespace filigree {
 
-/// "AMD EPYC 7B13, 2 cores, host": processor, the cores that this process may use, name.
+/// "AMD EPYC 7B13, 1 of 2 cores, host": processor, threads of this process, cores, name.
 std::string machine_name();
 
 /// Now, UTC: "2026-01-31T12:00:00Z".
