@@ -22,7 +22,11 @@ FileLock::FileLock(const std::filesystem::path& path)
 FileLock::~FileLock() { ::close(descriptor_); }
 
 bool FileLock::try_lock() {
-  return ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+  int code = 0;
+  do {
+    code = ::flock(descriptor_, LOCK_EX | LOCK_NB);
+  } while (code != 0 && errno == EINTR);
+  return code == 0 || errno != EWOULDBLOCK;
 }
 
 bool FileLock::wait(const std::function<bool()>& stop) {

@@ -12,8 +12,15 @@ namespace filigree {
 
 namespace {
 
-constexpr double kPoint = 0.01;  // of a metric between 0 and 1
 constexpr size_t kMostSeries = 20;
+
+/// A point of a metric: 0.01 where it lies between 0 and 1, 1 where it is larger (F1 in percent).
+double a_point(const Facet& facet) {
+  const bool small = std::all_of(facet.rows.begin(), facet.rows.end(), [](const StudyRow* row) {
+    return std::abs(row->value.mean) <= 1;
+  });
+  return small ? 0.01 : 1;
+}
 
 PlotPoint point_of(const StudyTable& table, const StudyRow& row, size_t series) {
   const double spread = row.value.n > 1 ? row.value.half_width : 0;
@@ -60,7 +67,7 @@ HtmlTable summary(const Facet& facet, size_t series, bool higher) {
         std::minmax_element(points.begin(), points.end(),
                             [](const auto& a, const auto& b) { return a.sparsity < b.sparsity; });
     const double area = area_under_curve(points);
-    const auto within = sparsest_within(points, reference_of(facet, higher), kPoint);
+    const auto within = sparsest_within(points, reference_of(facet, higher), a_point(facet));
     const auto on_front = std::count_if(rows.begin(), rows.end(),
                                         [&](const StudyRow* row) { return front.contains(row); });
     table.rows.push_back({text_cell(level), number_cell(static_cast<double>(rows.size()), "{:.0f}"),
@@ -108,7 +115,8 @@ std::string body(const ReportData& data) {
              "over "
              "the range is the area under the line divided by the range that it covers: compare "
              "lines of one range. The front holds the points that no other beats in both sparsity "
-             "and {}. Within a point: at most 0.01 worse than the densest row.",
+             "and {}. Within a point: at most 0.01 worse than the densest row (1 where the metric "
+             "is larger than 1).",
              data.runs.front().metric)) +
          text;
 }

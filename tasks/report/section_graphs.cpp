@@ -180,7 +180,7 @@ std::string body(const ReportData& data) {
   size_t shown = 0, missing = 0, left_out = 0;
   for (const StudyRow& row : data.table.rows) {
     if (row.runs.empty()) continue;
-    if (table.rows.size() == kMostRows) {
+    if (table.rows.size() + missing == kMostRows) {
       ++left_out;
       continue;
     }

@@ -95,6 +95,7 @@ RunRecord record_of(const TrainConfig& config, const TrainResult& result,
   run.metric = result.metric;
   run.higher_is_better = result.higher_is_better;
   run.value = result.state.best_metric;
+  run.density = result.last.density;  // unless the log has that of the best model
   run.tokens_per_second = result.tokens_per_second;
   run.seconds = result.state.seconds;
   run.best_step = result.state.best_step;

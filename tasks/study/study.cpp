@@ -53,12 +53,16 @@ class Worker {
 
   /// Once through the plan. False if nothing is left to do or to wait for.
   bool pass() {
-    bool worked = false;
+    bool worked = false, blocked = false;
     const PlannedRun* busy = nullptr;
     for (const auto& [id, k] : in_order()) {
       const PlannedRun& run = plan_[k];
       if (halted()) return true;
-      if (settled(run) || !ready(run)) continue;
+      if (settled(run)) continue;
+      if (!ready(run)) {
+        blocked = true;
+        continue;
+      }
       make_folders(run_folder(folder_, id));
       FileLock claim(run_folder(folder_, id) / "claim");
       if (!claim.try_lock()) {
@@ -68,14 +72,13 @@ class Worker {
       worked = true;
       if (!settled(run)) make(k);
     }
-    if (worked || busy == nullptr) return worked;
+    // What was blocked may be free by now: another process ended what it comes from meanwhile.
+    if (worked || busy == nullptr) return worked || blocked;
     if (observer_.waiting) observer_.waiting(*busy);
     FileLock claim(run_folder(folder_, busy->id) / "claim");
     stopped_ = !claim.wait(observer_.train.stop);
     return true;
   }
-
-  std::map<std::string, size_t> first_;  // id -> place in the plan
 
   /// The different runs by their place in the plan.
   std::vector<std::pair<std::string, size_t>> in_order() const {
@@ -158,7 +161,8 @@ class Worker {
   std::string version_, machine_;
   const StudyObserver& observer_;
   RunStore store_;
-  std::set<std::string> known_;  // settled runs
+  std::map<std::string, size_t> first_;  // id -> its first place in the plan
+  std::set<std::string> known_;          // settled runs
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   bool stopped_ = false, out_of_budget_ = false;
 };

@@ -42,6 +42,8 @@ class Planner {
         for (const uint64_t seed : study_.seeds) add(at, seed);
       }
     } while (next(at));
+    for (size_t k = 0; k < runs_.size(); ++k)
+      place_.emplace(key(runs_[k].levels, runs_[k].seed), k);
     for (size_t k = 0; k < runs_.size(); ++k) link(k);
     return std::move(runs_);
   }
@@ -202,6 +204,11 @@ class Planner {
     if (!more.empty()) run.id = to_hex(checksum(run.id + "\n" + more));
   }
 
+  using Key = std::pair<std::vector<std::string>, uint64_t>;
+  static Key key(std::vector<std::string> levels, uint64_t seed) {
+    return {std::move(levels), seed};
+  }
+
   /// Finds what a null model is of.
   void link(size_t k) {
     if (!from_[k]) return;
@@ -210,14 +217,14 @@ class Planner {
     for (size_t a = 0; a < study_.axes.size(); ++a) {
       if (study_.axes[a].name == from_[k]->axis) levels[a] = from_[k]->level;
     }
-    for (size_t s = 0; s < runs_.size(); ++s) {
-      if (runs_[s].levels != levels || runs_[s].seed != run.seed) continue;
-      if (runs_[s].kind->name != std::string("learn")) break;
-      run.source = s;
-      run.config = runs_[s].config;
-      run.cost = runs_[s].cost;
-      run.cost.operations *= run.kind->work(run.config) / runs_[s].kind->work(run.config);
-      run.id = to_hex(checksum(fmt::format("{} of {}", run.kind->name, runs_[s].id)));
+    const auto source = place_.find(key(levels, run.seed));
+    if (source != place_.end() && runs_[source->second].kind->name == std::string("learn")) {
+      const PlannedRun& learned = runs_[source->second];
+      run.source = source->second;
+      run.config = learned.config;
+      run.cost = learned.cost;
+      run.cost.operations *= run.kind->work(run.config) / learned.kind->work(run.config);
+      run.id = to_hex(checksum(fmt::format("{} of {}", run.kind->name, learned.id)));
       return;
     }
     throw ConfigError("run.from",
@@ -239,6 +246,7 @@ class Planner {
   Datasets datasets_;
   std::vector<PlannedRun> runs_;
   std::vector<std::optional<From>> from_;  // of every run
+  std::map<Key, size_t> place_;            // of every run in the plan
 };
 
 }  // namespace

@@ -278,6 +278,32 @@ TEST(StudyRun, NullModelsGoOnFromWhatWasLearned) {
   EXPECT_THAT(store.find(plan[4].id)->pattern, HasSubstr("rewired(neighbour:"));
 }
 
+TEST(StudyRun, ANullModelMayStandBeforeWhatItIsOf) {
+  const TemporaryFolder folder;
+  Study study = learned_study();
+  auto& levels = study.axes[1].levels;
+  std::swap(levels[0], levels[1]);
+  levels.resize(2);
+  const std::vector<PlannedRun> plan = plan_runs(study);
+  EXPECT_EQ(plan[0].source, 1U);
+  start_study(study, plan, folder.path());
+  // While the null model waits, another process has the learned run, and ends it.
+  const fs::path busy = run_folder(folder.path(), plan[1].id);
+  fs::create_directories(busy);
+  auto claim = std::make_unique<FileLock>(busy / "claim");
+  ASSERT_TRUE(claim->try_lock());
+  StudyObserver observer;
+  observer.waiting = [&](const PlannedRun&) {
+    bool stopped = false;
+    RunStore store(store_path(folder.path()));
+    RunRecord record = plan[1].kind->run({plan[1].config, busy}, stopped);
+    record.id = plan[1].id;
+    store.put(record);
+    claim.reset();
+  };
+  EXPECT_EQ(run_study(study, plan, folder.path(), "test", observer).done, 2U);
+}
+
 TEST(StudyRun, OfAFailedRunThereIsNoNullModel) {
   const TemporaryFolder folder;
   Study study = learned_study();
