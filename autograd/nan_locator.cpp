@@ -15,6 +15,7 @@ thread_local bool detecting = false;
 
 bool all_finite(const Tensor& tensor) {
   if (!tensor.defined() || !is_floating(tensor.dtype())) return true;
+  if (!tensor.device().is_cpu()) return all_finite(tensor.to(kCpu));
   if (tensor.dtype() == DType::bf16) return all_finite(tensor.to(DType::f32));
   return dispatch_float("detect_nan", tensor.dtype(), [&]<class T>() {
     const auto values = tensor.span<T>();

@@ -1,13 +1,18 @@
 #include "core/allocator.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <fmt/format.h>
+#include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <unordered_map>
+#include <vector>
 
+#include "core/device_backend.h"
 #include "core/error.h"
 
 namespace filigree {
@@ -17,6 +22,7 @@ namespace {
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kSmall = 4096;
 constexpr int64_t kAlwaysCached = int64_t{64} << 20;
+constexpr size_t kHoldersShown = 4;
 
 /// The size class of a request: see allocate().
 int64_t rounded(int64_t bytes) {
@@ -26,39 +32,64 @@ int64_t rounded(int64_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-/// Freed blocks of one size, chained through their own first bytes: freeing needs no memory.
-class FreeList {
+/// Where the allocator of a device gets its blocks from.
+class BlockSource {
  public:
-  bool empty() const { return first_ == nullptr; }
-  void push(void* block) noexcept { first_ = new (block) Link{first_}; }
-  void* pop() noexcept {
-    Link* taken = first_;
-    first_ = taken->next;
-    return taken;
+  virtual ~BlockSource() = default;
+  /// Null if there is no memory left.
+  virtual void* get(int64_t bytes) = 0;
+  virtual void give_back(void* block) noexcept = 0;
+  /// What the system says of the memory, for errors; "" for nothing.
+  virtual std::string state() { return {}; }
+};
+
+class HostBlocks final : public BlockSource {
+ public:
+  void* get(int64_t bytes) override {
+    return std::aligned_alloc(static_cast<size_t>(kAlignment), static_cast<size_t>(bytes));
+  }
+  void give_back(void* block) noexcept override { std::free(block); }
+};
+
+class DeviceBlocks final : public BlockSource {
+ public:
+  explicit DeviceBlocks(Device device) : device_(device) { backend_of(device); }
+  void* get(int64_t bytes) override { return backend_of(device_).allocate(device_.index, bytes); }
+  void give_back(void* block) noexcept override { cuda_backend()->release(device_.index, block); }
+  std::string state() override {
+    DeviceBackend& backend = backend_of(device_);
+    return fmt::format("; {} has {} of {} free", name_of(device_),
+                       human_bytes(backend.free_bytes(device_.index)),
+                       human_bytes(backend.total_bytes(device_.index)));
   }
 
  private:
-  struct Link {
-    Link* next;
-  };
-  Link* first_ = nullptr;
+  Device device_;
+};
+
+/// The blocks of one size.
+struct SizeClass {
+  std::vector<void*> free;  // has room for all, so that freeing needs no memory
+  int64_t blocks = 0;       // free and live
 };
 
 class CachingAllocator {
  public:
+  explicit CachingAllocator(std::unique_ptr<BlockSource> source) : source_(std::move(source)) {}
+
   void* allocate(int64_t bytes) {
     if (bytes > INT64_MAX / 2) throw_full(bytes);
     const int64_t size = rounded(bytes);
     const std::lock_guard lock(mutex_);
     ++stats_.requests;
-    void* block = take_cached(size);
-    if (!block) block = take_new(size);
+    void* block = nullptr;
     try {
+      SizeClass& of_size = sizes_[size];
+      block = take_cached(of_size, size);
+      if (!block) block = take_new(of_size, size);
       live_[block] = size;
-      free_.try_emplace(size);  // here, so that freeing cannot fail
     } catch (const std::bad_alloc&) {
-      live_.erase(block);
-      std::free(block);
+      if (block) free_now(block, size);
       throw_full(bytes);
     }
     stats_.in_use += size;
@@ -73,7 +104,7 @@ class CachingAllocator {
     if (found == live_.end()) return;
     const int64_t size = found->second;
     live_.erase(found);
-    free_.find(size)->second.push(block);
+    sizes_.find(size)->second.free.push_back(block);
     stats_.in_use -= size;
     stats_.cached += size;
   }
@@ -96,62 +127,96 @@ class CachingAllocator {
   }
 
  private:
-  void* take_cached(int64_t size) {
-    const auto found = free_.find(size);
-    if (found == free_.end() || found->second.empty()) return nullptr;
+  void* take_cached(SizeClass& of_size, int64_t size) {
+    if (of_size.free.empty()) return nullptr;
     stats_.cached -= size;
-    return found->second.pop();
+    void* block = of_size.free.back();
+    of_size.free.pop_back();
+    return block;
   }
 
-  void* take_new(int64_t size) {
+  void* take_new(SizeClass& of_size, int64_t size) {
+    if (of_size.free.capacity() <= static_cast<size_t>(of_size.blocks)) {
+      of_size.free.reserve(static_cast<size_t>(2 * of_size.blocks + 4));
+    }
     const int64_t held = stats_.in_use + stats_.cached + size;
     // Sizes that never come back (sequences of ever other lengths) must not pile up.
     if (held > highest_ + highest_ / 4 + kAlwaysCached) release_locked();
     if (limit_ > 0 && held > limit_) release_locked();
     if (limit_ > 0 && stats_.in_use + size > limit_) throw_full(size);
-    void* block = std::aligned_alloc(static_cast<size_t>(kAlignment), static_cast<size_t>(size));
+    void* block = source_->get(size);
     if (!block) {
       release_locked();
-      block = std::aligned_alloc(static_cast<size_t>(kAlignment), static_cast<size_t>(size));
+      block = source_->get(size);
     }
     if (!block) throw_full(size);
+    ++of_size.blocks;
     ++stats_.system_calls;
     return block;
   }
 
+  void free_now(void* block, int64_t size) noexcept {
+    source_->give_back(block);
+    --sizes_.find(size)->second.blocks;
+  }
+
   void release_locked() {
-    for (auto& [size, blocks] : free_) {
-      while (!blocks.empty()) std::free(blocks.pop());
+    for (auto& [size, of_size] : sizes_) {
+      while (!of_size.free.empty()) {
+        free_now(of_size.free.back(), size);
+        of_size.free.pop_back();
+      }
     }
     stats_.cached = 0;
+  }
+
+  /// "3 x 1.0 GiB, 12 x 256.0 MiB, ..": the sizes that hold most.
+  std::string top_holders() const {
+    std::vector<std::pair<int64_t, int64_t>> holders;  // bytes in all, of one
+    for (const auto& [size, of_size] : sizes_) {
+      const int64_t live = of_size.blocks - static_cast<int64_t>(of_size.free.size());
+      if (live > 0) holders.emplace_back(live * size, size);
+    }
+    std::ranges::sort(holders, std::greater());
+    if (holders.size() > kHoldersShown) holders.resize(kHoldersShown);
+    std::string text;
+    for (const auto& [all, one] : holders) {
+      text += fmt::format("{}{} x {}", text.empty() ? "" : ", ", all / one, human_bytes(one));
+    }
+    return text;
   }
 
   [[noreturn]] void throw_full(int64_t bytes) const {
     throw MemoryError(
         "memory",
-        fmt::format("cannot get {} ({} in use, {} cached{})", human_bytes(bytes),
+        fmt::format("cannot get {} ({} in use, {} cached{}{}{})", human_bytes(bytes),
                     human_bytes(stats_.in_use), human_bytes(stats_.cached),
-                    limit_ > 0 ? ", limit " + human_bytes(limit_) : ""),
+                    limit_ > 0 ? ", limit " + human_bytes(limit_) : "", source_->state(),
+                    stats_.in_use > 0 ? "; most of it: " + top_holders() : ""),
         "use fewer tokens a batch, a shorter sequence, a smaller model, or activation "
         "recomputation");
   }
 
+  std::unique_ptr<BlockSource> source_;
   std::mutex mutex_;
   MemoryStats stats_;
   int64_t limit_ = 0;
   int64_t highest_ = 0;  // largest in_use ever
-  std::map<int64_t, FreeList> free_;
+  std::map<int64_t, SizeClass> sizes_;
   std::unordered_map<void*, int64_t> live_;
 };
 
+/// Never destroyed: tensors with static lifetime may outlive every other static object.
 CachingAllocator& allocator_of(Device device) {
-  if (!device.is_cpu()) {
-    throw DeviceError("memory", fmt::format("{} is not in this build", name_of(device)),
-                      "build with -DFILIGREE_CUDA=ON, or use --device cpu");
+  static auto* host = new CachingAllocator(std::make_unique<HostBlocks>());
+  if (device.is_cpu()) return *host;
+  static std::mutex mutex;
+  static auto* devices = new std::map<int, CachingAllocator>;
+  const std::lock_guard lock(mutex);
+  if (const auto found = devices->find(device.index); found != devices->end()) {
+    return found->second;
   }
-  // Never destroyed: tensors with static lifetime may outlive every other static object.
-  static auto* allocator = new CachingAllocator;
-  return *allocator;
+  return devices->try_emplace(device.index, std::make_unique<DeviceBlocks>(device)).first->second;
 }
 
 }  // namespace

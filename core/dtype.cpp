@@ -1,20 +1,8 @@
 #include "core/dtype.h"
 
-#include <bit>
 #include <fmt/format.h>
 
 namespace filigree {
-
-BFloat16 to_bfloat16(float value) {
-  const auto bits = std::bit_cast<uint32_t>(value);
-  if (value != value) return {static_cast<uint16_t>((bits >> 16) | 0x40u)};
-  const uint32_t rounding = 0x7fffu + ((bits >> 16) & 1u);
-  return {static_cast<uint16_t>((bits + rounding) >> 16)};
-}
-
-float to_float(BFloat16 value) {
-  return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16);
-}
 
 int64_t size_of(DType dtype) {
   switch (dtype) {

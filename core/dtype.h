@@ -1,6 +1,7 @@
 // Data types of tensor elements.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <string_view>
 #include <utility>
@@ -17,8 +18,15 @@ struct BFloat16 {
 };
 
 /// Rounds to nearest, ties to even; NaN stays NaN.
-BFloat16 to_bfloat16(float value);
-float to_float(BFloat16 value);
+constexpr BFloat16 to_bfloat16(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  if (value != value) return {static_cast<uint16_t>((bits >> 16) | 0x40u)};
+  const uint32_t rounding = 0x7fffu + ((bits >> 16) & 1u);
+  return {static_cast<uint16_t>((bits + rounding) >> 16)};
+}
+constexpr float to_float(BFloat16 value) {
+  return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16);
+}
 
 /// Bytes of one element.
 int64_t size_of(DType dtype);

@@ -7,6 +7,10 @@
 #include <limits>
 
 #include "core/allocator.h"
+#include "core/convert.h"
+#include "core/device_backend.h"
+#include "core/kernels/cast.h"
+#include "core/kernels/fill.h"
 
 namespace filigree {
 
@@ -32,52 +36,6 @@ class Storage {
   bool borrowed_ = false;
 };
 
-namespace {
-
-/// Calls body with a value of the element type of `dtype`.
-template <class Body>
-decltype(auto) dispatch_any(DType dtype, Body&& body) {
-  switch (dtype) {
-    case DType::f32:
-      return body(float{});
-    case DType::f64:
-      return body(double{});
-    case DType::bf16:
-      return body(BFloat16{});
-    case DType::i32:
-      return body(int32_t{});
-    case DType::i64:
-      return body(int64_t{});
-    case DType::u8:
-      break;
-  }
-  return body(uint8_t{});
-}
-
-/// As a cast; what an integer type cannot hold goes to its nearest end, NaN to 0.
-template <class To, class From>
-To convert(From value) {
-  if constexpr (std::is_same_v<From, BFloat16>) {
-    return convert<To>(to_float(value));
-  } else if constexpr (std::is_same_v<To, BFloat16>) {
-    return to_bfloat16(static_cast<float>(value));
-  } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
-    using Limits = std::numeric_limits<To>;
-    if (value != value) return 0;
-    if (value <= static_cast<From>(Limits::lowest())) return Limits::lowest();
-    if (value >= static_cast<From>(Limits::max())) return Limits::max();
-    return static_cast<To>(value);
-  } else {
-    return static_cast<To>(value);
-  }
-}
-
-void expect_cpu(std::string_view where, Device device) {
-  if (!device.is_cpu()) throw DeviceError(where, name_of(device) + " is not in this build");
-}
-
-}  // namespace
-
 Tensor::Tensor(const Shape& shape, DType dtype, Device device)
     : shape_(shape), dtype_(dtype), device_(device) {
   int64_t bytes = 0;
@@ -88,10 +46,7 @@ Tensor::Tensor(const Shape& shape, DType dtype, Device device)
 }
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
-  Tensor result(shape, dtype, device);
-  expect_cpu("zeros", device);
-  if (result.numel() > 0) std::memset(result.raw(), 0, static_cast<size_t>(result.bytes()));
-  return result;
+  return full(shape, 0, dtype, device);
 }
 
 Tensor Tensor::full(const Shape& shape, double value, DType dtype, Device device) {
@@ -170,18 +125,8 @@ Tensor Tensor::clone() const {
 
 Tensor Tensor::to(DType dtype) const {
   if (dtype == dtype_) return *this;
-  expect_cpu("to", device_);
-  Tensor result(shape_, dtype);
-  dispatch_any(dtype_, [&](auto from) {
-    using From = decltype(from);
-    dispatch_any(dtype, [&](auto to) {
-      using To = decltype(to);
-      const auto source = span<From>();
-      auto target = result.span<To>();
-      std::transform(source.begin(), source.end(), target.begin(),
-                     [](From value) { return convert<To>(value); });
-    });
-  });
+  Tensor result(shape_, dtype, device_);
+  kernels::cast(*this, result);
   return result;
 }
 
@@ -195,19 +140,21 @@ Tensor Tensor::to(Device device) const {
 void Tensor::copy_from(const Tensor& source) {
   expect_shape("copy_from", "source", shape_, source.shape_);
   if (source.dtype_ != dtype_) throw_dtype("copy_from", name_of(dtype_), source.dtype_);
-  expect_cpu("copy_from", device_);
-  expect_cpu("copy_from", source.device_);
-  if (numel() > 0) std::memmove(raw(), source.raw(), static_cast<size_t>(bytes()));
+  if (numel() == 0) return;
+  if (device_.is_cpu() && source.device_.is_cpu()) {
+    std::memmove(raw(), source.raw(), static_cast<size_t>(bytes()));
+  } else if (source.device_.is_cpu()) {
+    backend_of(device_).upload(device_.index, raw(), source.raw(), bytes());
+  } else if (device_.is_cpu()) {
+    backend_of(source.device_).download(source.device_.index, raw(), source.raw(), bytes());
+  } else if (device_ == source.device_) {
+    backend_of(device_).copy(device_.index, raw(), source.raw(), bytes());
+  } else {
+    copy_from(source.to(kCpu));
+  }
 }
 
-void Tensor::fill(double value) {
-  expect_cpu("fill", device_);
-  dispatch_any(dtype_, [&](auto element) {
-    using T = decltype(element);
-    auto target = span<T>();
-    std::fill(target.begin(), target.end(), convert<T>(value));
-  });
-}
+void Tensor::fill(double value) { kernels::fill(*this, value); }
 
 double Tensor::item() const {
   if (numel() != 1) {
@@ -220,7 +167,7 @@ double Tensor::at(int64_t index) const {
   if (index < 0 || index >= numel()) {
     throw ShapeError("at", fmt::format("index {} of {} elements", index, numel()));
   }
-  expect_cpu("at", device_);
+  if (!device_.is_cpu()) return view({numel()}).slice(index, 1).to(kCpu).at(0);
   return dispatch_any(dtype_, [&](auto element) {
     return convert<double>(span<decltype(element)>()[static_cast<size_t>(index)]);
   });
@@ -243,6 +190,9 @@ std::string describe(const Tensor& tensor) {
 
 std::string statistics(const Tensor& tensor) {
   if (!tensor.defined()) return "undefined";
+  if (!tensor.device().is_cpu()) {
+    return fmt::format("{} on {}", statistics(tensor.to(kCpu)), name_of(tensor.device()));
+  }
   int64_t nan = 0, inf = 0, finite = 0;
   double low = std::numeric_limits<double>::infinity(), high = -low, sum = 0;
   for (int64_t i = 0; i < tensor.numel(); ++i) {

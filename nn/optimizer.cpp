@@ -41,7 +41,8 @@ double Optimizer::decay_of(size_t k, double decay) const {
 }
 
 double Optimizer::gradient_norm() const {
-  Tensor squares = Tensor::zeros({}, DType::f64);
+  const Device device = parameters_.empty() ? kCpu : parameters_.front().value.device();
+  Tensor squares = Tensor::zeros({}, DType::f64, device);
   for (const auto& [name, parameter, kind] : parameters_) {
     if (parameter.grad().defined()) kernels::add_squares(parameter.grad(), squares);
   }

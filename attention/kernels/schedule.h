@@ -12,6 +12,7 @@
 
 #include "attention/graph.h"
 #include "attention/kernels/edge_blocks.h"
+#include "attention/kernels/graph_tiles.h"
 #include "attention/kernels/sparse_attention.h"
 
 namespace filigree::kernels {
@@ -141,7 +142,13 @@ class ScheduleCache {
   mutable std::mutex mutex_;
   std::map<Key, std::shared_ptr<const Made>> made_;
 };
-class SequenceSchedules final : public ScheduleCache<SequenceGraph, SequenceSchedule> {};
-class BatchSchedules final : public ScheduleCache<AttentionGraph, BatchSchedule> {};
+class SequenceSchedules final : public ScheduleCache<SequenceGraph, SequenceSchedule> {
+ public:
+  TilesCache tiles;  ///< for devices
+};
+class BatchSchedules final : public ScheduleCache<AttentionGraph, BatchSchedule> {
+ public:
+  DeviceGraphCache devices;
+};
 
 }  // namespace filigree::kernels

@@ -62,7 +62,8 @@ void ChunkedCrossEntropy::check(const Tensors& in) const {
 }
 
 void ChunkedCrossEntropy::choose_rows(int64_t classes) {
-  const auto labels = std::as_const(labels_).span<int32_t>();
+  const Tensor on_host = labels_.to(kCpu);
+  const auto labels = on_host.span<int32_t>();
   std::vector<int32_t> rows, counted;
   for (size_t i = 0; i < labels.size(); ++i) {
     if (labels[i] == options_.ignore) continue;
@@ -100,6 +101,8 @@ Tensors ChunkedCrossEntropy::forward(const Tensors& in) {
   const int64_t classes = weight.size(0);
   shape_ = in[0].shape();
   choose_rows(classes);
+  rows_ = rows_.to(device);
+  counted_ = counted_.to(device);
   const int64_t rows = rows_.numel();
   factor_ = options_.mean ? 1.0 / static_cast<double>(std::max<int64_t>(1, rows)) : 1.0;
 

@@ -24,7 +24,8 @@ class CrossEntropy final : public Function {
       throw ConfigError("cross_entropy", fmt::format("expected a label smoothing in [0, 1], got {}",
                                                      options_.smoothing));
     }
-    const int64_t counted = x.device().is_cpu() ? count_labels(x.size(1)) : x.size(0);
+    const int64_t counted = count_labels(x.size(1));
+    labels_ = labels_.to(x.device());
     factor_ = options_.mean ? 1.0 / static_cast<double>(std::max<int64_t>(1, counted)) : 1.0;
     Tensor losses({x.size(0)}, x.dtype(), x.device());
     Tensor probabilities(x.shape(), x.dtype(), x.device());  // (N, C)
@@ -45,7 +46,8 @@ class CrossEntropy final : public Function {
 
  private:
   int64_t count_labels(int64_t classes) const {
-    const auto labels = std::as_const(labels_).span<int32_t>();
+    const Tensor on_host = labels_.to(kCpu);
+    const auto labels = on_host.span<int32_t>();
     int64_t counted = 0;
     for (size_t i = 0; i < labels.size(); ++i) {
       if (labels[i] == options_.ignore) continue;

@@ -17,7 +17,8 @@ class Embedding final : public Function {
     const Tensor& weight = in[0];
     expect_rank("embedding", "weight", weight, 2);
     expect_rank("embedding", "ids", ids_, 1);
-    if (weight.device().is_cpu()) expect_range(weight.size(0));
+    if (ids_.device().is_cpu()) expect_range(weight.size(0));
+    ids_ = ids_.to(weight.device());
     shape_ = weight.shape();
     Tensor y({ids_.numel(), weight.size(1)}, weight.dtype(), weight.device());  // (T, E)
     kernels::embedding_forward(weight, ids_, y);

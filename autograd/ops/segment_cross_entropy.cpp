@@ -20,10 +20,12 @@ class SegmentCrossEntropy final : public Function {
     const Tensor& x = in[0];
     expect_rank("segment_cross_entropy", "logits", x, 2);
     expect_rank("segment_cross_entropy", "offsets", offsets_, 1);
-    if (x.device().is_cpu()) check_offsets(x.size(0));
+    if (offsets_.device().is_cpu()) check_offsets(x.size(0));
     expect_shape("segment_cross_entropy", "targets", {offsets_.numel() - 1, x.size(1)},
                  targets_.shape());
-    if (x.device().is_cpu()) check_targets();
+    if (offsets_.device().is_cpu() && targets_.device().is_cpu()) check_targets();
+    offsets_ = offsets_.to(x.device());
+    targets_ = targets_.to(x.device());
     Tensor losses(targets_.shape(), x.dtype(), x.device());  // (B, C)
     Tensor probabilities(x.shape(), x.dtype(), x.device());  // (T, C)
     kernels::segment_cross_entropy_forward(x, offsets_, targets_, losses, probabilities);

@@ -16,13 +16,14 @@ class SegmentPool final : public Function {
     const Tensor& x = in[0];
     expect_rank("segment_pool", "x", x, 2);
     expect_rank("segment_pool", "offsets", offsets_, 1);
-    if (x.device().is_cpu()) {
+    if (offsets_.device().is_cpu()) {
       const auto offsets = std::as_const(offsets_).span<int64_t>();
       if (offsets.empty() || offsets.front() != 0 || offsets.back() != x.size(0) ||
           !std::is_sorted(offsets.begin(), offsets.end())) {
         throw DataError("segment_pool", "offsets do not ascend from 0 to the number of tokens");
       }
     }
+    offsets_ = offsets_.to(x.device());
     shape_ = x.shape();
     Tensor y({offsets_.numel() - 1, x.size(1)}, x.dtype(), x.device());  // (B, E)
     kernels::segment_pool_forward(x, offsets_, pool_, y);

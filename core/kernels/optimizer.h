@@ -18,6 +18,17 @@ struct SgdStep {
   double gradient_scale = 1;
 };
 
+/// The numbers of an AdamW step that all elements share: w -= rate m / (root sqrt(v) + eps) +
+/// shrink w. The betas are those that the moments decay by: in float 1 - 0.999 is 1.3e-5 off 0.001.
+struct AdamWFactors {
+  double rate, root, shrink;
+};
+AdamWFactors adamw_factors(const AdamWStep& step, double beta1, double beta2);
+
+/// Throws unless an optimizer's tensor (a gradient, a moment) is as its weight.
+void expect_optimizer_state(std::string_view op, const Tensor& weight, const Tensor& state,
+                            std::string_view name);
+
 }  // namespace filigree
 
 namespace filigree::kernels {

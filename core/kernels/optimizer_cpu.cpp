@@ -5,30 +5,19 @@
 
 namespace filigree::kernels::cpu {
 
-namespace {
-
-void expect_state(std::string_view op, const Tensor& weight, const Tensor& state,
-                  std::string_view name) {
-  expect_shape(op, name, weight.shape(), state.shape());
-  expect_same_kind(op, weight, state);
-}
-
-}  // namespace
-
 void adamw(const Tensor& gradient, AdamWStep step, Tensor& weight, Tensor& m, Tensor& v) {
-  expect_state("adamw", weight, gradient, "gradient");
-  expect_state("adamw", weight, m, "m");
-  expect_state("adamw", weight, v, "v");
+  expect_optimizer_state("adamw", weight, gradient, "gradient");
+  expect_optimizer_state("adamw", weight, m, "m");
+  expect_optimizer_state("adamw", weight, v, "v");
   dispatch_float("adamw", weight.dtype(), [&]<class T>() {
     const T* g = gradient.data<T>();
     T *w = weight.data<T>(), *first = m.data<T>(), *second = v.data<T>();
     const T b1 = static_cast<T>(step.beta1), b2 = static_cast<T>(step.beta2);
     const T scale = static_cast<T>(step.gradient_scale), eps = static_cast<T>(step.eps);
-    const auto t = static_cast<double>(step.t);
-    // Corrected for the betas that the moments decay by: in float 1 - 0.999 is 1.3e-5 off 0.001.
-    const T rate = static_cast<T>(step.learning_rate / (1 - std::pow(static_cast<double>(b1), t)));
-    const T root = static_cast<T>(1 / std::sqrt(1 - std::pow(static_cast<double>(b2), t)));
-    const T shrink = static_cast<T>(step.learning_rate * step.weight_decay);
+    const AdamWFactors factors =
+        adamw_factors(step, static_cast<double>(b1), static_cast<double>(b2));
+    const T rate = static_cast<T>(factors.rate), root = static_cast<T>(factors.root);
+    const T shrink = static_cast<T>(factors.shrink);
     parallel_ranges(weight.numel(), kElementGrain, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const T grad = g[i] * scale;
@@ -41,8 +30,8 @@ void adamw(const Tensor& gradient, AdamWStep step, Tensor& weight, Tensor& m, Te
 }
 
 void sgd(const Tensor& gradient, SgdStep step, Tensor& weight, Tensor& velocity) {
-  expect_state("sgd", weight, gradient, "gradient");
-  expect_state("sgd", weight, velocity, "velocity");
+  expect_optimizer_state("sgd", weight, gradient, "gradient");
+  expect_optimizer_state("sgd", weight, velocity, "velocity");
   dispatch_float("sgd", weight.dtype(), [&]<class T>() {
     const T* g = gradient.data<T>();
     T *w = weight.data<T>(), *u = velocity.data<T>();

@@ -6,10 +6,12 @@
 #include <cstring>
 #include <gtest/gtest.h>
 #include <utility>
+#include <vector>
 
 #include "attention/sparse_attention.h"
 #include "autograd/backward.h"
 #include "core/random.h"
+#include "tests/cuda_device.h"
 
 namespace filigree::testing_attention {
 
@@ -19,11 +21,60 @@ inline Tensor random_tensor(RandomStream& random, const Shape& shape, DType dtyp
   return result.to(dtype);
 }
 
+inline constexpr std::pair<AttentionKernel, const char*> kKernels[] = {
+    {AttentionKernel::automatic, "automatic"}, {AttentionKernel::rows, "rows"},
+    {AttentionKernel::tiles, "tiles"},         {AttentionKernel::edges, "edges"},
+    {AttentionKernel::mixed, "mixed"},
+};
+
+/// A way to compute attention: by one of the CPU's kernels, or on a device.
+struct Way {
+  AttentionKernel kernel;
+  const char* name;
+  Device device;
+};
+/// All that this build and machine have.
+inline std::vector<Way> ways() {
+  std::vector<Way> all;
+  for (const auto& [kernel, name] : kKernels) all.push_back({kernel, name, kCpu});
+  if (testing_device::has_cuda())
+    all.push_back({AttentionKernel::automatic, "cuda", testing_device::kCuda});
+  return all;
+}
+
 struct Case {
   std::shared_ptr<const AttentionGraph> graph;
   Tensor q, k, v, bias, seed;  // seed: gradient of the output
   AttentionOptions options;
+  Device device = kCpu;  // where sparse_attention runs; the reference stays on the CPU
+
+  void use(AttentionKernel kernel, Device on) {
+    options.kernel = kernel;
+    device = on;
+  }
+  /// The ways in turn.
+  void use_nth(int trial) {
+    const std::vector<Way> all = ways();
+    const Way& way = all[static_cast<size_t>(trial) % all.size()];
+    use(way.kernel, way.device);
+  }
 };
+
+/// A leaf on the device; an undefined tensor gives an undefined one.
+inline Variable leaf_on(const Tensor& tensor, Device device) {
+  return tensor.defined() ? Variable(tensor.to(device), true) : Variable();
+}
+/// On the host: the output, then the gradients of the inputs that there are.
+inline Tensors results_of(const Variable& output, const Variables& inputs) {
+  Tensors results{output.value()};
+  for (const Variable& input : inputs) {
+    if (!input.defined()) continue;
+    results.push_back(input.grad().defined() ? input.grad()
+                                             : Tensor::zeros(input.shape(), input.dtype()));
+  }
+  for (Tensor& result : results) result = result.to(kCpu);
+  return results;
+}
 
 /// What random graphs are made of: intervals, scattered columns, global columns, empty rows.
 enum class Kind { intervals, scattered, mixed };
@@ -102,17 +153,12 @@ using Op = Variable (*)(const Variable&, const Variable&, const Variable&,
 
 /// Output and gradients of q, k, v and bias.
 inline Tensors run(Op op, const Case& c) {
-  const Variable q(c.q, true), k(c.k, true), v(c.v, true);
-  const Variable bias = c.bias.defined() ? Variable(c.bias, true) : Variable();
+  const Device device = op == sparse_attention ? c.device : kCpu;
+  const Variable q = leaf_on(c.q, device), k = leaf_on(c.k, device), v = leaf_on(c.v, device);
+  const Variable bias = leaf_on(c.bias, device);
   const Variable o = op(q, k, v, c.graph, c.options, bias);
-  if (o.requires_grad()) backward(o, c.seed);
-  Tensors results{o.value()};
-  for (const Variable& input : {q, k, v, bias}) {
-    if (!input.defined()) continue;
-    results.push_back(input.grad().defined() ? input.grad()
-                                             : Tensor::zeros(input.shape(), input.dtype()));
-  }
-  return results;
+  if (o.requires_grad()) backward(o, c.seed.to(device));
+  return results_of(o, {q, k, v, bias});
 }
 
 inline double largest_difference(const Tensor& a, const Tensor& b) {
@@ -141,11 +187,5 @@ inline void expect_same_bits(const Tensors& a, const Tensors& b, const char* wha
         << what << ", tensor " << i;
   }
 }
-
-inline constexpr std::pair<AttentionKernel, const char*> kKernels[] = {
-    {AttentionKernel::automatic, "automatic"}, {AttentionKernel::rows, "rows"},
-    {AttentionKernel::tiles, "tiles"},         {AttentionKernel::edges, "edges"},
-    {AttentionKernel::mixed, "mixed"},
-};
 
 }  // namespace filigree::testing_attention

@@ -60,17 +60,13 @@ using GatedOp = Variable (*)(const Variable&, const Variable&, const Variable&,
 
 /// Output and gradients of q, k, v, g and bias.
 Tensors run(GatedOp op, const GatedCase& c) {
-  const Variable q(c.inputs.q, true), k(c.inputs.k, true), v(c.inputs.v, true), g(c.g, true);
-  const Variable bias = c.inputs.bias.defined() ? Variable(c.inputs.bias, true) : Variable();
+  const Device device = op == gated_attention ? c.inputs.device : kCpu;
+  const Variable q = leaf_on(c.inputs.q, device), k = leaf_on(c.inputs.k, device);
+  const Variable v = leaf_on(c.inputs.v, device), g = leaf_on(c.g, device);
+  const Variable bias = leaf_on(c.inputs.bias, device);
   const Variable o = op(q, k, v, c.inputs.graph, {g, c.always}, c.inputs.options, bias);
-  backward(o, c.inputs.seed);
-  Tensors results{o.value()};
-  for (const Variable& input : {q, k, v, g, bias}) {
-    if (!input.defined()) continue;
-    results.push_back(input.grad().defined() ? input.grad()
-                                             : Tensor::zeros(input.shape(), input.dtype()));
-  }
-  return results;
+  backward(o, c.inputs.seed.to(device));
+  return results_of(o, {q, k, v, g, bias});
 }
 
 /// sum of o times the seed.
@@ -113,8 +109,8 @@ TEST_P(GatedAttention, EqualsItsReference) {
   for (int trial = 0; trial < 20; ++trial) {
     GatedCase c = random_gated_case(random, GetParam(), trial < 18 ? 40 : 200);
     const Tensors want = run(gated_attention_reference, c);
-    for (const auto& [kernel, name] : kKernels) {
-      c.inputs.options.kernel = kernel;
+    for (const auto& [kernel, name, device] : ways()) {
+      c.inputs.use(kernel, device);
       expect_close(run(gated_attention, c), want, 1e-10, name);
     }
   }
@@ -124,7 +120,7 @@ TEST_P(GatedAttention, GradientOfTheGateIsThatOfDifferences) {
   RandomStream random(32, Purpose::test, {static_cast<uint64_t>(GetParam())});
   for (int trial = 0; trial < 10; ++trial) {
     GatedCase c = random_gated_case(random, GetParam(), 9);
-    c.inputs.options.kernel = kKernels[static_cast<size_t>(trial) % std::size(kKernels)].first;
+    c.inputs.use_nth(trial);
     const Tensor gradient = run(gated_attention, c)[4];
     for (int64_t e = 0; e < c.g.numel(); ++e) {
       const double want = difference(c, e);
@@ -143,8 +139,8 @@ TEST_P(GatedAttention, SinglePrecisionIsCloseToDouble) {
     for (Tensor* tensor : {&in.q, &in.k, &in.v, &in.bias, &in.seed, &c.g}) {
       if (tensor->defined()) *tensor = tensor->to(DType::f32);
     }
-    for (const auto& [kernel, name] : kKernels) {
-      in.options.kernel = kernel;
+    for (const auto& [kernel, name, device] : ways()) {
+      in.use(kernel, device);
       expect_close(run(gated_attention, c), want, 5e-5, name);
     }
   }
@@ -154,7 +150,7 @@ TEST_P(GatedAttention, SameBitsOnAnyNumberOfThreads) {
   RandomStream random(34, Purpose::test, {static_cast<uint64_t>(GetParam())});
   for (int trial = 0; trial < 8; ++trial) {
     GatedCase c = random_gated_case(random, GetParam(), trial < 6 ? 150 : 400);
-    c.inputs.options.kernel = kKernels[static_cast<size_t>(trial) % std::size(kKernels)].first;
+    c.inputs.use_nth(trial);
     const int before = thread_count();
     set_thread_count(1);
     const Tensors one = run(gated_attention, c);
@@ -217,15 +213,15 @@ TEST(GatedAttention, LongSequencesEqualTheRowsKernel) {
   c.always = std::make_shared<AlwaysOn>(AlwaysOn{{0, 2}, {0, 1000}});
   c.inputs.options.kernel = AttentionKernel::rows;
   const Tensors want = run(gated_attention, c);
-  for (const auto& [kernel, name] : kKernels) {
-    c.inputs.options.kernel = kernel;
+  for (const auto& [kernel, name, device] : ways()) {
+    c.inputs.use(kernel, device);
     expect_close(run(gated_attention, c), want, 1e-10, name);
   }
 }
 
 // A closed edge whose score is far above all others: its exponent is cut at 30.
 TEST(GatedAttention, ClosedEdgesOfAnyScoreGiveFiniteGradients) {
-  for (const auto& [kernel, name] : kKernels) {
+  for (const auto& [kernel, name, device] : ways()) {
     GatedCase c;
     c.inputs.graph = std::make_shared<AttentionGraph>(
         AttentionGraph::dense(Tensor::from(std::vector<int64_t>{0, 2}), 1));
@@ -233,7 +229,7 @@ TEST(GatedAttention, ClosedEdgesOfAnyScoreGiveFiniteGradients) {
     c.inputs.k = Tensor::from(std::vector<float>{0, 1e4F}).view({2, 1});
     c.inputs.v = Tensor::from(std::vector<float>{1, 2}).view({2, 1});
     c.inputs.seed = Tensor::from(std::vector<float>{1, 0}).view({2, 1});
-    c.inputs.options.kernel = kernel;
+    c.inputs.use(kernel, device);
     c.g = Tensor::zeros({1, 2}, DType::f32);
     const Tensors got = run(gated_attention, c);
     EXPECT_EQ(got[0].at(0), 1) << name;  // nothing passes
@@ -245,7 +241,7 @@ TEST(GatedAttention, ClosedEdgesOfAnyScoreGiveFiniteGradients) {
 
 // What a closed or unreachable pair holds may overflow: nothing of it passes.
 TEST(GatedAttention, WhatOverflowsBehindAClosedGateDoesNotPass) {
-  for (const auto& [kernel, name] : kKernels) {
+  for (const auto& [kernel, name, device] : ways()) {
     for (const int64_t span : {2, 1}) {  // the pair is closed; the pair is out of reach
       GatedCase c;
       c.inputs.graph = std::make_shared<AttentionGraph>(
@@ -254,7 +250,7 @@ TEST(GatedAttention, WhatOverflowsBehindAClosedGateDoesNotPass) {
       c.inputs.k = Tensor::from(std::vector<float>{0, 1e20F}).view({2, 1});
       c.inputs.v = Tensor::from(std::vector<float>{1, 3e38F}).view({2, 1});
       c.inputs.seed = Tensor::from(std::vector<float>{100, 0}).view({2, 1});
-      c.inputs.options.kernel = kernel;
+      c.inputs.use(kernel, device);
       c.g = Tensor::zeros({1, span}, DType::f32);
       const Tensors got = run(gated_attention, c);
       EXPECT_EQ(got[0].at(0), 1) << name;
@@ -273,7 +269,7 @@ TEST(GatedAttention, WhatOverflowsBehindAClosedGateDoesNotPass) {
 // A row without an edge to itself whose edges are all closed is empty.
 TEST(GatedAttention, RowsWhereNothingPassesGiveZero) {
   RandomStream random(38, Purpose::test);
-  for (const auto& [kernel, name] : kKernels) {
+  for (const auto& [kernel, name, device] : ways()) {
     GatedCase c;
     const std::vector<int64_t> offsets{0, 9};
     c.inputs.graph = std::make_shared<AttentionGraph>(AttentionGraph::from_rows(
@@ -287,7 +283,7 @@ TEST(GatedAttention, RowsWhereNothingPassesGiveZero) {
     for (Tensor* tensor : {&c.inputs.q, &c.inputs.k, &c.inputs.v, &c.inputs.seed}) {
       *tensor = random_tensor(random, {9, 5}, DType::f64);
     }
-    c.inputs.options.kernel = kernel;
+    c.inputs.use(kernel, device);
     c.g = Tensor::from(std::vector<double>{1, 0, 0, 0.5, 0.25}).view({1, 5});
     const Tensors got = run(gated_attention, c);
     for (int64_t d = 0; d < 5; ++d) {

@@ -26,8 +26,8 @@ TEST_P(EveryKind, EqualsItsReference) {
     Case c = random_case(random, GetParam(), trial < 22 ? 40 : 300, DType::f64);
     const Tensors want = run(attention_reference, c);
     expect_close(run(sparse_attention, c), want, 1e-10, "automatic");
-    for (const auto& [kernel, name] : kKernels) {
-      c.options.kernel = kernel;
+    for (const auto& [kernel, name, device] : ways()) {
+      c.use(kernel, device);
       expect_close(run(sparse_attention, c), want, 1e-10, name);
     }
   }
@@ -47,8 +47,9 @@ TEST_P(EveryKind, SpecialisedHeadsEqualTheReference) {
     for (Tensor* tensor : {&single.q, &single.k, &single.v, &single.seed, &single.bias}) {
       if (tensor->defined()) *tensor = tensor->to(DType::f32);
     }
-    for (const auto& [kernel, name] : kKernels) {
-      c.options.kernel = single.options.kernel = kernel;
+    for (const auto& [kernel, name, device] : ways()) {
+      c.use(kernel, device);
+      single.use(kernel, device);
       expect_close(run(sparse_attention, c), want, 1e-10, name);
       expect_close(run(sparse_attention, single), want, 2e-5, name);
     }
@@ -63,8 +64,8 @@ TEST_P(EveryKind, SinglePrecisionIsCloseToDouble) {
     for (Tensor* tensor : {&c.q, &c.k, &c.v, &c.bias, &c.seed}) {
       if (tensor->defined()) *tensor = tensor->to(DType::f32);
     }
-    for (const auto& [kernel, name] : kKernels) {
-      c.options.kernel = kernel;
+    for (const auto& [kernel, name, device] : ways()) {
+      c.use(kernel, device);
       expect_close(run(sparse_attention, c), want, 2e-5, name);
     }
   }
@@ -74,7 +75,7 @@ TEST_P(EveryKind, SameBitsOnAnyNumberOfThreads) {
   RandomStream random(13, Purpose::test, {static_cast<uint64_t>(GetParam())});
   for (int trial = 0; trial < 10; ++trial) {
     Case c = random_case(random, GetParam(), trial < 8 ? 150 : 600, DType::f32);
-    c.options.kernel = kKernels[static_cast<size_t>(trial) % std::size(kKernels)].first;
+    c.use_nth(trial);
     const int before = thread_count();
     set_thread_count(1);
     const Tensors one = run(sparse_attention, c);
@@ -112,9 +113,9 @@ TEST(SparseAttention, EmptyRowsGiveZeroAndNoGradient) {
          {},
          random_tensor(random, {3, 4}, DType::f64),
          {}};
-  for (const auto& [kernel, name] : kKernels) {
+  for (const auto& [kernel, name, device] : ways()) {
     SCOPED_TRACE(name);
-    c.options.kernel = kernel;
+    c.use(kernel, device);
     const Tensors results = run(sparse_attention, c);
     for (int64_t e = 0; e < 4; ++e) {
       EXPECT_EQ(results[0].at(e), 0);

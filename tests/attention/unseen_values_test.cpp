@@ -21,7 +21,7 @@ TEST_P(UnseenValues, UnseenNaNsReachNothing) {
   int hidden = 0;
   for (int trial = 0; trial < 30; ++trial) {
     Case c = random_case(random, GetParam(), 30, DType::f64);
-    c.options.kernel = kKernels[static_cast<size_t>(trial) % std::size(kKernels)].first;
+    c.use_nth(trial);
     const int heads = c.graph->heads();
     const int64_t dim = c.q.size(1) / heads;
     const Tensors clean = run(sparse_attention, c);
@@ -50,7 +50,7 @@ TEST_P(UnseenValues, UnseenNaNsReachNothing) {
 
 // Values that nobody sees may be so large that <do, v> overflows.
 TEST_P(UnseenValues, UnseenHugeValuesReachNothing) {
-  for (const auto& [kernel, name] : kKernels) {
+  for (const auto& [kernel, name, device] : ways()) {
     const Tensor offsets = Tensor::from(std::vector<int64_t>{0, 40});
     const auto graph = std::make_shared<AttentionGraph>(
         AttentionGraph::from_rows(offsets, 1, {0}, [](int, int64_t, int64_t i, Runs& out) {
@@ -60,7 +60,7 @@ TEST_P(UnseenValues, UnseenHugeValuesReachNothing) {
     RandomStream random(16, Purpose::test, {static_cast<uint64_t>(GetParam())});
     Case c = random_case(random, GetParam(), 30, DType::f32);
     c.graph = graph;
-    c.options.kernel = kernel;
+    c.use(kernel, device);
     c.options.dropout = GetParam() == Kind{} ? 0.3 : 0;
     c.bias = {};
     for (Tensor* x : {&c.q, &c.k, &c.v, &c.seed}) {
@@ -94,7 +94,7 @@ TEST(SparseAttention, RowsWhoseScoresAreAllMinusInfinityAreEmpty) {
     k.data<double>()[j * 16] = std::numeric_limits<double>::infinity();
     for (int64_t d = 1; d < 16; ++d) k.data<double>()[j * 16 + d] = 0;
   }
-  for (const auto& [kernel, name] : kKernels) {
+  for (const auto& [kernel, name, device] : ways()) {
     AttentionOptions options;
     options.kernel = kernel;
     const Tensor o =
@@ -131,7 +131,7 @@ struct Poisoned {
 Poisoned poisoned(RandomStream& random, int trial, Tensor Case::*tensor) {
   Poisoned p;
   p.c = random_case(random, static_cast<Kind>(trial % 3), 60, DType::f64);
-  p.c.options.kernel = kKernels[static_cast<size_t>(trial) % std::size(kKernels)].first;
+  p.c.use_nth(trial);
   p.c.options.dropout = 0;
   p.clean = run(sparse_attention, p.c);
   const auto heads = static_cast<uint64_t>(p.c.graph->heads());
@@ -221,9 +221,9 @@ TEST(SparseAttention, AScoreThatOverflowsStaysInItsRow) {
   for (Tensor* tensor : {&c.q, &c.k, &c.v, &c.seed}) {
     *tensor = random_tensor(random, {n, dim}, DType::f32);
   }
-  for (const auto& [kernel, name] : kKernels) {
+  for (const auto& [kernel, name, device] : ways()) {
     Case wrong = c;
-    wrong.options.kernel = kernel;
+    wrong.use(kernel, device);
     const Tensors clean = run(sparse_attention, wrong);
     wrong.q = c.q.clone();
     wrong.k = c.k.clone();

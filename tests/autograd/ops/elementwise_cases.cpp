@@ -24,7 +24,7 @@ Tensor ramp(const Variable& like) {
   for (int64_t i = 0; i < values.numel(); ++i) {
     values.data<double>()[i] = 0.5 * static_cast<double>(i + 1);
   }
-  return values.to(like.dtype());
+  return values.to(like.dtype()).to(like.device());
 }
 
 const RegisterOpCase add_case{{"add",
@@ -123,24 +123,25 @@ const RegisterOpCase tanh_case{{"tanh",
                                 one,
                                 [](const Variables& v) { return tanh(v[0]); },
                                 [](const Variables& v) {
-                                  const Tensor units = Tensor::full(v[0].shape(), 1, v[0].dtype());
+                                  const Tensor units =
+                                      Tensor::full(v[0].shape(), 1, v[0].dtype(), v[0].device());
                                   const Variable e = add(exp(scale(v[0], 2)), Variable(units));
                                   return sub(Variable(units), scale(exp(scale(log(e), -1)), 2));
                                 },
                                 {{{row({0, 0.5})}, {0, std::tanh(0.5)}}}}};
 
 /// The mask is a function of the key: dropout(1) shows it.
-const RegisterOpCase dropout_case{{"dropout",
-                                   one,
-                                   [](const Variables& v) { return dropout(v[0], 0.4, 99); },
-                                   [](const Variables& v) {
-                                     const Variable units(
-                                         Tensor::full(v[0].shape(), 1, v[0].dtype()));
-                                     return mul_constant(v[0], dropout(units, 0.4, 99).value());
-                                   },
-                                   {},
-                                   [] { dropout(zeros({2}), 1.0, 1); },
-                                   "expected a probability in [0, 1), got 1"}};
+const RegisterOpCase dropout_case{
+    {"dropout",
+     one,
+     [](const Variables& v) { return dropout(v[0], 0.4, 99); },
+     [](const Variables& v) {
+       const Variable units(Tensor::full(v[0].shape(), 1, v[0].dtype(), v[0].device()));
+       return mul_constant(v[0], dropout(units, 0.4, 99).value());
+     },
+     {},
+     [] { dropout(zeros({2}), 1.0, 1); },
+     "expected a probability in [0, 1), got 1"}};
 
 }  // namespace
 

@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/random.h"
+#include "tests/cuda_device.h"
 
 namespace filigree::testing {
 
@@ -35,7 +36,7 @@ class Op : public ::testing::TestWithParam<OpCase> {
   static constexpr int64_t kSizes[] = {0, 1, 5, 33};
 
   /// Inputs away from kinks and poles: |x| in [0.1, 1.1), or positive.
-  static Variables inputs(int64_t n, DType dtype) {
+  static Variables inputs(int64_t n, DType dtype, Device device = kCpu) {
     const OpCase& c = GetParam();
     Variables made;
     RandomStream random(17, Purpose::test, {hash_name(c.op), static_cast<uint64_t>(n)});
@@ -44,7 +45,7 @@ class Op : public ::testing::TestWithParam<OpCase> {
       for (double& value : values.span<double>()) {
         value = (0.1 + random.uniform()) * (c.positive || random.below(2) == 0 ? 1 : -1);
       }
-      made.emplace_back(values.to(dtype), true);
+      made.emplace_back(values.to(dtype).to(device), true);
     }
     return made;
   }
@@ -56,12 +57,13 @@ class Op : public ::testing::TestWithParam<OpCase> {
     for (int64_t i = 0; i < seed.numel(); ++i) {
       seed.data<double>()[i] = std::cos(static_cast<double>(i + 1));
     }
-    backward(out, seed.to(out.dtype()));
+    backward(out, seed.to(out.dtype()).to(out.device()));
     Tensors results{out.value()};
     for (const Variable& input : in) {
       results.push_back(input.grad().defined() ? input.grad()
                                                : Tensor::zeros(input.shape(), input.dtype()));
     }
+    for (Tensor& result : results) result = result.to(kCpu);
     return results;
   }
 
@@ -152,6 +154,19 @@ TEST_P(Op, GivesTheSameBitsTwiceAndOnAnyNumberOfThreads) {
     }
   }
   set_thread_count(before);
+}
+
+TEST_P(Op, OnTheDeviceEqualsTheCpu) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  for (const int64_t n : {0, 1, 5, 33, 700}) {
+    SCOPED_TRACE("size " + std::to_string(n));
+    const Tensors expected = run(GetParam().call, inputs(n, DType::f64));
+    const Tensors exact = run(GetParam().call, inputs(n, DType::f64, testing_device::kCuda));
+    expect_near(exact, expected, 1e-11);
+    const Tensors single = run(GetParam().call, inputs(n, DType::f32, testing_device::kCuda));
+    expect_near(single, expected, 1e-5);
+    expect_same_bits(single, run(GetParam().call, inputs(n, DType::f32, testing_device::kCuda)));
+  }
 }
 
 TEST_P(Op, SaysWhatIsWrong) {

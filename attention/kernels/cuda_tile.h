@@ -1,0 +1,181 @@
+// What the CUDA tile kernels share: a pass's pointers, a block's place, tiles in shared memory,
+// scores and what is visible. For .cu files alone.
+//
+// A block of 256 threads has 64 queries of one head (the forward pass, dq) or 64 keys (dk, dv), and
+// walks over the tiles of its row or column in order, so that sums have a fixed order and nothing
+// needs atomics. Thread (y, x) = (t / 16, t % 16) has the scores of queries 4 y .. 4 y + 3 and keys
+// x, x + 16, x + 32, x + 48.
+#pragma once
+
+#include <cmath>
+#include <limits>
+
+#include "attention/kernels/graph_tiles.h"
+#include "core/cuda/random.h"
+#include "core/cuda/shared_memory.h"
+
+namespace filigree::kernels::cuda {
+
+inline constexpr int kThreads = 256, kLane = 16,
+                     kMine = 4;  // kMine queries and kMine keys a thread
+inline constexpr int kTile = static_cast<int>(kTileRows);
+/// Largest s_ij - lse_i of a closed edge, as on the CPU (gate.h).
+inline constexpr int kClosedExponentOnDevice = 30;
+
+/// One pass over a batch. Rows of q, k, v and their gradients are `stride` apart, of o and its
+/// gradient `width`.
+template <class T>
+struct TilePass {
+  const T *q, *k, *v, *bias, *log_gate;
+  const T *grad, *lse, *delta;  // backward; delta_i = <do_i, o_i> (T, H)
+  const uint8_t* always;        // (tokens); null for no gate
+  int64_t stride, width, tokens;
+  int heads, dim;
+  T scale;
+  int64_t bias_reach, gate_reach;  // -1: none
+  uint64_t dropout_key;
+  uint32_t least;  // of 24 random bits that keep a weight; 0: no dropout
+  T kept;
+  // the graph
+  const int32_t *lo, *hi, *block_first, *block_count, *group_of_head;
+  const int64_t* bounds;     // of the rows of tiles, or of the columns
+  const TileEntry* entries;  // likewise
+  const uint64_t* masks;
+  int64_t blocks;
+};
+
+/// Where a block is: its head, its own 64 tokens, its tiles.
+struct TilePlace {
+  int head, group, first, count;
+  int64_t begin, end;
+  int x, y;
+
+  template <class T>
+  __device__ explicit TilePlace(const TilePass<T>& pass)
+      : head(static_cast<int>(blockIdx.y)),
+        group(pass.group_of_head[head]),
+        first(pass.block_first[blockIdx.x]),
+        count(pass.block_count[blockIdx.x]),
+        begin(pass.bounds[group * (pass.blocks + 1) + blockIdx.x]),
+        end(pass.bounds[group * (pass.blocks + 1) + blockIdx.x + 1]),
+        x(static_cast<int>(threadIdx.x) % kLane),
+        y(static_cast<int>(threadIdx.x) / kLane) {}
+};
+
+/// Elements from one row of a tile in shared memory to the next; odd, so that 16 rows lie in
+/// different banks.
+__device__ __host__ inline int tile_stride(int dim) { return dim + 1; }
+
+/// Tokens first .. first + count - 1 of one head into shared memory, times `factor`; the other rows
+/// of the tile become 0.
+template <class T>
+__device__ void load_tile(const T* from, int64_t stride, int first, int count, int dim, T factor,
+                          T* to) {
+  const int row_stride = tile_stride(dim);
+  for (int e = static_cast<int>(threadIdx.x); e < kTile * dim; e += kThreads) {
+    const int row = e / dim, d = e % dim;
+    to[row * row_stride + d] = row < count ? factor * from[(first + row) * stride + d] : T(0);
+  }
+}
+
+/// s[r][c] = <a of row 4 y + r, b of row x + 16 c>.
+template <class T>
+__device__ void tile_products(const T* a, const T* b, int dim, int y, int x, T (&s)[kMine][kMine]) {
+  const int row_stride = tile_stride(dim);
+  for (int r = 0; r < kMine; ++r) {
+    for (int c = 0; c < kMine; ++c) s[r][c] = 0;
+  }
+  for (int d = 0; d < dim; ++d) {
+    T left[kMine], right[kMine];
+    for (int r = 0; r < kMine; ++r) left[r] = a[(kMine * y + r) * row_stride + d];
+    for (int c = 0; c < kMine; ++c) right[c] = b[(x + kLane * c) * row_stride + d];
+    for (int r = 0; r < kMine; ++r) {
+      for (int c = 0; c < kMine; ++c) s[r][c] += left[r] * right[c];
+    }
+  }
+}
+
+/// sums[r][c] += sum over the tile's rows p of weight(p, 4 y + r) times b at (p, x + 16 c). What
+/// has no weight is not looked at: there NaN and Inf may stand.
+template <class T, int C, class Weight>
+__device__ void add_weighted_rows(Weight weight, const T* b, int dim, int y, int x,
+                                  T (&sums)[kMine][C]) {
+  const int row_stride = tile_stride(dim);
+  for (int p = 0; p < kTile; ++p) {
+    T w[kMine];
+    for (int r = 0; r < kMine; ++r) w[r] = weight(p, kMine * y + r);
+    for (int c = 0; c < C; ++c) {
+      const int d = x + kLane * c;
+      if (d >= dim) break;
+      const T value = b[p * row_stride + d];
+      for (int r = 0; r < kMine; ++r) {
+        if (w[r] != T(0)) sums[r][c] += w[r] * value;
+      }
+    }
+  }
+}
+
+/// One tile of queries and keys, and what of it is visible and gated.
+template <class T>
+struct TileView {
+  const TilePass<T>& pass;
+  int head, group, query, queries, key, keys, mask;  // first tokens and counts
+
+  __device__ bool visible(int row, int column) const {
+    if (row >= queries || column >= keys) return false;
+    if (mask == kFullTile) return true;
+    if (mask == kIntervalTile) {
+      const int64_t at = group * pass.tokens + query + row;
+      return key + column >= pass.lo[at] && key + column < pass.hi[at];
+    }
+    return pass.masks[int64_t{mask} * kTile + row] >> column & 1;
+  }
+  /// j - i.
+  __device__ int64_t distance(int row, int column) const {
+    return int64_t{key + column} - (query + row);
+  }
+  /// True if the gate has a say: not for i = j, nor in the rows and columns that are always on.
+  __device__ bool gated(int row, int column) const {
+    return pass.log_gate && distance(row, column) != 0 && !pass.always[query + row] &&
+           !pass.always[key + column];
+  }
+  __device__ T log_gate(int64_t distance) const {
+    const int64_t d = distance < 0 ? -distance : distance;
+    return d <= pass.gate_reach ? pass.log_gate[head * (pass.gate_reach + 1) + d]
+                                : -std::numeric_limits<T>::infinity();
+  }
+  /// log m_ij; -inf where the gate is closed.
+  __device__ T gate_of(int row, int column) const {
+    return gated(row, column) ? log_gate(distance(row, column)) : T(0);
+  }
+  __device__ T bias_of(int row, int column) const {
+    const int64_t d = distance(row, column);
+    return pass.bias && d >= -pass.bias_reach && d <= pass.bias_reach
+               ? pass.bias[head * (2 * pass.bias_reach + 1) + pass.bias_reach + d]
+               : T(0);
+  }
+  /// s_ij of a visible pair from scale <q_i, k_j>, its gate in; -inf where that is closed, whatever
+  /// the product is.
+  __device__ T score(int row, int column, T product) const {
+    const T gate = gate_of(row, column);
+    return gate == -std::numeric_limits<T>::infinity() ? gate
+                                                       : product + bias_of(row, column) + gate;
+  }
+  /// The factor of dropout, keyed by the packed tokens i and j.
+  __device__ T factor(uint64_t dropout_key, int row, int column) const {
+    if (pass.least == 0) return T(1);
+    const auto j = static_cast<uint32_t>(key + column);
+    const filigree::cuda::Bits bits =
+        filigree::cuda::philox(dropout_key, static_cast<uint64_t>(query + row), j / 4);
+    return bits.word[j % 4] >> 8 >= pass.least ? pass.kept : T(0);
+  }
+};
+
+/// The key of this head's dropout.
+template <class T>
+__device__ uint64_t head_dropout_key(const TilePass<T>& pass, int head) {
+  return pass.least == 0 ? 0
+                         : filigree::cuda::mix_key(pass.dropout_key, static_cast<uint64_t>(head));
+}
+
+}  // namespace filigree::kernels::cuda

@@ -1,0 +1,206 @@
+// The backward pass by tiles: dq, dbias and dgate a row of tiles at a time; dk and dv a column. For
+// .cu files alone.
+#pragma once
+
+#include "attention/kernels/cuda_tile.h"
+
+namespace filigree::kernels::cuda {
+
+/// What a block adds up by distance, for its own 64 queries: (blocks, H, 2 R + 1), zeros at first.
+/// Distance d from one block is touched by one thread at a time.
+template <class T>
+struct DistanceParts {
+  T *bias, *gate;  // null for none
+};
+
+/// Scores to weights a_ij (in s) and, with <do_i, v_j> in dp, to slopes dL/ds_ij before what is
+/// closed is closed (in dp). An invisible pair gets 0.
+template <class T>
+__device__ void weights_and_slopes(const TilePass<T>& pass, const TileView<T>& view,
+                                   uint64_t dropout_key, int y, int x, T (&s)[kMine][kMine],
+                                   T (&dp)[kMine][kMine], T (&factors)[kMine][kMine]) {
+  constexpr T kNone = -std::numeric_limits<T>::infinity();
+  for (int r = 0; r < kMine; ++r) {
+    const int row = kMine * y + r;
+    const int64_t at = int64_t{view.query + row} * pass.heads + view.head;
+    const T lse = row < view.queries ? pass.lse[at] : kNone;
+    const T delta = row < view.queries ? pass.delta[at] : T(0);
+    for (int c = 0; c < kMine; ++c) {
+      const int column = x + kLane * c;
+      factors[r][c] = 0;
+      if (lse == kNone || !view.visible(row, column)) {
+        s[r][c] = dp[r][c] = 0;
+        continue;
+      }
+      const T gate = view.gate_of(row, column);
+      T score = s[r][c] + view.bias_of(row, column);
+      if (gate != kNone) {
+        score += gate;
+      } else if (view.distance(row, column) <= pass.gate_reach &&
+                 -view.distance(row, column) <= pass.gate_reach) {
+        score = score > lse + kClosedExponentOnDevice ? lse + kClosedExponentOnDevice : score;
+      } else {  // beyond the gate: never seen
+        s[r][c] = dp[r][c] = 0;
+        continue;
+      }
+      const T weight = std::exp(score - lse);
+      factors[r][c] = weight == T(0) ? T(1) : view.factor(dropout_key, row, column);
+      dp[r][c] = weight == T(0) ? T(0) : weight * (factors[r][c] * dp[r][c] - delta);
+      s[r][c] = weight;
+    }
+  }
+}
+
+/// True if the pair is gated and closed: nothing passes, though its slope counts for the gate.
+template <class T>
+__device__ bool is_closed(const TileView<T>& view, int row, int column) {
+  return view.pass.log_gate && view.gate_of(row, column) == -std::numeric_limits<T>::infinity();
+}
+
+/// Adds the slopes of a tile (64, 65) to the block's parts, a thread a diagonal.
+template <class T>
+__device__ void add_diagonals(const TileView<T>& view, const T* slopes, DistanceParts<T> parts) {
+  const TilePass<T>& pass = view.pass;
+  const int diagonal = static_cast<int>(threadIdx.x) - (kTile - 1);
+  if (diagonal >= kTile) return;
+  const int64_t distance = int64_t{view.key} - view.query + diagonal;
+  const int64_t far = distance < 0 ? -distance : distance;
+  T bias = 0, gate = 0;
+  for (int row = 0; row < kTile; ++row) {
+    const int column = row + diagonal;
+    if (column < 0 || column >= kTile || row >= view.queries || column >= view.keys) continue;
+    const T slope = slopes[row * tile_stride(kTile) + column];
+    if (view.gated(row, column)) gate += slope;
+    if (!is_closed(view, row, column)) bias += slope;
+  }
+  const int64_t at = int64_t{blockIdx.x} * pass.heads + view.head;
+  if (parts.bias && far <= pass.bias_reach) {
+    parts.bias[at * (2 * pass.bias_reach + 1) + pass.bias_reach + distance] += bias;
+  }
+  if (parts.gate && far <= pass.gate_reach) {
+    parts.gate[at * (2 * pass.gate_reach + 1) + pass.gate_reach + distance] += gate;
+  }
+}
+
+template <class T>
+int64_t backward_shared_bytes(int dim) {
+  return static_cast<int64_t>(sizeof(T)) * kTile * (3 * tile_stride(dim) + tile_stride(kTile));
+}
+
+/// dq of 64 queries of one head, and their parts of dbias and dgate.
+template <class T, int C>
+__global__ void __launch_bounds__(kThreads)
+    tile_backward_rows(TilePass<T> pass, T* dq, DistanceParts<T> parts) {
+  T* const queries = filigree::cuda::shared_memory<T>();
+  T* const grads = queries + kTile * tile_stride(pass.dim);
+  T* const keys = grads + kTile * tile_stride(pass.dim);
+  T* const slopes = keys + kTile * tile_stride(pass.dim);
+  const int slope_stride = tile_stride(kTile);
+  const TilePlace place(pass);
+  const int64_t column = int64_t{place.head} * pass.dim;
+  const uint64_t dropout_key = head_dropout_key(pass, place.head);
+  load_tile(pass.q + column, pass.stride, place.first, place.count, pass.dim, pass.scale, queries);
+  load_tile(pass.grad + column, pass.width, place.first, place.count, pass.dim, T(1), grads);
+  T sums[kMine][C] = {};
+  for (int64_t e = place.begin; e < place.end; ++e) {
+    const TileEntry tile = pass.entries[e];
+    const TileView<T> view{pass,        place.head, place.group, place.first,
+                           place.count, tile.first, tile.count,  tile.mask};
+    T s[kMine][kMine], dp[kMine][kMine], factors[kMine][kMine];
+    __syncthreads();
+    load_tile(pass.k + column, pass.stride, tile.first, tile.count, pass.dim, T(1), keys);
+    __syncthreads();
+    tile_products(queries, keys, pass.dim, place.y, place.x, s);
+    __syncthreads();
+    load_tile(pass.v + column, pass.stride, tile.first, tile.count, pass.dim, T(1), keys);
+    __syncthreads();
+    tile_products(grads, keys, pass.dim, place.y, place.x, dp);
+    weights_and_slopes(pass, view, dropout_key, place.y, place.x, s, dp, factors);
+    for (int r = 0; r < kMine; ++r) {
+      for (int c = 0; c < kMine; ++c) {
+        slopes[(kMine * place.y + r) * slope_stride + place.x + kLane * c] = dp[r][c];
+      }
+    }
+    __syncthreads();
+    if (parts.bias || parts.gate) add_diagonals(view, slopes, parts);
+    load_tile(pass.k + column, pass.stride, tile.first, tile.count, pass.dim, T(1), keys);
+    __syncthreads();
+    add_weighted_rows<T, C>(
+        [&](int p, int row) {
+          return is_closed(view, row, p) ? T(0) : slopes[row * slope_stride + p];
+        },
+        keys, pass.dim, place.y, place.x, sums);
+  }
+  for (int r = 0; r < kMine; ++r) {
+    const int row = kMine * place.y + r;
+    if (row >= place.count) break;
+    for (int c = 0; c < C; ++c) {
+      const int d = place.x + kLane * c;
+      if (d < pass.dim)
+        dq[(place.first + row) * pass.stride + column + d] = sums[r][c] * pass.scale;
+    }
+  }
+}
+
+/// dk and dv of 64 keys of one head.
+template <class T, int C>
+__global__ void __launch_bounds__(kThreads) tile_backward_columns(TilePass<T> pass, T* dk, T* dv) {
+  T* const keys = filigree::cuda::shared_memory<T>();
+  T* const values = keys + kTile * tile_stride(pass.dim);
+  T* const rows = values + kTile * tile_stride(pass.dim);
+  T* const weights = rows + kTile * tile_stride(pass.dim);
+  const int weight_stride = tile_stride(kTile);
+  const TilePlace place(pass);
+  const int64_t column = int64_t{place.head} * pass.dim;
+  const uint64_t dropout_key = head_dropout_key(pass, place.head);
+  load_tile(pass.k + column, pass.stride, place.first, place.count, pass.dim, T(1), keys);
+  load_tile(pass.v + column, pass.stride, place.first, place.count, pass.dim, T(1), values);
+  T key_sums[kMine][C] = {}, value_sums[kMine][C] = {};
+  const auto weight = [&](int p, int key) { return weights[p * weight_stride + key]; };
+  for (int64_t e = place.begin; e < place.end; ++e) {
+    const TileEntry tile = pass.entries[e];
+    const TileView<T> view{pass,       place.head,  place.group, tile.first,
+                           tile.count, place.first, place.count, tile.mask};
+    T s[kMine][kMine], dp[kMine][kMine], factors[kMine][kMine];
+    __syncthreads();
+    load_tile(pass.q + column, pass.stride, tile.first, tile.count, pass.dim, pass.scale, rows);
+    __syncthreads();
+    tile_products(rows, keys, pass.dim, place.y, place.x, s);
+    __syncthreads();
+    load_tile(pass.grad + column, pass.width, tile.first, tile.count, pass.dim, T(1), rows);
+    __syncthreads();
+    tile_products(rows, values, pass.dim, place.y, place.x, dp);
+    weights_and_slopes(pass, view, dropout_key, place.y, place.x, s, dp, factors);
+    for (int r = 0; r < kMine; ++r) {
+      for (int c = 0; c < kMine; ++c) {
+        const int row = kMine * place.y + r, at = place.x + kLane * c;
+        if (is_closed(view, row, at)) s[r][c] = dp[r][c] = 0;
+        weights[row * weight_stride + at] = s[r][c] == T(0) ? T(0) : s[r][c] * factors[r][c];
+      }
+    }
+    __syncthreads();
+    add_weighted_rows<T, C>(weight, rows, pass.dim, place.y, place.x, value_sums);
+    __syncthreads();
+    for (int r = 0; r < kMine; ++r) {
+      for (int c = 0; c < kMine; ++c) {
+        weights[(kMine * place.y + r) * weight_stride + place.x + kLane * c] = dp[r][c];
+      }
+    }
+    load_tile(pass.q + column, pass.stride, tile.first, tile.count, pass.dim, pass.scale, rows);
+    __syncthreads();
+    add_weighted_rows<T, C>(weight, rows, pass.dim, place.y, place.x, key_sums);
+  }
+  for (int r = 0; r < kMine; ++r) {
+    const int row = kMine * place.y + r;
+    if (row >= place.count) break;
+    for (int c = 0; c < C; ++c) {
+      const int d = place.x + kLane * c;
+      if (d >= pass.dim) break;
+      const int64_t at = (place.first + row) * pass.stride + column + d;
+      dk[at] = key_sums[r][c];
+      dv[at] = value_sums[r][c];
+    }
+  }
+}
+
+}  // namespace filigree::kernels::cuda

@@ -1,0 +1,238 @@
+#include "attention/kernels/graph_tiles.h"
+
+#include <algorithm>
+
+#include "attention/kernels/schedule.h"
+#include "core/parallel.h"
+
+namespace filigree::kernels {
+
+namespace {
+
+/// Bits [from, to) of a word, 0 <= from, to <= 64.
+uint64_t bits_between(int64_t from, int64_t to) {
+  if (from >= to) return 0;
+  const uint64_t upper = to == kTileRows ? ~uint64_t{0} : (uint64_t{1} << to) - 1;
+  return upper & (~uint64_t{0} << from);
+}
+
+/// One row of tiles at a time.
+class RowOfTiles {
+ public:
+  explicit RowOfTiles(const SequenceGraph& graph)
+      : graph_(graph),
+        blocks_((graph.length() + kTileRows - 1) / kTileRows),
+        slot_(static_cast<size_t>(blocks_), -1) {}
+
+  /// Appends the tiles of queries 64 row .. to `tiles`.
+  void append(int64_t row, SequenceTiles& tiles) {
+    first_ = row * kTileRows;
+    last_ = std::min(graph_.length(), first_ + kTileRows);
+    take_scattered();
+    for (int64_t block = 0; block < blocks_; ++block) {
+      const int32_t slot = slot_[static_cast<size_t>(block)];
+      const uint64_t whole =
+          bits_between(0, std::min(kTileRows, graph_.length() - block * kTileRows));
+      bool full = true, empty = true;
+      for (int64_t r = 0; r < last_ - first_; ++r) {
+        uint64_t bits = interval_bits(first_ + r, block);
+        if (slot >= 0) bits = word(slot, r) |= bits;
+        full = full && bits == whole;
+        empty = empty && bits == 0;
+      }
+      if (empty) continue;
+      tiles.rows.push_back({static_cast<int32_t>(block), full       ? kFullTile
+                                                         : slot < 0 ? kIntervalTile
+                                                                    : keep(slot, tiles)});
+    }
+    for (const int64_t block : touched_) slot_[static_cast<size_t>(block)] = -1;
+    touched_.clear();
+    scattered_.clear();
+  }
+
+ private:
+  uint64_t interval_bits(int64_t i, int64_t block) const {
+    const SequenceGraph::Parts& parts = graph_.parts();
+    const int64_t at = block * kTileRows;
+    return bits_between(std::clamp<int64_t>(parts.lo[static_cast<size_t>(i)] - at, 0, kTileRows),
+                        std::clamp<int64_t>(parts.hi[static_cast<size_t>(i)] - at, 0, kTileRows));
+  }
+  uint64_t& word(int32_t slot, int64_t r) {
+    return scattered_[static_cast<size_t>(slot * kTileRows + r)];
+  }
+  void set(int64_t i, int64_t column) {
+    int32_t& slot = slot_[static_cast<size_t>(column / kTileRows)];
+    if (slot < 0) {
+      slot = static_cast<int32_t>(touched_.size());
+      touched_.push_back(column / kTileRows);
+      scattered_.resize(scattered_.size() + kTileRows, 0);
+    }
+    word(slot, i - first_) |= uint64_t{1} << (column % kTileRows);
+  }
+  /// What is outside the intervals. A tile where all of that is inside the interval of its row
+  /// needs no mask.
+  void take_scattered() {
+    const SequenceGraph::Parts& parts = graph_.parts();
+    for (int64_t i = first_; i < last_; ++i) {
+      const auto at = static_cast<size_t>(i);
+      for (const int32_t column : graph_.extras(i)) set(i, column);
+      for (const int32_t column : parts.globals) {
+        if (column < parts.lo[at] || column >= parts.hi[at]) set(i, column);
+      }
+    }
+  }
+  int32_t keep(int32_t slot, SequenceTiles& tiles) {
+    const auto index = static_cast<int32_t>(static_cast<int64_t>(tiles.masks.size()) / kTileRows);
+    const auto from = scattered_.begin() + slot * kTileRows;
+    tiles.masks.insert(tiles.masks.end(), from, from + kTileRows);
+    return index;
+  }
+
+  const SequenceGraph& graph_;
+  int64_t blocks_;
+  int64_t first_ = 0, last_ = 0;
+  std::vector<int32_t> slot_;        // of a block's words in scattered_; -1 for none
+  std::vector<int64_t> touched_;     // blocks that have a slot, in order of slots
+  std::vector<uint64_t> scattered_;  // (slots, 64)
+};
+
+/// The columns of tiles: the rows' entries by block, ascending in the row.
+void transpose(SequenceTiles& tiles) {
+  const int64_t blocks = tiles.blocks();
+  tiles.column_bounds.assign(static_cast<size_t>(blocks + 1), 0);
+  for (const auto& entry : tiles.rows) ++tiles.column_bounds[static_cast<size_t>(entry.block) + 1];
+  for (size_t b = 0; b < static_cast<size_t>(blocks); ++b) {
+    tiles.column_bounds[b + 1] += tiles.column_bounds[b];
+  }
+  std::vector<int64_t> next(tiles.column_bounds.begin(), tiles.column_bounds.end() - 1);
+  tiles.columns.resize(tiles.rows.size());
+  for (int64_t row = 0; row < blocks; ++row) {
+    const auto at = static_cast<size_t>(row);
+    for (int64_t e = tiles.row_bounds[at]; e < tiles.row_bounds[at + 1]; ++e) {
+      const auto& entry = tiles.rows[static_cast<size_t>(e)];
+      const int64_t to = next[static_cast<size_t>(entry.block)]++;
+      tiles.columns[static_cast<size_t>(to)] = {static_cast<int32_t>(row), entry.mask};
+    }
+  }
+}
+
+/// The host's side of a DeviceGraph while it grows.
+struct Assembly {
+  std::vector<int32_t> block_first, block_count;
+  std::vector<int64_t> row_bounds, column_bounds;
+  std::vector<int32_t> row_entries, column_entries;
+  std::vector<int64_t> masks;
+
+  void add_blocks(int64_t first, int64_t length) {
+    for (int64_t at = 0; at < length; at += kTileRows) {
+      block_first.push_back(static_cast<int32_t>(first + at));
+      block_count.push_back(static_cast<int32_t>(std::min(kTileRows, length - at)));
+    }
+  }
+  /// The tiles of a sequence that begins at packed token `first`; bounds without their last.
+  void add_tiles(const SequenceTiles& tiles, int64_t first, int64_t length) {
+    const auto shift = static_cast<int32_t>(static_cast<int64_t>(masks.size()) / kTileRows);
+    masks.insert(masks.end(), tiles.masks.begin(), tiles.masks.end());
+    const auto add = [&](const std::vector<int64_t>& bounds,
+                         const std::vector<SequenceTiles::Entry>& entries,
+                         std::vector<int64_t>& to_bounds, std::vector<int32_t>& to) {
+      const auto before = static_cast<int64_t>(to.size()) / 3;
+      for (size_t b = 0; b + 1 < bounds.size(); ++b) to_bounds.push_back(before + bounds[b]);
+      for (const auto& entry : entries) {
+        const int64_t at = entry.block * kTileRows;
+        to.push_back(static_cast<int32_t>(first + at));
+        to.push_back(static_cast<int32_t>(std::min(kTileRows, length - at)));
+        to.push_back(entry.mask < 0 ? entry.mask : entry.mask + shift);
+      }
+    };
+    add(tiles.row_bounds, tiles.rows, row_bounds, row_entries);
+    add(tiles.column_bounds, tiles.columns, column_bounds, column_entries);
+  }
+  void end_group() {
+    row_bounds.push_back(static_cast<int64_t>(row_entries.size()) / 3);
+    column_bounds.push_back(static_cast<int64_t>(column_entries.size()) / 3);
+  }
+};
+
+template <class T>
+Tensor on_device(const std::vector<T>& values, const Shape& shape, Device device) {
+  return Tensor::from(values, shape).to(device);
+}
+
+}  // namespace
+
+SequenceTiles make_tiles(const SequenceGraph& graph) {
+  SequenceTiles tiles;
+  const int64_t blocks = (graph.length() + kTileRows - 1) / kTileRows;
+  RowOfTiles row(graph);
+  tiles.row_bounds.push_back(0);
+  for (int64_t b = 0; b < blocks; ++b) {
+    row.append(b, tiles);
+    tiles.row_bounds.push_back(static_cast<int64_t>(tiles.rows.size()));
+  }
+  transpose(tiles);
+  return tiles;
+}
+
+DeviceGraph make_device_graph(const AttentionGraph& graph, Device device) {
+  const auto offsets = graph.offsets().span<int64_t>();
+  const int64_t groups = graph.groups(), sequences = graph.sequences(), tokens = graph.tokens();
+  parallel_for(groups * sequences, 1, [&](int64_t task) {
+    const SequenceGraph& sequence =
+        graph.sequence(static_cast<int>(task / sequences), task % sequences);
+    sequence.schedules().tiles.get(sequence);
+  });
+  Assembly all;
+  std::vector<int32_t> lo, hi;
+  lo.reserve(static_cast<size_t>(groups * tokens));
+  hi.reserve(static_cast<size_t>(groups * tokens));
+  for (int g = 0; g < groups; ++g) {
+    for (int64_t b = 0; b < sequences; ++b) {
+      const SequenceGraph& sequence = graph.sequence(g, b);
+      const int64_t first = offsets[static_cast<size_t>(b)];
+      if (g == 0) all.add_blocks(first, sequence.length());
+      all.add_tiles(sequence.schedules().tiles.get(sequence), first, sequence.length());
+      const auto shifted = [&](int32_t column) { return column + static_cast<int32_t>(first); };
+      std::ranges::transform(sequence.parts().lo, std::back_inserter(lo), shifted);
+      std::ranges::transform(sequence.parts().hi, std::back_inserter(hi), shifted);
+    }
+    all.end_group();
+  }
+  std::vector<int32_t> group_of_head;
+  for (int h = 0; h < graph.heads(); ++h) group_of_head.push_back(graph.group_of_head(h));
+
+  const auto blocks = static_cast<int64_t>(all.block_first.size());
+  const auto entries_of = [&](const std::vector<int32_t>& entries) {
+    return on_device(entries, {static_cast<int64_t>(entries.size()) / 3, 3}, device);
+  };
+  DeviceGraph made;
+  made.blocks = blocks;
+  made.lo = on_device(lo, {groups, tokens}, device);
+  made.hi = on_device(hi, {groups, tokens}, device);
+  made.block_first = on_device(all.block_first, {blocks}, device);
+  made.block_count = on_device(all.block_count, {blocks}, device);
+  made.row_bounds = on_device(all.row_bounds, {groups, blocks + 1}, device);
+  made.column_bounds = on_device(all.column_bounds, {groups, blocks + 1}, device);
+  made.row_entries = entries_of(all.row_entries);
+  made.column_entries = entries_of(all.column_entries);
+  made.masks =
+      on_device(all.masks, {static_cast<int64_t>(all.masks.size()) / kTileRows, kTileRows}, device);
+  made.group_of_head = on_device(group_of_head, {graph.heads()}, device);
+  return made;
+}
+
+const SequenceTiles& TilesCache::get(const SequenceGraph& graph) {
+  const std::lock_guard lock(mutex_);
+  if (!made_) made_ = std::make_unique<const SequenceTiles>(make_tiles(graph));
+  return *made_;
+}
+
+std::shared_ptr<const DeviceGraph> DeviceGraphCache::get(const AttentionGraph& graph,
+                                                         Device device) {
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<const DeviceGraph>& made = made_[device.index];
+  if (!made) made = std::make_shared<const DeviceGraph>(make_device_graph(graph, device));
+  return made;
+}
+
+}  // namespace filigree::kernels

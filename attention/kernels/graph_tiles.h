@@ -1,0 +1,80 @@
+// A graph as tiles of 64 queries by 64 keys, for devices: full ones, ones that the rows' intervals
+// describe, and ones with a bit an edge; tiles without an edge are left out. Private to kernels.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "attention/graph.h"
+#include "core/tensor.h"
+
+namespace filigree::kernels {
+
+inline constexpr int64_t kTileRows = 64;  // queries of a tile, and keys
+
+/// What stands in place of the index of a tile's mask.
+inline constexpr int32_t kFullTile = -1;      // every query sees every key
+inline constexpr int32_t kIntervalTile = -2;  // query i sees the keys in [lo_i, hi_i)
+
+/// The tiles of one sequence. Memory O(tiles), and 512 bytes for every one with a mask.
+struct SequenceTiles {
+  struct Entry {
+    int32_t block;  // the other side's: keys 64 block .. for a row of tiles, queries for a column
+    int32_t mask;   // index into masks, or one of the above
+  };
+  std::vector<int64_t> row_bounds, column_bounds;  // (blocks+1) into the entries of a row, column
+  std::vector<Entry> rows, columns;                // ascending in block
+  std::vector<uint64_t> masks;                     // (masks, 64): bit c of word r is edge (r, c)
+
+  int64_t blocks() const { return static_cast<int64_t>(row_bounds.size()) - 1; }
+};
+
+/// Cost O(n + tiles + edges outside intervals).
+SequenceTiles make_tiles(const SequenceGraph& graph);
+
+/// One tile of a row or a column of tiles in a batch.
+struct TileEntry {
+  int32_t first;  ///< first packed token of the other side's block
+  int32_t count;  ///< tokens of that block
+  int32_t mask;   ///< as in SequenceTiles
+};
+
+/// The tiles of a batch on a device. Blocks are those of all sequences, in order; every group has
+/// the same. All integers: the kernels read it through pointers.
+struct DeviceGraph {
+  Tensor lo, hi;                       // (groups, T) i32: packed keys of every token's interval
+  Tensor block_first, block_count;     // (NB) i32: packed tokens of a block
+  Tensor row_bounds, column_bounds;    // (groups, NB+1) i64 into the entries
+  Tensor row_entries, column_entries;  // (E, 3) i32: TileEntry
+  Tensor masks;                        // (M, 64) i64
+  Tensor group_of_head;                // (H) i32
+  int64_t blocks = 0;
+};
+
+/// Puts a batch's tiles together and on the device.
+DeviceGraph make_device_graph(const AttentionGraph& graph, Device device);
+
+/// What make_tiles() made of one graph, once.
+class TilesCache {
+ public:
+  const SequenceTiles& get(const SequenceGraph& graph);
+
+ private:
+  std::mutex mutex_;
+  std::unique_ptr<const SequenceTiles> made_;
+};
+
+/// What make_device_graph() made of one batch, a device.
+class DeviceGraphCache {
+ public:
+  std::shared_ptr<const DeviceGraph> get(const AttentionGraph& graph, Device device);
+
+ private:
+  std::mutex mutex_;
+  std::map<int, std::shared_ptr<const DeviceGraph>> made_;  // by the device's index
+};
+
+}  // namespace filigree::kernels

@@ -1,0 +1,208 @@
+#include "attention/kernels/cuda_tile_backward.h"
+#include "attention/kernels/cuda_tile_forward.h"
+#include "attention/kernels/schedule.h"
+#include "attention/kernels/sparse_attention.h"
+#include "core/cuda/map.h"
+#include "core/cuda/rows.h"
+#include "core/error.h"
+
+namespace filigree::kernels::cuda {
+
+namespace {
+
+constexpr std::string_view kOp = "sparse_attention";
+
+/// log g by distance; -inf where it is closed (no normal number, as on the CPU).
+template <class T>
+struct LogGate {
+  const T* g;
+  T* log;
+  __device__ void operator()(int64_t i) const {
+    log[i] =
+        g[i] < std::numeric_limits<T>::min() ? -std::numeric_limits<T>::infinity() : std::log(g[i]);
+  }
+};
+
+/// delta (T, H) = <do, o> of every token and head: row t H + h of the loops.
+template <class T>
+struct Delta {
+  const T *grad, *o;
+  T* delta;
+  __device__ void operator()(filigree::cuda::WarpRow row) const {
+    const int64_t at = row.row * row.width;
+    const T sum = row.sum<T>([&](int64_t d) { return grad[at + d] * o[at + d]; });
+    if (row.lane == 0) delta[row.row] = sum;
+  }
+};
+
+/// dgate (H, R+1) from sums by distance (H, 2R+1): what an open distance has is g times its slope.
+template <class T>
+struct JoinSides {
+  const T *sums, *g;
+  T* dgate;
+  int64_t reach;
+  __device__ void operator()(int64_t i) const {
+    const int64_t head = i / (reach + 1), d = i % (reach + 1);
+    const T* middle = sums + head * (2 * reach + 1) + reach;
+    const T sum = d == 0 ? T(0) : middle[d] + middle[-d];
+    dgate[i] = g[i] < std::numeric_limits<T>::min() ? sum : sum / g[i];
+  }
+};
+
+Tensor always_on(const AttentionArguments& arguments, Device device) {
+  const AttentionGraph& graph = *arguments.graph;
+  Tensor flags = Tensor::zeros({graph.tokens()}, DType::u8);
+  const auto offsets = graph.offsets().span<int64_t>();
+  for (int64_t b = 0; arguments.always && b < graph.sequences(); ++b) {
+    for (const int32_t token : arguments.always->of(b)) {
+      flags.data<uint8_t>()[offsets[static_cast<size_t>(b)] + token] = 1;
+    }
+  }
+  return flags.to(device);
+}
+
+/// The tensors that a pass points at, and the pass.
+template <class T>
+struct Prepared {
+  std::shared_ptr<const DeviceGraph> graph;
+  Tensor log_gate, always, delta;
+  TilePass<T> pass{};
+};
+
+template <class T>
+Prepared<T> prepare(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
+                    const Tensor& gate, const AttentionArguments& arguments) {
+  Prepared<T> made;
+  const AttentionGraph& graph = *arguments.graph;
+  made.graph = graph.schedules().devices.get(graph, q.device());
+  TilePass<T>& pass = made.pass;
+  pass.q = q.data<T>() + arguments.q_at;
+  pass.k = k.data<T>() + arguments.k_at;
+  pass.v = v.data<T>() + arguments.v_at;
+  pass.heads = graph.heads();
+  pass.dim = static_cast<int>(arguments.head_dim);
+  pass.stride = arguments.stride;
+  pass.width = pass.heads * arguments.head_dim;
+  pass.tokens = graph.tokens();
+  pass.scale = static_cast<T>(arguments.scale);
+  pass.bias_reach = pass.gate_reach = -1;
+  if (bias.defined()) {
+    pass.bias = bias.data<T>();
+    pass.bias_reach = arguments.bias_reach;
+  }
+  if (gate.defined()) {
+    made.log_gate = Tensor(gate.shape(), gate.dtype(), gate.device());
+    filigree::cuda::for_each(kOp, gate, gate.numel(),
+                             LogGate<T>{gate.data<T>(), made.log_gate.template data<T>()});
+    made.always = always_on(arguments, q.device());
+    pass.log_gate = made.log_gate.template data<T>();
+    pass.always = made.always.template data<uint8_t>();
+    pass.gate_reach = gate.size(1) - 1;
+  }
+  if (arguments.dropout > 0) {
+    const auto p = static_cast<float>(arguments.dropout);
+    pass.least = static_cast<uint32_t>(std::ceil(std::ldexp(p, 24)));
+    pass.kept = static_cast<T>(1 / (1 - arguments.dropout));
+    pass.dropout_key = arguments.dropout_key;
+  }
+  const DeviceGraph& tiles = *made.graph;
+  pass.lo = tiles.lo.data<int32_t>();
+  pass.hi = tiles.hi.data<int32_t>();
+  pass.block_first = tiles.block_first.data<int32_t>();
+  pass.block_count = tiles.block_count.data<int32_t>();
+  pass.group_of_head = tiles.group_of_head.data<int32_t>();
+  pass.masks = reinterpret_cast<const uint64_t*>(tiles.masks.data<int64_t>());
+  pass.blocks = tiles.blocks;
+  return made;
+}
+
+template <class T>
+void walk_rows(const DeviceGraph& tiles, TilePass<T>& pass) {
+  pass.bounds = tiles.row_bounds.data<int64_t>();
+  pass.entries = reinterpret_cast<const TileEntry*>(tiles.row_entries.data<int32_t>());
+}
+template <class T>
+void walk_columns(const DeviceGraph& tiles, TilePass<T>& pass) {
+  pass.bounds = tiles.column_bounds.data<int64_t>();
+  pass.entries = reinterpret_cast<const TileEntry*>(tiles.column_entries.data<int32_t>());
+}
+
+/// body.template operator()<C>() with 16 C >= dim columns a thread.
+template <class Body>
+void with_columns(int64_t dim, Body body) {
+  if (dim <= 16) return body.template operator()<1>();
+  if (dim <= 32) return body.template operator()<2>();
+  if (dim <= 64) return body.template operator()<4>();
+  if (dim <= 128) return body.template operator()<8>();
+  if (dim <= 256) return body.template operator()<16>();
+  throw ShapeError(kOp, "heads of " + std::to_string(dim) + " elements have no CUDA kernel",
+                   "heads of up to 256 have one");
+}
+
+template <class T>
+filigree::cuda::Grid grid_of(const TilePass<T>& pass, int64_t shared) {
+  return {.blocks = pass.blocks, .heads = pass.heads, .threads = kThreads, .shared = shared};
+}
+
+}  // namespace
+
+void attention_forward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
+                       const Tensor& gate, const AttentionArguments& arguments, Tensor& o,
+                       Tensor& lse) {
+  dispatch_float(kOp, q.dtype(), [&]<class T>() {
+    Prepared<T> made = prepare<T>(q, k, v, bias, gate, arguments);
+    walk_rows(*made.graph, made.pass);
+    with_columns(arguments.head_dim, [&]<int C>() {
+      filigree::cuda::launch(kOp, q, grid_of(made.pass, forward_shared_bytes<T>(made.pass.dim)),
+                             tile_forward<T, C>, made.pass, o.data<T>(), lse.data<T>());
+    });
+  });
+}
+
+void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
+                        const Tensor& gate, const Tensor& o, const Tensor& lse, const Tensor& grad,
+                        const AttentionArguments& arguments, Tensor& dq, Tensor& dk, Tensor& dv,
+                        Tensor& dbias, Tensor& dgate) {
+  dispatch_float(kOp, q.dtype(), [&]<class T>() {
+    Prepared<T> made = prepare<T>(q, k, v, bias, gate, arguments);
+    TilePass<T>& pass = made.pass;
+    made.delta = Tensor(lse.shape(), lse.dtype(), lse.device());
+    filigree::cuda::for_rows(kOp, q, lse.numel(), pass.dim,
+                             Delta<T>{grad.data<T>(), o.data<T>(), made.delta.template data<T>()});
+    pass.grad = grad.data<T>();
+    pass.lse = lse.data<T>();
+    pass.delta = made.delta.template data<T>();
+    const auto parts_of = [&](const Tensor& wanted, int64_t reach) {
+      if (!wanted.defined()) return Tensor();
+      const Shape shape{pass.blocks, pass.heads * (2 * reach + 1)};
+      return Tensor::zeros(shape, q.dtype(), q.device());
+    };
+    Tensor bias_parts = parts_of(bias, pass.bias_reach),
+           gate_parts = parts_of(gate, pass.gate_reach);
+    const DistanceParts<T> parts{bias.defined() ? bias_parts.data<T>() : nullptr,
+                                 gate.defined() ? gate_parts.data<T>() : nullptr};
+    const filigree::cuda::Grid grid = grid_of(pass, backward_shared_bytes<T>(pass.dim));
+    with_columns(arguments.head_dim, [&]<int C>() {
+      walk_rows(*made.graph, pass);
+      filigree::cuda::launch(kOp, q, grid, tile_backward_rows<T, C>, pass,
+                             dq.data<T>() + arguments.q_at, parts);
+      walk_columns(*made.graph, pass);
+      filigree::cuda::launch(kOp, q, grid, tile_backward_columns<T, C>, pass,
+                             dk.data<T>() + arguments.k_at, dv.data<T>() + arguments.v_at);
+    });
+    const auto add_up = [&](const Tensor& from, T* to) {
+      filigree::cuda::column_sums<T>(kOp, q, from.size(0), from.size(1),
+                                     filigree::cuda::RowsOf<T>{from.data<T>(), from.size(1)}, to);
+    };
+    if (bias.defined()) add_up(bias_parts, dbias.data<T>());
+    if (gate.defined()) {
+      Tensor sums({gate_parts.size(1)}, q.dtype(), q.device());
+      add_up(gate_parts, sums.data<T>());
+      filigree::cuda::for_each(
+          kOp, q, dgate.numel(),
+          JoinSides<T>{sums.data<T>(), gate.data<T>(), dgate.data<T>(), pass.gate_reach});
+    }
+  });
+}
+
+}  // namespace filigree::kernels::cuda

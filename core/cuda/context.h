@@ -1,0 +1,73 @@
+// One CUDA device: its stream, its library handles, and launches on it. For .cu files alone.
+#pragma once
+
+#include <cublas_v2.h>
+#include <cuda_runtime.h>
+#include <string_view>
+#include <utility>
+
+#include "core/device.h"
+#include "core/tensor.h"
+
+namespace filigree::cuda {
+
+inline constexpr int kMostDevices = 64;
+
+/// Throws DeviceError naming the op and the call unless `code` is success.
+void check(cudaError_t code, std::string_view op, std::string_view call);
+void check(cublasStatus_t code, std::string_view op, std::string_view call);
+
+/// What one device is driven through. Everything goes through one stream, so that work happens in
+/// the order it was asked for and freed memory may be handed on at once.
+class Context {
+ public:
+  explicit Context(int index);
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  cudaStream_t stream() const { return stream_; }
+  cublasHandle_t blas() const { return blas_; }
+  const cudaDeviceProp& properties() const { return properties_; }
+
+ private:
+  cudaStream_t stream_ = nullptr;
+  cublasHandle_t blas_ = nullptr;
+  cudaDeviceProp properties_{};
+};
+
+/// The context of a device, made at its first use; makes the device the calling thread's current
+/// one. Lives as long as the process: tensors with static lifetime may outlive any other end.
+Context& context_of(Device device);
+
+/// blocks x heads blocks of `threads` threads with `shared` bytes of dynamic shared memory.
+struct Grid {
+  int64_t blocks = 1;
+  int64_t heads = 1;
+  int threads = 256;
+  int64_t shared = 0;
+};
+
+/// "128 x 4 blocks of 256 threads, 0 B shared"; for errors.
+std::string describe(const Grid& grid);
+/// Throws unless the grid is one that CUDA can launch.
+cudaLaunchConfig_t launch_config(std::string_view op, const Context& context, const Grid& grid);
+
+/// Launches kernel(arguments...) on the device of `where`; nothing for an empty grid. Throws
+/// DeviceError naming the op and the grid.
+template <class... P, class... A>
+void launch(std::string_view op, const Tensor& where, const Grid& grid, void (*kernel)(P...),
+            A&&... arguments) {
+  if (grid.blocks == 0 || grid.heads == 0) return;
+  const Context& context = context_of(where.device());
+  const cudaLaunchConfig_t config = launch_config(op, context, grid);
+  if (grid.shared > (int64_t{48} << 10)) {  // above that a kernel must be asked
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(grid.shared)),
+          op, "cudaFuncSetAttribute for " + describe(grid));
+  }
+  const cudaError_t launched =
+      cudaLaunchKernelEx(&config, kernel, static_cast<P>(std::forward<A>(arguments))...);
+  if (launched != cudaSuccess) check(launched, op, "launch of " + describe(grid));
+}
+
+}  // namespace filigree::cuda

@@ -1,0 +1,23 @@
+#include "core/cuda/map.h"
+#include "core/kernels/accumulate.h"
+
+namespace filigree::kernels::cuda {
+
+namespace {
+
+template <class T>
+struct Accumulate {
+  const T* x;
+  T* y;
+  __device__ void operator()(int64_t i) const { y[i] += x[i]; }
+};
+
+}  // namespace
+
+void accumulate(const Tensor& x, Tensor& y) {
+  dispatch_float("accumulate", x.dtype(), [&]<class T>() {
+    filigree::cuda::for_each("accumulate", y, y.numel(), Accumulate<T>{x.data<T>(), y.data<T>()});
+  });
+}
+
+}  // namespace filigree::kernels::cuda

@@ -1,0 +1,39 @@
+#include "core/cuda/map.h"
+#include "core/cuda/random.h"
+#include "core/kernels/dropout.h"
+
+namespace filigree::kernels::cuda {
+
+namespace {
+
+/// Four elements a thread, of one counter.
+template <class T>
+struct Dropout {
+  const T* x;
+  T* y;
+  int64_t count;
+  uint64_t key;
+  float threshold;
+  T kept;
+
+  __device__ void operator()(int64_t block) const {
+    const filigree::cuda::Bits bits = filigree::cuda::philox(key, 0, static_cast<uint64_t>(block));
+    for (int j = 0; j < 4; ++j) {
+      const int64_t i = 4 * block + j;
+      if (i >= count) return;
+      y[i] = filigree::cuda::to_uniform(bits.word[j]) >= threshold ? x[i] * kept : T(0);
+    }
+  }
+};
+
+}  // namespace
+
+void dropout(const Tensor& x, double p, uint64_t key, Tensor& y) {
+  dispatch_float("dropout", x.dtype(), [&]<class T>() {
+    filigree::cuda::for_each("dropout", y, (x.numel() + 3) / 4,
+                             Dropout<T>{x.data<T>(), y.data<T>(), x.numel(), key,
+                                        static_cast<float>(p), static_cast<T>(1 / (1 - p))});
+  });
+}
+
+}  // namespace filigree::kernels::cuda

@@ -1,0 +1,48 @@
+#include <algorithm>
+#include <climits>
+
+#include "core/cuda/context.h"
+#include "core/error.h"
+#include "core/kernels/matmul.h"
+
+namespace filigree::kernels::cuda {
+
+namespace {
+
+int blas_size(int64_t size) {
+  if (size <= INT_MAX) return static_cast<int>(size);
+  throw ShapeError("matmul", "a size of " + std::to_string(size) + " is more than cuBLAS takes");
+}
+
+}  // namespace
+
+/// cuBLAS stores columns: what we store row by row is the transpose to it, so it is asked for
+/// c^T = op(b)^T op(a)^T.
+void matmul(const Tensor& a, const Tensor& b, MatmulForm form, Tensor& c) {
+  dispatch_float("matmul", a.dtype(), [&]<class T>() {
+    const int64_t m = c.size(-2), n = c.size(-1), k = form.transpose_a ? a.size(-2) : a.size(-1);
+    const int64_t batch = a.shape().rank() == 2 ? 1 : a.size(0);
+    if (m == 0 || n == 0 || batch == 0) return;
+    if (k == 0) {
+      if (!form.accumulate) c.fill(0);
+      return;
+    }
+    const bool doubles = dtype_of<T> == DType::f64;
+    const cudaDataType_t type = doubles ? CUDA_R_64F : CUDA_R_32F;
+    const T one = 1, kept = form.accumulate ? T(1) : T(0);
+    const filigree::cuda::Context& context = filigree::cuda::context_of(c.device());
+    filigree::cuda::check(
+        cublasGemmStridedBatchedEx(
+            context.blas(), form.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
+            form.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, blas_size(n), blas_size(m), blas_size(k),
+            &one, b.data<T>(), type, blas_size(b.size(-1)), b.size(-2) * b.size(-1), a.data<T>(),
+            type, blas_size(a.size(-1)), a.size(-2) * a.size(-1), &kept, c.data<T>(), type,
+            blas_size(n), m * n, blas_size(batch),
+            doubles ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+        "matmul",
+        "cublasGemm of " + to_string(a.shape()) + " and " + to_string(b.shape()) + " to " +
+            to_string(c.shape()));
+  });
+}
+
+}  // namespace filigree::kernels::cuda

@@ -1,0 +1,157 @@
+// The part of the CUDA runtime that Filigree uses, on the CPU: for tests of the CUDA kernels on
+// machines without a GPU. One block at a time, every thread of it a fiber that runs until its block
+// or its warp has to meet. Stands in for NVIDIA's header of this name (-DFILIGREE_CUDA=emulated).
+//
+// What it finds that a GPU would not say:
+//   - the host reads or writes device memory (a fault, where the processor has protection keys)
+//   - a kernel reads or writes outside an allocation (a fault), or uses what was never written
+//   (NaN)
+//   - threads of a warp that do not all come to the same barrier (an error)
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __shared__ static
+#define __launch_bounds__(...)
+
+struct dim3 {
+  unsigned x = 1, y = 1, z = 1;
+  constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorInvalidConfiguration = 9,
+  cudaErrorInvalidDevice = 101,
+};
+enum cudaMemcpyKind {
+  cudaMemcpyHostToHost,
+  cudaMemcpyHostToDevice,
+  cudaMemcpyDeviceToHost,
+  cudaMemcpyDeviceToDevice,
+  cudaMemcpyDefault
+};
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+using cudaStream_t = struct EmulatedStream*;
+using cudaEvent_t = struct EmulatedEvent*;
+inline constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2;
+
+struct cudaDeviceProp {
+  char name[256];
+  int major, minor, multiProcessorCount;
+  size_t sharedMemPerBlockOptin, totalGlobalMem;
+};
+struct cudaLaunchConfig_t {
+  dim3 gridDim, blockDim;
+  size_t dynamicSmemBytes = 0;
+  cudaStream_t stream = nullptr;
+  void* attrs = nullptr;
+  unsigned numAttrs = 0;
+};
+
+const char* cudaGetErrorString(cudaError_t error);
+cudaError_t cudaGetLastError();
+cudaError_t cudaGetDeviceCount(int* count);
+cudaError_t cudaGetDevice(int* device);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
+cudaError_t cudaMalloc(void** block, size_t bytes);
+cudaError_t cudaFree(void* block);
+cudaError_t cudaMallocHost(void** block, size_t bytes);
+cudaError_t cudaFreeHost(void* block);
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total);
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream);
+cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t stream);
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+
+/// Where the running thread is.
+extern dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+namespace cuda_on_cpu {
+
+/// The block's dynamic shared memory.
+void* shared_memory();
+/// All threads of the block, or of the warp, come here before one goes on.
+void meet_block();
+void meet_warp();
+/// Room of `bytes` a lane through which a warp exchanges values: of this exchange, for `lane`.
+void* exchange_slot(unsigned lane);
+void next_exchange();
+unsigned lane();
+
+cudaError_t run(const cudaLaunchConfig_t& config, void (*call)(void*), void* context);
+cudaError_t set_shared_limit(const void* kernel, int bytes);
+
+/// Device memory may be touched while one of these lives: what library calls are made of.
+class DeviceAccess {
+ public:
+  DeviceAccess();
+  ~DeviceAccess();
+  DeviceAccess(const DeviceAccess&) = delete;
+  DeviceAccess& operator=(const DeviceAccess&) = delete;
+
+ private:
+  bool outermost_;
+};
+
+template <class T>
+T exchange(T value, unsigned from) {
+  static_assert(sizeof(T) <= 16);
+  std::memcpy(exchange_slot(lane()), &value, sizeof(T));
+  meet_warp();
+  std::memcpy(&value, exchange_slot(from & 31U), sizeof(T));
+  next_exchange();
+  return value;
+}
+
+}  // namespace cuda_on_cpu
+
+template <class... P, class... A>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(P...), A&&... a) {
+  auto call = [&] { kernel(P(a)...); };
+  return cuda_on_cpu::run(
+      *config, [](void* context) { (*static_cast<decltype(call)*>(context))(); }, &call);
+}
+template <class... P>
+cudaError_t cudaFuncSetAttribute(void (*kernel)(P...), cudaFuncAttribute, int value) {
+  return cuda_on_cpu::set_shared_limit(reinterpret_cast<const void*>(kernel), value);
+}
+
+inline void __syncthreads() { cuda_on_cpu::meet_block(); }
+inline void __syncwarp(unsigned = ~0U) { cuda_on_cpu::meet_warp(); }
+template <class T>
+T __shfl_sync(unsigned, T value, int from) {
+  return cuda_on_cpu::exchange(value, static_cast<unsigned>(from));
+}
+template <class T>
+T __shfl_xor_sync(unsigned, T value, int mask) {
+  return cuda_on_cpu::exchange(value, cuda_on_cpu::lane() ^ static_cast<unsigned>(mask));
+}
+inline float __uint_as_float(unsigned bits) {
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+inline unsigned __float_as_uint(float value) {
+  unsigned bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
