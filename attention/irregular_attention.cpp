@@ -9,6 +9,7 @@
 #include "attention/degrees/draws.h"
 #include "attention/kernels/schedule.h"
 #include "autograd/function.h"
+#include "autograd/ops/shape.h"
 #include "core/error.h"
 #include "core/parallel.h"
 
@@ -215,8 +216,12 @@ Variable irregular_attention_qkv(const Variable& qkv, const Tensor& offsets,
                                  const IrregularDegrees& degrees, const AttentionOptions& options,
                                  const Variable& bias) {
   if (!degrees.logits.defined()) throw ShapeError(kWhere, "the logits are missing");
+  if (const Device device = qkv.device(); !device.is_cpu()) {  // its kernels are the CPU's
+    const Variable on_host = bias.defined() ? to_device(bias, kCpu) : bias;
+    return to_device(
+        irregular_attention_qkv(to_device(qkv, kCpu), offsets, degrees, options, on_host), device);
+  }
   expect_same_kind(kWhere, qkv.value(), degrees.logits.value());
-  if (!qkv.value().device().is_cpu()) throw DeviceError(kWhere, "is computed on the CPU alone");
   if (degrees.grad_margin < 0) {
     throw ConfigError(kWhere, fmt::format("expected a margin from 0, got {}", degrees.grad_margin));
   }

@@ -43,8 +43,9 @@ std::shared_ptr<const AttentionGraph> reach_graph(const Tensor& offsets, const T
 /// graph costs; backward that of the graph with the margin, and O(T H K). Memory: the reaches,
 /// 4 bytes a token and head, and in the backward pass of a sequence of n tokens, for each thread,
 /// n (2 m + 1) numbers, m the smaller of n - 1 and the largest reach drawn plus the margin; the
-/// soft draws are made again, not kept. Throws ShapeError, NumericError, ConfigError; DeviceError
-/// but on the CPU.
+/// soft draws are made again, not kept. It is computed on the CPU: qkv and bias of another device
+/// are copied there, and the result back; the logits are on the CPU. Throws ShapeError,
+/// NumericError, ConfigError.
 Variable irregular_attention_qkv(const Variable& qkv, const Tensor& offsets,
                                  const IrregularDegrees& degrees,
                                  const AttentionOptions& options = {}, const Variable& bias = {});

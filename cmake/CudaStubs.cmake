@@ -12,7 +12,6 @@ if(FILIGREE_CUDA STREQUAL "emulated")
   find_package(Boost 1.74 REQUIRED COMPONENTS context)
   file(GLOB emulator CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/cuda_on_cpu/*.cpp)
   add_library(filigree_cuda_on_cpu STATIC ${emulator})
-  target_include_directories(filigree_cuda_on_cpu PUBLIC ${PROJECT_SOURCE_DIR}/tests/cuda_on_cpu)
   target_link_libraries(filigree_cuda_on_cpu PRIVATE Boost::context)
 elseif(FILIGREE_CUDA)
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
@@ -31,7 +30,9 @@ function(filigree_cuda_sources target)
   target_sources(${target} PRIVATE ${ARGN})
   target_include_directories(${target} SYSTEM PRIVATE ${RANDOM123_INCLUDE_DIR})
   if(FILIGREE_CUDA STREQUAL "emulated")
-    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-xc++")
+    # For these files alone: all others compile as in a build without CUDA, which ccache knows.
+    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-xc++"
+      INCLUDE_DIRECTORIES "${PROJECT_SOURCE_DIR}/tests/cuda_on_cpu")
     target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:filigree_cuda_on_cpu>)
   else()
     # constexpr functions of the host may be called on the device.

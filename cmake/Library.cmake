@@ -3,13 +3,14 @@
 add_library(filigree_options INTERFACE)
 target_compile_features(filigree_options INTERFACE cxx_std_20)
 target_compile_options(filigree_options INTERFACE
-  -Wall -Wextra $<$<BOOL:${FILIGREE_WERROR}>:-Werror>
-  $<$<BOOL:${FILIGREE_NATIVE}>:-march=native>)
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;$<$<BOOL:${FILIGREE_WERROR}>:-Werror>>
+  $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra$<$<BOOL:${FILIGREE_WERROR}>:,-Werror>>
+  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${FILIGREE_NATIVE}>>:-march=native>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # False alarms of GCC 12 in std::string (PR105329) , its AVX-512 header (PR105593)
   # and loops whose count is a run-time int64_t.
-  target_compile_options(filigree_options INTERFACE -Wno-restrict -Wno-maybe-uninitialized
-    -Wno-aggressive-loop-optimizations)
+  target_compile_options(filigree_options INTERFACE 
+    $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict;-Wno-maybe-uninitialized;-Wno-aggressive-loop-optimizations>)
 endif()
 if(FILIGREE_SANITIZE)
   target_compile_options(filigree_options INTERFACE

@@ -6,6 +6,7 @@
 #include "autograd/function.h"
 #include "autograd/ops/activation.h"
 #include "autograd/ops/arithmetic.h"
+#include "autograd/ops/shape.h"
 #include "core/error.h"
 #include "core/random.h"
 
@@ -39,7 +40,8 @@ Variable SelfAttention::forward(const Variable& x,
   if (degrees.ensemble) {
     o = irregular_attention_qkv(qkv, graph->offsets(), *degrees.ensemble, options, relative_bias_);
   } else if (degrees.gate.g.defined()) {
-    o = gated_attention_qkv(qkv, graph, degrees.gate, options, relative_bias_);
+    const AttentionGate gate{to_device(degrees.gate.g, qkv.device()), degrees.gate.always};
+    o = gated_attention_qkv(qkv, graph, gate, options, relative_bias_);
   } else {
     o = sparse_attention_qkv(qkv, graph, options, relative_bias_);
   }

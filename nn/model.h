@@ -12,6 +12,10 @@ class Model : public Module {
   /// The outputs of the head: (B, C) or (T, C), as the head says.
   virtual Variable forward(const TokenBatch& batch, const LayerGraphs& graphs,
                            const ForwardContext& context) const = 0;
+  /// Moves the parameters to a device; their gradients are forgotten. Degrees stay on the CPU: they
+  /// are few, and what is worked out from them (gates, densities, hardened reaches) is as well.
+  void to(Device device);
+
   Encoder& encoder() { return encoder_; }
   const Encoder& encoder() const { return encoder_; }
 

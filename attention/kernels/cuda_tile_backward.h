@@ -51,7 +51,8 @@ __device__ void weights_and_slopes(const TilePass<T>& pass, const TileView<T>& v
   }
 }
 
-/// True if the pair is gated and closed: nothing passes, though its slope counts for the gate.
+/// True if the visible pair is gated and closed: nothing passes, though its slope counts for the
+/// gate.
 template <class T>
 __device__ bool is_closed(const TileView<T>& view, int row, int column) {
   return view.pass.log_gate && view.gate_of(row, column) == -std::numeric_limits<T>::infinity();
@@ -123,13 +124,19 @@ __global__ void __launch_bounds__(kThreads)
     }
     __syncthreads();
     if (parts.bias || parts.gate) add_diagonals(view, slopes, parts);
+    if (pass.log_gate) {  // what is closed has given its slopes
+      __syncthreads();
+      for (int r = 0; r < kMine; ++r) {
+        for (int c = 0; c < kMine; ++c) {
+          const int row = kMine * place.y + r, at = place.x + kLane * c;
+          if (dp[r][c] != T(0) && is_closed(view, row, at)) slopes[row * slope_stride + at] = 0;
+        }
+      }
+    }
     load_tile(pass.k + column, pass.stride, tile.first, tile.count, pass.dim, T(1), keys);
     __syncthreads();
-    add_weighted_rows<T, C>(
-        [&](int p, int row) {
-          return is_closed(view, row, p) ? T(0) : slopes[row * slope_stride + p];
-        },
-        keys, pass.dim, place.y, place.x, sums);
+    add_weighted_rows<T, C>([&](int p, int row) { return slopes[row * slope_stride + p]; }, keys,
+                            pass.dim, place.y, place.x, sums);
   }
   for (int r = 0; r < kMine; ++r) {
     const int row = kMine * place.y + r;
@@ -174,7 +181,7 @@ __global__ void __launch_bounds__(kThreads) tile_backward_columns(TilePass<T> pa
     for (int r = 0; r < kMine; ++r) {
       for (int c = 0; c < kMine; ++c) {
         const int row = kMine * place.y + r, at = place.x + kLane * c;
-        if (is_closed(view, row, at)) s[r][c] = dp[r][c] = 0;
+        if (s[r][c] != T(0) && is_closed(view, row, at)) s[r][c] = dp[r][c] = 0;
         weights[row * weight_stride + at] = s[r][c] == T(0) ? T(0) : s[r][c] * factors[r][c];
       }
     }

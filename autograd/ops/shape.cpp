@@ -128,6 +128,21 @@ class Cast final : public Function {
   DType dtype_, before_ = DType::f32;
 };
 
+class ToDevice final : public Function {
+ public:
+  explicit ToDevice(Device device) : device_(device) {}
+  std::string_view name() const override { return "to_device"; }
+  Tensors forward(const Tensors& in) override {
+    before_ = in[0].device();
+    return {in[0].to(device_)};
+  }
+  Tensors backward(const Tensors& grad) override { return {grad[0].to(before_)}; }
+  Variables backward_graph(const Variables& grad) override { return {to_device(grad[0], before_)}; }
+
+ private:
+  Device device_, before_;
+};
+
 }  // namespace
 
 Variable reshape(const Variable& x, const Shape& shape) {
@@ -142,5 +157,8 @@ Variable concat_rows(const Variables& parts) {
   return Function::apply<ConcatRows>(parts);
 }
 Variable cast(const Variable& x, DType dtype) { return Function::apply<Cast>({x}, dtype); }
+Variable to_device(const Variable& x, Device device) {
+  return x.device() == device ? x : Function::apply<ToDevice>({x}, device);
+}
 
 }  // namespace filigree

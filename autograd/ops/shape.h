@@ -15,5 +15,7 @@ Variable slice_rows(const Variable& x, int64_t first, int64_t count);
 Variable concat_rows(const Variables& parts);
 /// The values in another floating dtype; the gradient comes back in x's.
 Variable cast(const Variable& x, DType dtype);
+/// The values on another device; the gradient comes back to x's. x itself if it is there already.
+Variable to_device(const Variable& x, Device device);
 
 }  // namespace filigree

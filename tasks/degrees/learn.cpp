@@ -160,7 +160,7 @@ class Learning {
 
   /// The metrics of a model file on the data that models are evaluated on.
   StageResult evaluated(const fs::path& path) const {
-    const LoadedModel loaded = load_model(path);
+    const LoadedModel loaded = load_model(path, parse_device(config_.train.device));
     const TokenDataset dev = TokenDataset::open(config_.data.dev);
     return stage_result(evaluate(loaded, loaded.info.plan(), dev), result_.metric);
   }

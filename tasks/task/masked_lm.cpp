@@ -50,13 +50,13 @@ class MaskedLmEvaluation final : public Evaluation {
     constexpr int64_t kMostLogits = int64_t{1} << 22;
     const auto block = static_cast<size_t>(std::max<int64_t>(1, kMostLogits / batch.vocabulary));
     const NoGrad no_grad;
-    const Variable hidden(outputs);
+    const Variable hidden(outputs.to(masked_lm.encoder().token_table().device()));
     for (size_t first = 0; first < rows.size(); first += block) {
       const size_t count = std::min(block, rows.size() - first);
       const Variable chosen =
           embedding(hidden, Tensor::from(std::span<const int32_t>(rows).subspan(first, count),
                                          {static_cast<int64_t>(count)}));
-      add(masked_lm.logits(chosen).value(),
+      add(masked_lm.logits(chosen).value().to(kCpu),
           std::span<const int32_t>(targets).subspan(first, count));
     }
   }

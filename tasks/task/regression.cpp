@@ -100,7 +100,7 @@ class Regression final : public Task {
 
   int64_t units(const Batch& batch) const override { return batch.sequences(); }
   Variable loss(const Model&, const Variable& outputs, const Batch& batch) const override {
-    const Variable truth(batch.scores.to(outputs.dtype()));
+    const Variable truth(batch.scores.to(outputs.dtype()).to(outputs.device()));
     const Variable error = sub(reshape(outputs, truth.shape()), truth);
     return sum(mul(error, error));
   }

@@ -12,8 +12,8 @@ std::vector<AttentionInputs> attention_inputs(const LoadedModel& loaded, const B
                                               const LayerGraphs& graphs) {
   std::vector<AttentionInputs> inputs;
   const AttentionObserver observer = [&](int layer, const Variable& qkv, const Variable& bias) {
-    inputs.push_back({qkv.value(), graphs[static_cast<size_t>(layer)],
-                      bias.defined() ? bias.value() : Tensor(), 0});
+    inputs.push_back({qkv.value().to(kCpu), graphs[static_cast<size_t>(layer)],
+                      bias.defined() ? bias.value().to(kCpu) : Tensor(), 0});
   };
   ForwardContext context;
   context.attention = &observer;

@@ -27,7 +27,7 @@ MatchData match_data(const TokenDataset& data) {
 
 void give_vectors(ModelInfo& info, const Encoder& encoder) {
   if (info.vectors || !info.plan().needs_vectors()) return;
-  info.vectors = std::make_shared<TokenVectors>(encoder.token_embeddings());
+  info.vectors = std::make_shared<TokenVectors>(encoder.token_embeddings().to(kCpu));
 }
 
 }  // namespace

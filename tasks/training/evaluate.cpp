@@ -20,7 +20,7 @@ ModelOutputs outputs_of(const Model& model, const AttentionPlan& plan, const Bat
   const NoGrad no_grad;
   ModelOutputs outputs;
   outputs.graphs = plan.build(sequence_view(batch), seed, 0);
-  outputs.values = model.forward(token_batch(model, batch), outputs.graphs, {}).value();
+  outputs.values = model.forward(token_batch(model, batch), outputs.graphs, {}).value().to(kCpu);
   return outputs;
 }
 

@@ -92,7 +92,7 @@ ModelTensors read_model_tensors(const std::filesystem::path& path) {
   return tensors;
 }
 
-LoadedModel load_model(const std::filesystem::path& path) {
+LoadedModel load_model(const std::filesystem::path& path, Device device) {
   const SafetensorsFile file(path);
   LoadedModel loaded;
   loaded.info = read_info(file);
@@ -106,6 +106,7 @@ LoadedModel load_model(const std::filesystem::path& path) {
     throw CheckpointError(path.string(), error.what());
   }
   loaded.model->load_state_dict(tensors.weights);
+  loaded.model->to(device);
   return loaded;
 }
 

@@ -49,8 +49,9 @@ ModelTensors read_model_tensors(const std::filesystem::path& path);
 
 /// Writes atomically. Throws FileError.
 void save_model(const std::filesystem::path& path, const ModelInfo& info, const StateDict& weights);
-/// Throws FileError, or CheckpointError for a damaged or foreign file.
-LoadedModel load_model(const std::filesystem::path& path);
+/// The parameters are on `device`. Throws FileError, or CheckpointError for a damaged or foreign
+/// file; DeviceError.
+LoadedModel load_model(const std::filesystem::path& path, Device device = kCpu);
 /// What a model file says, without its weights. Throws FileError, CheckpointError.
 ModelInfo read_model_info(const std::filesystem::path& path);
 /// The model file that a user means: the file itself, or of a run's folder its best model.

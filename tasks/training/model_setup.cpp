@@ -204,6 +204,7 @@ ModelSetup set_up_model(const TrainConfig& config, const TokenDataset& train,
     (is_degree_parameter(each.name) ? setup.degrees : setup.learning).push_back(std::move(each));
   }
   setup.model->encoder().set_recompute(c.model.recompute);
+  setup.model->to(parse_device(c.train.device));
   return setup;
 }
 

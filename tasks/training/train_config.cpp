@@ -5,6 +5,7 @@
 #include <map>
 
 #include "attention/degrees/harden.h"
+#include "core/device_backend.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/safetensors.h"
@@ -74,6 +75,7 @@ void TrainConfig::validate() const {
     throw ConfigError("model.init_head", "there is no model to take a head from",
                       "give --model.init RUN");
   }
+  if (const Device device = parse_device(train.device); !device.is_cpu()) backend_of(device);
   validate_degrees();
   expect_range("train.steps", static_cast<double>(train.steps), 0, kMany);
   expect_range("train.epochs", train.epochs, 1e-6, 1e6);

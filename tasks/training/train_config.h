@@ -57,7 +57,8 @@ struct TrainConfig {
     bool one_schedule = false;                 // of all stages
   } degrees;
   struct Train {
-    std::string task;   // "": the dataset's
+    std::string task;  // "": the dataset's
+    std::string device = "cpu";
     int64_t steps = 0;  // 0: as many as `epochs` take
     double epochs = 3;
     int64_t batch_tokens = 4096, max_sequences = 0, accumulate = 1;

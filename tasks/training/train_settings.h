@@ -79,6 +79,7 @@ void each_setting(Config& c, Visit&& visit) {
         "learn: one schedule of the learning rate over all stages, not one each", false);
   visit("train.task", c.train.task, "what is learned; by default what the dataset was prepared for",
         true);
+  visit("train.device", c.train.device, "cpu, cuda or cuda:N (the N-th GPU)", false);
   visit("train.steps", c.train.steps, "optimizer steps; 0: from the epochs", true);
   visit("train.epochs", c.train.epochs, "passes over the training data", true);
   visit("train.batch_tokens", c.train.batch_tokens, "tokens of a batch at most", true);

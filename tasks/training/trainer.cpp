@@ -296,7 +296,7 @@ class Trainer {
     progress.step = state_.step;
     progress.steps = steps_;
     progress.tokens_per_second = speed();
-    progress.memory = memory_stats().in_use;
+    progress.memory = memory_stats(parse_device(config_.train.device)).in_use;
     progress.seconds_left = static_cast<double>(steps_ - state_.step) * state_.seconds /
                             static_cast<double>(state_.step);
     if (state_.step % config_.train.log_every == 0 || state_.step == steps_) {
@@ -306,7 +306,7 @@ class Trainer {
                           {"learning_rate", progress.learning_rate},
                           {"gradient_norm", progress.gradient_norm},
                           {"tokens_per_second", progress.tokens_per_second},
-                          {"memory_peak", memory_stats().peak}};
+                          {"memory_peak", memory_stats(parse_device(config_.train.device)).peak}};
       if (degrees_) {
         line["density"] = progress.density;
         line["multiplier"] = degrees_->state().multiplier;

@@ -56,7 +56,7 @@ void print_metrics(const Metrics& m, const std::string& attention, bool json) {
 }
 
 int run(std::span<const std::string> words) {
-  std::string path, data, pattern, layers, heads;
+  std::string path, data, pattern, layers, heads, device = "cpu";
   int64_t batch_tokens = 8192;
   bool json = false, explained = false;
   Options cli("evaluate --model RUN --data FILE [--pattern P --layers L --heads H]",
@@ -70,12 +70,13 @@ int run(std::span<const std::string> words) {
   cli.flag("json", json, "print one JSON object");
   cli.flag("explain", explained,
            "print which kernel computes the first batch's attention, and why");
+  cli.add("device", device, "where to compute: cpu, cuda or cuda:N [cpu]");
   AnswerFlags answers(cli);
   if (!cli.parse(words)) return 0;
   if (batch_tokens < 1) {
     throw ConfigError("batch-tokens", fmt::format("expected 1 or more, got {}", batch_tokens));
   }
-  LoadedModel loaded = load_model(find_model(path));
+  LoadedModel loaded = load_model(find_model(path), parse_device(device));
   answers.apply(loaded);
   const ModelInfo& info = loaded.info;
   const TokenDataset dataset = TokenDataset::open(data);

@@ -4,7 +4,7 @@
 
 #include "attention/crossover.h"
 #include "attention/pattern.h"
-#include "core/device.h"
+#include "core/device_backend.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/safetensors.h"
@@ -19,11 +19,22 @@ namespace filigree {
 
 namespace {
 
+/// One line a device, or why there is none.
+std::string describe_devices() {
+  DeviceBackend* cuda = cuda_backend();
+  if (!cuda) return "cpu (a build without CUDA)";
+  std::string text = "cpu";
+  for (int index = 0; index < cuda->count(); ++index) {
+    text += fmt::format("\n           cuda:{}: {}", index, cuda->description(index));
+  }
+  return cuda->count() > 0 ? text : text + " (no CUDA device was found)";
+}
+
 void describe_build() {
   fmt::print(
-      "filigree   {}\ncompiler   {}\nBLAS       {}\nCUDA       {}\nparser     {}\nthreads    "
-      "{}\ncrossover  {}\n\npatterns:\n",
-      kVersion, kCompiler, kBlas, kCuda,
+      "filigree   {}\ncompiler   {}\nBLAS       {}\nCUDA       {}\ndevices    {}\nparser     "
+      "{}\nthreads    {}\ncrossover  {}\n\npatterns:\n",
+      kVersion, kCompiler, kBlas, kCuda, describe_devices(),
       link_grammar_version().empty() ? "none" : link_grammar_version(), thread_count(),
       crossover_table().source());
   for (const PatternHelp& help : pattern_help()) {

@@ -96,7 +96,7 @@ void print_answers(const LoadedModel& loaded, const std::string& data, bool offi
 }
 
 int run(std::span<const std::string> words) {
-  std::string path, file, text, trees, data;
+  std::string path, file, text, trees, data, device = "cpu";
   bool official = false, parse = false;
   ParseOptions parsing;
   Options cli(
@@ -114,6 +114,7 @@ int run(std::span<const std::string> words) {
   cli.add("data", data, "prepared dataset of questions instead: an answer a question");
   cli.flag("official", official,
            "with --data: one JSON object {id: answer}, as SQuAD's evaluation");
+  cli.add("device", device, "where to compute: cpu, cuda or cuda:N [cpu]");
   AnswerFlags answers(cli);
   answers.add_text_options();
   if (!cli.parse(words)) return 0;
@@ -135,7 +136,7 @@ int run(std::span<const std::string> words) {
     throw ConfigError("parse", "its options are given, but not --parse itself", "add --parse");
   }
   const std::filesystem::path model = find_model(path);
-  LoadedModel loaded = load_model(model);
+  LoadedModel loaded = load_model(model, parse_device(device));
   answers.apply(loaded);
   if (cli.given("data")) {
     print_answers(loaded, data, official);

@@ -226,6 +226,18 @@ const RegisterOpCase cast_case{{"cast",
                                 [] { cast(zeros({2}), DType::i32); },
                                 "a floating dtype"}};
 
+// From the CPU to the CPU it is x itself; from the device and back, two copies.
+const RegisterOpCase to_device_case{
+    {"to_device",
+     matrix,
+     [](const Variables& v) { return to_device(to_device(v[0], kCpu), v[0].device()); },
+     {},
+     {{{numbers({1, 2.5}, {2})}, {1, 2.5}}},
+     [] {
+       to_device(zeros({2}), Device{DeviceType::cuda, 99});
+     },
+     "cuda:99"}};
+
 }  // namespace
 
 }  // namespace filigree::testing

@@ -1,0 +1,193 @@
+// The same run on the CPU and on a CUDA device: losses, metrics, checkpoints that go on elsewhere.
+#include <gtest/gtest.h>
+
+#include "tasks/degrees/learn.h"
+#include "tasks/training/model_file.h"
+#include "tasks/training/trainer.h"
+#include "tests/cuda_device.h"
+#include "tests/tasks/language_data.h"
+#include "tests/tasks/task_data.h"
+
+namespace filigree {
+
+namespace {
+
+using testing::options_for;
+using testing::prepare_content;
+using testing::TemporaryFolder;
+
+/// A file of a task, prepared into FOLDER/out.
+struct TaskData {
+  const char* task;
+  std::function<void(const TemporaryFolder&)> prepare;
+};
+
+std::string lines(const std::string& head, const std::vector<std::string>& rows, int times) {
+  std::string text = head;
+  for (int t = 0; t < times; ++t) {
+    for (const std::string& row : rows) text += row + "\n";
+  }
+  return text;
+}
+
+void prepare_tree(const TemporaryFolder& folder) {
+  std::string text;
+  for (int s = 0; s < 12; ++s) {
+    for (int w = 1; w <= 3 + s % 4; ++w) {
+      text += testing::conllu_word(w, std::string(1, static_cast<char>('a' + (s + w) % 8)),
+                                   (s + w) % 2 == 0 ? "NOUN" : "VERB");
+    }
+    text += "\n";
+  }
+  PrepareOptions options = options_for("tagging", "upos");
+  options.text = "text";
+  prepare_content(folder, "in.conllu", text, options);
+}
+
+void prepare_questions(const TemporaryFolder& folder) {
+  prepare_content(folder, "in.json",
+                  R"({"data": [{"title": "t", "paragraphs": [{"context": "a b c d e f", "qas": [
+    {"id": "1", "question": "g a", "answers": [{"text": "b c", "answer_start": 2}]},
+    {"id": "2", "question": "h", "answers": [{"text": "f", "answer_start": 10}]}]}]}]})",
+                  options_for("qa", "label"));
+}
+
+const TaskData kTasks[] = {
+    {"classification",
+     [](const TemporaryFolder& folder) {
+       PrepareOptions options = options_for("classification", "label");
+       options.pair = "other";
+       prepare_content(folder, "in.tsv",
+                       lines("sentence\tother\tlabel\n",
+                             {"a b c d e f g\tb\tx", "b\tc d\ty", "c a a b d\te f g h\tx"}, 5),
+                       options);
+     }},
+    {"regression",
+     [](const TemporaryFolder& folder) {
+       prepare_content(folder, "in.tsv",
+                       lines("sentence\tscore\n", {"a b c\t1", "b\t2.5", "a d e f\t-1"}, 5),
+                       options_for("regression", "score"));
+     }},
+    {"tagging", prepare_tree},
+    {"masked_lm",
+     [](const TemporaryFolder& folder) {
+       prepare_content(folder, "in.tsv",
+                       lines("sentence\n", {"a b c d e", "b a", "c d e f g h a b"}, 5),
+                       options_for("classification", ""));
+     }},
+    {"qa", prepare_questions},
+};
+
+TrainConfig config_for(const std::string& data, const std::string& task) {
+  TrainConfig config;
+  config.data.train = config.data.dev = data;
+  config.model.width = 16;
+  config.model.heads = 2;
+  config.model.relative_bias = 2;
+  config.attention.pattern = "neighbour:1|global:cls|random:1";
+  config.train.task = task;
+  config.train.batch_tokens = 60;
+  config.train.steps = 8;
+  config.train.evaluate_every = 4;
+  config.train.lr = 3e-3;
+  config.train.threads = 1;
+  return config;
+}
+
+/// Losses of all steps, then the last evaluation's loss and metrics.
+std::vector<double> curve(TrainConfig config, const std::filesystem::path& folder,
+                          const std::string& device) {
+  config.train.device = device;
+  std::vector<double> values;
+  const TrainResult result = train(config, folder, false, {.step = [&](const Progress& progress) {
+                                     values.push_back(progress.loss);
+                                     values.push_back(progress.gradient_norm);
+                                   }});
+  values.push_back(result.last.loss);
+  for (const NamedValue& metric : result.last.values) values.push_back(metric.value);
+  return values;
+}
+
+void expect_near(const std::vector<double>& a, const std::vector<double>& b, double tolerance) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_NEAR(a[i], b[i], tolerance * std::max(1.0, std::abs(b[i]))) << "value " << i;
+  }
+}
+
+class DeviceTask : public ::testing::TestWithParam<TaskData> {};
+
+}  // namespace
+
+TEST_P(DeviceTask, FollowsTheCurveOfTheCpu) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  const TemporaryFolder folder;
+  GetParam().prepare(folder);
+  const TrainConfig config = config_for(folder / "out", GetParam().task);
+  const auto cpu = curve(config, folder.path() / "cpu", "cpu");
+  const auto cuda = curve(config, folder.path() / "cuda", "cuda");
+  expect_near(cuda, cpu, 1e-4);
+  EXPECT_EQ(cuda, curve(config, folder.path() / "again", "cuda:0")) << "not the same bits twice";
+  EXPECT_GT(std::abs(cpu[0] - cpu[14]), 1e-3) << "nothing was learnt: the test shows nothing";
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, DeviceTask, ::testing::ValuesIn(kTasks),
+                         [](const auto& info) { return std::string(info.param.task); });
+
+TEST(DeviceRun, GoesOnOnAnotherDevice) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  const TemporaryFolder folder;
+  kTasks[0].prepare(folder);
+  TrainConfig config = config_for(folder / "out", kTasks[0].task);
+  config.train.save_every = 2;
+  const double straight = train(config, folder.path() / "straight", false).last.loss;
+  int steps = 0;
+  const TrainObserver stop{.stop = [&] { return ++steps == 3; }};
+  const std::string devices[] = {"cuda", "cpu"};
+  for (const std::string& first : devices) {
+    const std::filesystem::path run = folder.path() / first;
+    config.train.device = first;
+    steps = 0;
+    ASSERT_TRUE(train(config, run, false, stop).stopped);
+    config.train.device = first == "cuda" ? "cpu" : "cuda";
+    EXPECT_NEAR(train(config, run, true).last.loss, straight, 1e-4) << "begun on " << first;
+  }
+}
+
+TEST(DeviceRun, LearnsDegreesAsOnTheCpu) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  const TemporaryFolder data;
+  testing::prepare_language(data, Labelling::global, 60, 20);
+  for (const bool draws : {false, true}) {
+    TrainConfig config = config_for(data / "train", "");
+    config.data.dev = data / "dev";
+    config.attention.pattern = "dense";
+    config.train.batch_tokens = 256;
+    config.train.evaluate_every = 8;
+    config.degrees.globals = "global:cls";
+    config.degrees.density = 0.4;
+    config.degrees.draws = draws;
+    const std::string name = draws ? "draws" : "soft";
+    const LearnResult cpu = learn_degrees(config, data.path() / ("cpu-" + name), false);
+    config.train.device = "cuda";
+    const LearnResult cuda = learn_degrees(config, data.path() / ("cuda-" + name), false);
+    EXPECT_EQ(cuda.pattern, cpu.pattern) << name;
+    EXPECT_NEAR(cuda.last.last.loss, cpu.last.last.loss, 1e-4) << name;
+    const LoadedModel loaded = load_model(data.path() / ("cuda-" + name) / "model.safetensors");
+    EXPECT_TRUE(loaded.model->state_dict().begin()->second.device().is_cpu());
+  }
+}
+
+TEST(DeviceRun, AnAbsentDeviceIsAnErrorThatSaysSo) {
+  TrainConfig config;
+  config.data.train = config.data.dev = "data";
+  config.train.device = "cuda:77";
+  try {
+    config.validate();
+    FAIL() << "no error";
+  } catch (const DeviceError& error) {
+    EXPECT_NE(std::string(error.what()).find("cuda:77"), std::string::npos) << error.what();
+  }
+}
+
+}  // namespace filigree
