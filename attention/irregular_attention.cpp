@@ -216,10 +216,13 @@ Variable irregular_attention_qkv(const Variable& qkv, const Tensor& offsets,
                                  const IrregularDegrees& degrees, const AttentionOptions& options,
                                  const Variable& bias) {
   if (!degrees.logits.defined()) throw ShapeError(kWhere, "the logits are missing");
-  if (const Device device = qkv.device(); !device.is_cpu()) {  // its kernels are the CPU's
-    const Variable on_host = bias.defined() ? to_device(bias, kCpu) : bias;
-    return to_device(
-        irregular_attention_qkv(to_device(qkv, kCpu), offsets, degrees, options, on_host), device);
+  // Its kernels are the CPU's, of f32 and f64.
+  if (const Device device = qkv.device(); !device.is_cpu()) {
+    const DType dtype = degrees.logits.dtype();
+    const auto on_host = [&](const Variable& x) { return cast(to_device(x, kCpu), dtype); };
+    const Variable o = irregular_attention_qkv(on_host(qkv), offsets, degrees, options,
+                                               bias.defined() ? on_host(bias) : bias);
+    return to_device(cast(o, qkv.dtype()), device);
   }
   expect_same_kind(kWhere, qkv.value(), degrees.logits.value());
   if (degrees.grad_margin < 0) {

@@ -49,8 +49,9 @@ class SparseAttention final : public Function {
     arguments_.k_at = fused ? width : 0;
     arguments_.v_at = fused ? 2 * width : 0;
     arguments_.always = setting_.always;
-    Tensor o({q.size(0), width}, q.dtype(), q.device());                        // (T, H D)
-    Tensor lse({q.size(0), arguments_.graph->heads()}, q.dtype(), q.device());  // (T, H)
+    Tensor o({q.size(0), width}, q.dtype(), q.device());  // (T, H D)
+    Tensor lse({q.size(0), arguments_.graph->heads()}, statistics_dtype(q.dtype()),
+               q.device());  // (T, H)
     kernels::attention_forward(q, in[fused ? 0 : 1], in[fused ? 0 : 2], bias_of(in), gate_of(in),
                                arguments_, o, lse);
     Tensors kept(in);

@@ -34,6 +34,8 @@ int64_t size_of(DType dtype);
 std::string_view name_of(DType dtype);
 /// f32, f64 or bf16.
 bool is_floating(DType dtype);
+/// What means, log-sums and the like of such elements are kept in: f32 for bf16, else the same.
+constexpr DType statistics_dtype(DType dtype) { return dtype == DType::bf16 ? DType::f32 : dtype; }
 
 /// DType of a C++ element type: dtype_of<float> == DType::f32.
 template <class T>

@@ -35,15 +35,16 @@ Variable SelfAttention::forward(const Variable& x,
   options.step = context.step;
   options.layer = layer_;
   const Variable qkv = query_key_value_.forward(x);
-  if (context.attention) (*context.attention)(layer_, qkv, relative_bias_);
+  const Variable bias = in_dtype(relative_bias_, x.dtype());
+  if (context.attention) (*context.attention)(layer_, qkv, bias);
   Variable o;
   if (degrees.ensemble) {
-    o = irregular_attention_qkv(qkv, graph->offsets(), *degrees.ensemble, options, relative_bias_);
+    o = irregular_attention_qkv(qkv, graph->offsets(), *degrees.ensemble, options, bias);
   } else if (degrees.gate.g.defined()) {
-    const AttentionGate gate{to_device(degrees.gate.g, qkv.device()), degrees.gate.always};
-    o = gated_attention_qkv(qkv, graph, gate, options, relative_bias_);
+    const Variable g = in_dtype(to_device(degrees.gate.g, qkv.device()), x.dtype());
+    o = gated_attention_qkv(qkv, graph, {g, degrees.gate.always}, options, bias);
   } else {
-    o = sparse_attention_qkv(qkv, graph, options, relative_bias_);
+    o = sparse_attention_qkv(qkv, graph, options, bias);
   }
   return output_.forward(o);
 }
@@ -158,7 +159,7 @@ Variable Encoder::forward(const TokenBatch& batch, const LayerGraphs& graphs,
                                             layers_.size(), graphs.size()));
   }
   const ModuleScope scope("encoder");
-  Variable x = embed(batch, context);
+  Variable x = in_dtype(embed(batch, context), compute_.value_or(token_table().dtype()));
   if (all) all->push_back(x);
   for (size_t l = 0; l < layers_.size(); ++l) {
     const ModuleScope layer_scope(fmt::format("layers.{}", l));
@@ -179,7 +180,8 @@ Variable Encoder::forward(const TokenBatch& batch, const LayerGraphs& graphs,
     }
     if (all) all->push_back(x);
   }
-  return final_norm_ ? final_norm_->forward(x) : x;
+  if (final_norm_) x = final_norm_->forward(x);
+  return in_dtype(x, token_table().dtype());
 }
 
 void initialise(Module& module, double std, uint64_t seed) {

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -79,6 +80,9 @@ class Encoder final : public Module {
                    const ForwardContext& context, Variables* all = nullptr) const;
   /// Recompute the activations of every layer in the backward pass: less memory, the same bits.
   void set_recompute(bool recompute) { recompute_ = recompute; }
+  /// Compute the layers in this dtype (bf16, on a device that has it); the parameters stay what
+  /// they are, as master copies, and so do the hidden states that come out. By default: theirs.
+  void set_compute(DType dtype) { compute_ = dtype; }
   const EncoderConfig& config() const { return config_; }
   /// What degrees are learned by; null if they are not.
   DegreeLearner* degrees() const { return degrees_.get(); }
@@ -92,6 +96,7 @@ class Encoder final : public Module {
 
   EncoderConfig config_;
   bool recompute_ = false;
+  std::optional<DType> compute_;
   struct Embeddings final : Module {
     Embeddings(const EncoderConfig& config, DType dtype);
     std::unique_ptr<Embedding> token, position, segment;

@@ -5,14 +5,21 @@
 #include "autograd/ops/embedding.h"
 #include "autograd/ops/layer_norm.h"
 #include "autograd/ops/linear.h"
+#include "autograd/ops/shape.h"
 #include "core/random.h"
 
 namespace filigree {
 
+Variable in_dtype(const Variable& parameter, DType dtype) {
+  return parameter.defined() && parameter.dtype() != dtype ? cast(parameter, dtype) : parameter;
+}
+
 Linear::Linear(int64_t inputs, int64_t outputs, DType dtype)
     : weight_(add_parameter("weight", {outputs, inputs}, dtype, ParameterKind::weight)),
       bias_(add_parameter("bias", {outputs}, dtype, ParameterKind::offset)) {}
-Variable Linear::forward(const Variable& x) const { return linear(x, weight_, bias_); }
+Variable Linear::forward(const Variable& x) const {
+  return linear(x, in_dtype(weight_, x.dtype()), in_dtype(bias_, x.dtype()));
+}
 
 Embedding::Embedding(int64_t count, int64_t width, DType dtype)
     : weight_(add_parameter("weight", {count, width}, dtype, ParameterKind::weight)) {}
@@ -24,7 +31,9 @@ LayerNorm::LayerNorm(int64_t width, double eps, DType dtype)
       eps_(eps) {
   weight_.value().fill(1);
 }
-Variable LayerNorm::forward(const Variable& x) const { return layer_norm(x, weight_, bias_, eps_); }
+Variable LayerNorm::forward(const Variable& x) const {
+  return layer_norm(x, in_dtype(weight_, x.dtype()), in_dtype(bias_, x.dtype()), eps_);
+}
 
 Variable apply_dropout(const Variable& x, double p, const ForwardContext& context,
                        std::string_view site) {

@@ -7,7 +7,11 @@
 
 namespace filigree {
 
-/// x W^T + b: x (T, I) to (T, O). weight (O, I), bias (O).
+/// A parameter in the dtype that is computed in: itself, or a cast of the master copy, whose
+/// gradient comes back in the parameter's dtype. Undefined stays undefined.
+Variable in_dtype(const Variable& parameter, DType dtype);
+
+/// x W^T + b: x (T, I) to (T, O). weight (O, I), bias (O). Computed in the dtype of x.
 class Linear final : public Module {
  public:
   Linear(int64_t inputs, int64_t outputs, DType dtype);

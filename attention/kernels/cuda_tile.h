@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "attention/kernels/graph_tiles.h"
+#include "core/cuda/element.h"
 #include "core/cuda/random.h"
 #include "core/cuda/shared_memory.h"
 
@@ -22,13 +23,16 @@ inline constexpr int kTile = static_cast<int>(kTileRows);
 /// Largest s_ij - lse_i of a closed edge, as on the CPU (gate.h).
 inline constexpr int kClosedExponentOnDevice = 30;
 
-/// One pass over a batch. Rows of q, k, v and their gradients are `stride` apart, of o and its
-/// gradient `width`.
-template <class T>
+using filigree::cuda::load;
+
+/// One pass over a batch, of elements stored as S and computed in T. Rows of q, k, v and their
+/// gradients are `stride` apart, of o and its gradient `width`.
+template <class S>
 struct TilePass {
-  const T *q, *k, *v, *bias, *log_gate;
-  const T *grad, *lse, *delta;  // backward; delta_i = <do_i, o_i> (T, H)
-  const uint8_t* always;        // (tokens); null for no gate
+  using T = filigree::cuda::Compute<S>;
+  const S *q, *k, *v, *bias, *grad;  // grad: backward
+  const T *log_gate, *lse, *delta;   // lse, delta: backward; delta_i = <do_i, o_i> (T, H)
+  const uint8_t* always;             // (tokens); null for no gate
   int64_t stride, width, tokens;
   int heads, dim;
   T scale;
@@ -50,8 +54,8 @@ struct TilePlace {
   int64_t begin, end;
   int x, y;
 
-  template <class T>
-  __device__ explicit TilePlace(const TilePass<T>& pass)
+  template <class S>
+  __device__ explicit TilePlace(const TilePass<S>& pass)
       : head(static_cast<int>(blockIdx.y)),
         group(pass.group_of_head[head]),
         first(pass.block_first[blockIdx.x]),
@@ -68,13 +72,13 @@ __device__ __host__ inline int tile_stride(int dim) { return dim + 1; }
 
 /// Tokens first .. first + count - 1 of one head into shared memory, times `factor`; the other rows
 /// of the tile become 0.
-template <class T>
-__device__ void load_tile(const T* from, int64_t stride, int first, int count, int dim, T factor,
+template <class S, class T>
+__device__ void load_tile(const S* from, int64_t stride, int first, int count, int dim, T factor,
                           T* to) {
   const int row_stride = tile_stride(dim);
   for (int e = static_cast<int>(threadIdx.x); e < kTile * dim; e += kThreads) {
     const int row = e / dim, d = e % dim;
-    to[row * row_stride + d] = row < count ? factor * from[(first + row) * stride + d] : T(0);
+    to[row * row_stride + d] = row < count ? factor * load(from[(first + row) * stride + d]) : T(0);
   }
 }
 
@@ -116,9 +120,10 @@ __device__ void add_weighted_rows(Weight weight, const T* b, int dim, int y, int
 }
 
 /// One tile of queries and keys, and what of it is visible and gated.
-template <class T>
+template <class S>
 struct TileView {
-  const TilePass<T>& pass;
+  using T = filigree::cuda::Compute<S>;
+  const TilePass<S>& pass;
   int head, group, query, queries, key, keys, mask;  // first tokens and counts
 
   __device__ bool visible(int row, int column) const {
@@ -151,7 +156,7 @@ struct TileView {
   __device__ T bias_of(int row, int column) const {
     const int64_t d = distance(row, column);
     return pass.bias && d >= -pass.bias_reach && d <= pass.bias_reach
-               ? pass.bias[head * (2 * pass.bias_reach + 1) + pass.bias_reach + d]
+               ? load(pass.bias[head * (2 * pass.bias_reach + 1) + pass.bias_reach + d])
                : T(0);
   }
   /// s_ij of a visible pair from scale <q_i, k_j>, its gate in; -inf where that is closed, whatever
@@ -172,8 +177,8 @@ struct TileView {
 };
 
 /// The key of this head's dropout.
-template <class T>
-__device__ uint64_t head_dropout_key(const TilePass<T>& pass, int head) {
+template <class S>
+__device__ uint64_t head_dropout_key(const TilePass<S>& pass, int head) {
   return pass.least == 0 ? 0
                          : filigree::cuda::mix_key(pass.dropout_key, static_cast<uint64_t>(head));
 }

@@ -15,8 +15,8 @@ struct DistanceParts {
 
 /// Scores to weights a_ij (in s) and, with <do_i, v_j> in dp, to slopes dL/ds_ij before what is
 /// closed is closed (in dp). An invisible pair gets 0.
-template <class T>
-__device__ void weights_and_slopes(const TilePass<T>& pass, const TileView<T>& view,
+template <class S, class T>
+__device__ void weights_and_slopes(const TilePass<S>& pass, const TileView<S>& view,
                                    uint64_t dropout_key, int y, int x, T (&s)[kMine][kMine],
                                    T (&dp)[kMine][kMine], T (&factors)[kMine][kMine]) {
   constexpr T kNone = -std::numeric_limits<T>::infinity();
@@ -53,15 +53,16 @@ __device__ void weights_and_slopes(const TilePass<T>& pass, const TileView<T>& v
 
 /// True if the visible pair is gated and closed: nothing passes, though its slope counts for the
 /// gate.
-template <class T>
-__device__ bool is_closed(const TileView<T>& view, int row, int column) {
+template <class S>
+__device__ bool is_closed(const TileView<S>& view, int row, int column) {
+  using T = filigree::cuda::Compute<S>;
   return view.pass.log_gate && view.gate_of(row, column) == -std::numeric_limits<T>::infinity();
 }
 
 /// Adds the slopes of a tile (64, 65) to the block's parts, a thread a diagonal.
-template <class T>
-__device__ void add_diagonals(const TileView<T>& view, const T* slopes, DistanceParts<T> parts) {
-  const TilePass<T>& pass = view.pass;
+template <class S, class T>
+__device__ void add_diagonals(const TileView<S>& view, const T* slopes, DistanceParts<T> parts) {
+  const TilePass<S>& pass = view.pass;
   const int diagonal = static_cast<int>(threadIdx.x) - (kTile - 1);
   if (diagonal >= kTile) return;
   const int64_t distance = int64_t{view.key} - view.query + diagonal;
@@ -89,9 +90,10 @@ int64_t backward_shared_bytes(int dim) {
 }
 
 /// dq of 64 queries of one head, and their parts of dbias and dgate.
-template <class T, int C>
+template <class S, int C>
 __global__ void __launch_bounds__(kThreads)
-    tile_backward_rows(TilePass<T> pass, T* dq, DistanceParts<T> parts) {
+    tile_backward_rows(TilePass<S> pass, S* dq, DistanceParts<filigree::cuda::Compute<S>> parts) {
+  using T = filigree::cuda::Compute<S>;
   T* const queries = filigree::cuda::shared_memory<T>();
   T* const grads = queries + kTile * tile_stride(pass.dim);
   T* const keys = grads + kTile * tile_stride(pass.dim);
@@ -105,7 +107,7 @@ __global__ void __launch_bounds__(kThreads)
   T sums[kMine][C] = {};
   for (int64_t e = place.begin; e < place.end; ++e) {
     const TileEntry tile = pass.entries[e];
-    const TileView<T> view{pass,        place.head, place.group, place.first,
+    const TileView<S> view{pass,        place.head, place.group, place.first,
                            place.count, tile.first, tile.count,  tile.mask};
     T s[kMine][kMine], dp[kMine][kMine], factors[kMine][kMine];
     __syncthreads();
@@ -143,15 +145,17 @@ __global__ void __launch_bounds__(kThreads)
     if (row >= place.count) break;
     for (int c = 0; c < C; ++c) {
       const int d = place.x + kLane * c;
-      if (d < pass.dim)
-        dq[(place.first + row) * pass.stride + column + d] = sums[r][c] * pass.scale;
+      if (d < pass.dim) {
+        dq[(place.first + row) * pass.stride + column + d] = convert<S>(sums[r][c] * pass.scale);
+      }
     }
   }
 }
 
 /// dk and dv of 64 keys of one head.
-template <class T, int C>
-__global__ void __launch_bounds__(kThreads) tile_backward_columns(TilePass<T> pass, T* dk, T* dv) {
+template <class S, int C>
+__global__ void __launch_bounds__(kThreads) tile_backward_columns(TilePass<S> pass, S* dk, S* dv) {
+  using T = filigree::cuda::Compute<S>;
   T* const keys = filigree::cuda::shared_memory<T>();
   T* const values = keys + kTile * tile_stride(pass.dim);
   T* const rows = values + kTile * tile_stride(pass.dim);
@@ -166,7 +170,7 @@ __global__ void __launch_bounds__(kThreads) tile_backward_columns(TilePass<T> pa
   const auto weight = [&](int p, int key) { return weights[p * weight_stride + key]; };
   for (int64_t e = place.begin; e < place.end; ++e) {
     const TileEntry tile = pass.entries[e];
-    const TileView<T> view{pass,       place.head,  place.group, tile.first,
+    const TileView<S> view{pass,       place.head,  place.group, tile.first,
                            tile.count, place.first, place.count, tile.mask};
     T s[kMine][kMine], dp[kMine][kMine], factors[kMine][kMine];
     __syncthreads();
@@ -204,8 +208,8 @@ __global__ void __launch_bounds__(kThreads) tile_backward_columns(TilePass<T> pa
       const int d = place.x + kLane * c;
       if (d >= pass.dim) break;
       const int64_t at = (place.first + row) * pass.stride + column + d;
-      dk[at] = key_sums[r][c];
-      dv[at] = value_sums[r][c];
+      dk[at] = convert<S>(key_sums[r][c]);
+      dv[at] = convert<S>(value_sums[r][c]);
     }
   }
 }

@@ -60,8 +60,10 @@ int64_t forward_shared_bytes(int dim) {
 }
 
 /// o and lse of 64 queries of one head. C: columns of a thread, 16 C >= dim.
-template <class T, int C>
-__global__ void __launch_bounds__(kThreads) tile_forward(TilePass<T> pass, T* o, T* lse) {
+template <class S, int C>
+__global__ void __launch_bounds__(kThreads)
+    tile_forward(TilePass<S> pass, S* o, filigree::cuda::Compute<S>* lse) {
+  using T = filigree::cuda::Compute<S>;
   T* const queries = filigree::cuda::shared_memory<T>();
   T* const keys = queries + kTile * tile_stride(pass.dim);
   T* const weights = keys + kTile * tile_stride(pass.dim);
@@ -74,7 +76,7 @@ __global__ void __launch_bounds__(kThreads) tile_forward(TilePass<T> pass, T* o,
   rows.clear();
   for (int64_t e = place.begin; e < place.end; ++e) {
     const TileEntry tile = pass.entries[e];
-    const TileView<T> view{pass,        place.head, place.group, place.first,
+    const TileView<S> view{pass,        place.head, place.group, place.first,
                            place.count, tile.first, tile.count,  tile.mask};
     __syncthreads();
     load_tile(pass.k + column, pass.stride, tile.first, tile.count, pass.dim, T(1), keys);
@@ -110,7 +112,7 @@ __global__ void __launch_bounds__(kThreads) tile_forward(TilePass<T> pass, T* o,
     for (int c = 0; c < C; ++c) {
       const int d = place.x + kLane * c;
       if (d < pass.dim)
-        o[token * pass.width + column + d] = none ? T(0) : rows.out[r][c] / rows.sum[r];
+        o[token * pass.width + column + d] = convert<S>(none ? T(0) : rows.out[r][c] / rows.sum[r]);
     }
     if (place.x == 0) {
       lse[token * pass.heads + place.head] =

@@ -13,39 +13,45 @@ namespace {
 constexpr std::string_view kOp = "sparse_attention";
 
 /// log g by distance; -inf where it is closed (no normal number, as on the CPU).
-template <class T>
+template <class S>
 struct LogGate {
-  const T* g;
+  using T = filigree::cuda::Compute<S>;
+  const S* g;
   T* log;
   __device__ void operator()(int64_t i) const {
-    log[i] =
-        g[i] < std::numeric_limits<T>::min() ? -std::numeric_limits<T>::infinity() : std::log(g[i]);
+    const T open = load(g[i]);
+    log[i] = open < std::numeric_limits<T>::min() ? -std::numeric_limits<T>::infinity()
+                                                  : std::log(open);
   }
 };
 
 /// delta (T, H) = <do, o> of every token and head: row t H + h of the loops.
-template <class T>
+template <class S>
 struct Delta {
-  const T *grad, *o;
+  using T = filigree::cuda::Compute<S>;
+  const S *grad, *o;
   T* delta;
   __device__ void operator()(filigree::cuda::WarpRow row) const {
     const int64_t at = row.row * row.width;
-    const T sum = row.sum<T>([&](int64_t d) { return grad[at + d] * o[at + d]; });
+    const T sum = row.sum<T>([&](int64_t d) { return load(grad[at + d]) * load(o[at + d]); });
     if (row.lane == 0) delta[row.row] = sum;
   }
 };
 
 /// dgate (H, R+1) from sums by distance (H, 2R+1): what an open distance has is g times its slope.
-template <class T>
+template <class S>
 struct JoinSides {
-  const T *sums, *g;
-  T* dgate;
+  using T = filigree::cuda::Compute<S>;
+  const T* sums;
+  const S* g;
+  S* dgate;
   int64_t reach;
   __device__ void operator()(int64_t i) const {
     const int64_t head = i / (reach + 1), d = i % (reach + 1);
     const T* middle = sums + head * (2 * reach + 1) + reach;
     const T sum = d == 0 ? T(0) : middle[d] + middle[-d];
-    dgate[i] = g[i] < std::numeric_limits<T>::min() ? sum : sum / g[i];
+    const T open = load(g[i]);
+    dgate[i] = convert<S>(open < std::numeric_limits<T>::min() ? sum : sum / open);
   }
 };
 
@@ -62,23 +68,24 @@ Tensor always_on(const AttentionArguments& arguments, Device device) {
 }
 
 /// The tensors that a pass points at, and the pass.
-template <class T>
+template <class S>
 struct Prepared {
   std::shared_ptr<const DeviceGraph> graph;
   Tensor log_gate, always, delta;
-  TilePass<T> pass{};
+  TilePass<S> pass{};
 };
 
-template <class T>
-Prepared<T> prepare(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
+template <class S>
+Prepared<S> prepare(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
                     const Tensor& gate, const AttentionArguments& arguments) {
-  Prepared<T> made;
+  using T = filigree::cuda::Compute<S>;
+  Prepared<S> made;
   const AttentionGraph& graph = *arguments.graph;
   made.graph = graph.schedules().devices.get(graph, q.device());
-  TilePass<T>& pass = made.pass;
-  pass.q = q.data<T>() + arguments.q_at;
-  pass.k = k.data<T>() + arguments.k_at;
-  pass.v = v.data<T>() + arguments.v_at;
+  TilePass<S>& pass = made.pass;
+  pass.q = q.data<S>() + arguments.q_at;
+  pass.k = k.data<S>() + arguments.k_at;
+  pass.v = v.data<S>() + arguments.v_at;
   pass.heads = graph.heads();
   pass.dim = static_cast<int>(arguments.head_dim);
   pass.stride = arguments.stride;
@@ -87,13 +94,13 @@ Prepared<T> prepare(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
   pass.scale = static_cast<T>(arguments.scale);
   pass.bias_reach = pass.gate_reach = -1;
   if (bias.defined()) {
-    pass.bias = bias.data<T>();
+    pass.bias = bias.data<S>();
     pass.bias_reach = arguments.bias_reach;
   }
   if (gate.defined()) {
-    made.log_gate = Tensor(gate.shape(), gate.dtype(), gate.device());
+    made.log_gate = Tensor(gate.shape(), dtype_of<T>, gate.device());
     filigree::cuda::for_each(kOp, gate, gate.numel(),
-                             LogGate<T>{gate.data<T>(), made.log_gate.template data<T>()});
+                             LogGate<S>{gate.data<S>(), made.log_gate.template data<T>()});
     made.always = always_on(arguments, q.device());
     pass.log_gate = made.log_gate.template data<T>();
     pass.always = made.always.template data<uint8_t>();
@@ -116,13 +123,13 @@ Prepared<T> prepare(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
   return made;
 }
 
-template <class T>
-void walk_rows(const DeviceGraph& tiles, TilePass<T>& pass) {
+template <class S>
+void walk_rows(const DeviceGraph& tiles, TilePass<S>& pass) {
   pass.bounds = tiles.row_bounds.data<int64_t>();
   pass.entries = reinterpret_cast<const TileEntry*>(tiles.row_entries.data<int32_t>());
 }
-template <class T>
-void walk_columns(const DeviceGraph& tiles, TilePass<T>& pass) {
+template <class S>
+void walk_columns(const DeviceGraph& tiles, TilePass<S>& pass) {
   pass.bounds = tiles.column_bounds.data<int64_t>();
   pass.entries = reinterpret_cast<const TileEntry*>(tiles.column_entries.data<int32_t>());
 }
@@ -139,8 +146,8 @@ void with_columns(int64_t dim, Body body) {
                    "heads of up to 256 have one");
 }
 
-template <class T>
-filigree::cuda::Grid grid_of(const TilePass<T>& pass, int64_t shared) {
+template <class S>
+filigree::cuda::Grid grid_of(const TilePass<S>& pass, int64_t shared) {
   return {.blocks = pass.blocks, .heads = pass.heads, .threads = kThreads, .shared = shared};
 }
 
@@ -149,12 +156,13 @@ filigree::cuda::Grid grid_of(const TilePass<T>& pass, int64_t shared) {
 void attention_forward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
                        const Tensor& gate, const AttentionArguments& arguments, Tensor& o,
                        Tensor& lse) {
-  dispatch_float(kOp, q.dtype(), [&]<class T>() {
-    Prepared<T> made = prepare<T>(q, k, v, bias, gate, arguments);
+  filigree::cuda::dispatch_stored(kOp, q.dtype(), [&]<class S>() {
+    using T = filigree::cuda::Compute<S>;
+    Prepared<S> made = prepare<S>(q, k, v, bias, gate, arguments);
     walk_rows(*made.graph, made.pass);
     with_columns(arguments.head_dim, [&]<int C>() {
       filigree::cuda::launch(kOp, q, grid_of(made.pass, forward_shared_bytes<T>(made.pass.dim)),
-                             tile_forward<T, C>, made.pass, o.data<T>(), lse.data<T>());
+                             tile_forward<S, C>, made.pass, o.data<S>(), lse.data<T>());
     });
   });
 }
@@ -163,19 +171,20 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
                         const Tensor& gate, const Tensor& o, const Tensor& lse, const Tensor& grad,
                         const AttentionArguments& arguments, Tensor& dq, Tensor& dk, Tensor& dv,
                         Tensor& dbias, Tensor& dgate) {
-  dispatch_float(kOp, q.dtype(), [&]<class T>() {
-    Prepared<T> made = prepare<T>(q, k, v, bias, gate, arguments);
-    TilePass<T>& pass = made.pass;
+  filigree::cuda::dispatch_stored(kOp, q.dtype(), [&]<class S>() {
+    using T = filigree::cuda::Compute<S>;
+    Prepared<S> made = prepare<S>(q, k, v, bias, gate, arguments);
+    TilePass<S>& pass = made.pass;
     made.delta = Tensor(lse.shape(), lse.dtype(), lse.device());
     filigree::cuda::for_rows(kOp, q, lse.numel(), pass.dim,
-                             Delta<T>{grad.data<T>(), o.data<T>(), made.delta.template data<T>()});
-    pass.grad = grad.data<T>();
+                             Delta<S>{grad.data<S>(), o.data<S>(), made.delta.template data<T>()});
+    pass.grad = grad.data<S>();
     pass.lse = lse.data<T>();
     pass.delta = made.delta.template data<T>();
     const auto parts_of = [&](const Tensor& wanted, int64_t reach) {
       if (!wanted.defined()) return Tensor();
       const Shape shape{pass.blocks, pass.heads * (2 * reach + 1)};
-      return Tensor::zeros(shape, q.dtype(), q.device());
+      return Tensor::zeros(shape, dtype_of<T>, q.device());
     };
     Tensor bias_parts = parts_of(bias, pass.bias_reach),
            gate_parts = parts_of(gate, pass.gate_reach);
@@ -184,23 +193,23 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
     const filigree::cuda::Grid grid = grid_of(pass, backward_shared_bytes<T>(pass.dim));
     with_columns(arguments.head_dim, [&]<int C>() {
       walk_rows(*made.graph, pass);
-      filigree::cuda::launch(kOp, q, grid, tile_backward_rows<T, C>, pass,
-                             dq.data<T>() + arguments.q_at, parts);
+      filigree::cuda::launch(kOp, q, grid, tile_backward_rows<S, C>, pass,
+                             dq.data<S>() + arguments.q_at, parts);
       walk_columns(*made.graph, pass);
-      filigree::cuda::launch(kOp, q, grid, tile_backward_columns<T, C>, pass,
-                             dk.data<T>() + arguments.k_at, dv.data<T>() + arguments.v_at);
+      filigree::cuda::launch(kOp, q, grid, tile_backward_columns<S, C>, pass,
+                             dk.data<S>() + arguments.k_at, dv.data<S>() + arguments.v_at);
     });
-    const auto add_up = [&](const Tensor& from, T* to) {
+    const auto add_up = [&](const Tensor& from, auto* to) {
       filigree::cuda::column_sums<T>(kOp, q, from.size(0), from.size(1),
                                      filigree::cuda::RowsOf<T>{from.data<T>(), from.size(1)}, to);
     };
-    if (bias.defined()) add_up(bias_parts, dbias.data<T>());
+    if (bias.defined()) add_up(bias_parts, dbias.data<S>());
     if (gate.defined()) {
-      Tensor sums({gate_parts.size(1)}, q.dtype(), q.device());
+      Tensor sums({gate_parts.size(1)}, dtype_of<T>, q.device());
       add_up(gate_parts, sums.data<T>());
       filigree::cuda::for_each(
           kOp, q, dgate.numel(),
-          JoinSides<T>{sums.data<T>(), gate.data<T>(), dgate.data<T>(), pass.gate_reach});
+          JoinSides<S>{sums.data<T>(), gate.data<S>(), dgate.data<S>(), pass.gate_reach});
     }
   });
 }

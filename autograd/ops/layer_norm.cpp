@@ -18,8 +18,9 @@ class LayerNorm final : public Function {
     expect_shape("layer_norm", "gamma", {x.shape().last()}, in[1].shape());
     expect_shape("layer_norm", "beta", {x.shape().last()}, in[2].shape());
     Tensor y(x.shape(), x.dtype(), x.device());
-    Tensor mean({x.shape().rows()}, x.dtype(), x.device());  // (R)
-    Tensor rstd({x.shape().rows()}, x.dtype(), x.device());  // (R)
+    const DType kept = statistics_dtype(x.dtype());
+    Tensor mean({x.shape().rows()}, kept, x.device());  // (R)
+    Tensor rstd({x.shape().rows()}, kept, x.device());  // (R)
     kernels::layer_norm_forward(x, in[1], in[2], eps_, y, mean, rstd);
     save_for_backward({x, in[1], mean, rstd});
     return {y};

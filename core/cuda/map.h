@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "core/cuda/context.h"
+#include "core/cuda/element.h"
 
 namespace filigree::cuda {
 
@@ -29,13 +30,13 @@ void for_each(std::string_view op, const Tensor& where, int64_t count, Body body
   launch(op, where, map_grid(count), for_each_kernel<Body>, count, body);
 }
 
-/// Body of y_i = f(x_i).
+/// Body of y_i = f(x_i); f works in Compute<T>.
 template <class T, class F>
 struct MapOne {
   const T* x;
   T* y;
   F f;
-  __device__ void operator()(int64_t i) const { y[i] = f(x[i]); }
+  __device__ void operator()(int64_t i) const { y[i] = convert<T>(f(load(x[i]))); }
 };
 /// Body of y_i = f(a_i, b_i).
 template <class T, class F>
@@ -43,7 +44,7 @@ struct MapTwo {
   const T *a, *b;
   T* y;
   F f;
-  __device__ void operator()(int64_t i) const { y[i] = f(a[i], b[i]); }
+  __device__ void operator()(int64_t i) const { y[i] = convert<T>(f(load(a[i]), load(b[i]))); }
 };
 
 template <class T, class F>

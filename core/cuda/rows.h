@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "core/cuda/context.h"
+#include "core/cuda/element.h"
 
 namespace filigree::cuda {
 
@@ -71,8 +72,8 @@ inline constexpr int64_t kColumnChunk = 512;  // rows of a block in all
 
 /// Column sums of a chunk of rows: block (x: 32 columns, y: chunk). 8 rows at a time, their sums
 /// added in order.
-template <class T, class Body>
-__global__ void column_sums_kernel(int64_t rows, int64_t width, Body body, T* sums) {
+template <class T, class Out, class Body>
+__global__ void column_sums_kernel(int64_t rows, int64_t width, Body body, Out* sums) {
   __shared__ T partial[kColumnRows][kWarp];
   const int lane = threadIdx.x % kWarp, part = threadIdx.x / kWarp;
   const int64_t column = int64_t{blockIdx.x} * kWarp + lane, first = blockIdx.y * kColumnChunk;
@@ -86,33 +87,36 @@ __global__ void column_sums_kernel(int64_t rows, int64_t width, Body body, T* su
   if (part == 0 && column < width) {
     T all = 0;
     for (int p = 0; p < kColumnRows; ++p) all += partial[p][lane];
-    sums[blockIdx.y * width + column] = all;
+    sums[blockIdx.y * width + column] = convert<Out>(all);
   }
 }
 
-/// Body of the sums of chunks.
-template <class T>
+/// Body of sums of stored rows.
+template <class S>
 struct RowsOf {
-  const T* x;
+  const S* x;
   int64_t width;
-  __device__ T operator()(int64_t row, int64_t column) const { return x[row * width + column]; }
+  __device__ Compute<S> operator()(int64_t row, int64_t column) const {
+    return load(x[row * width + column]);
+  }
 };
 
-/// sums (width): over all rows of body(row, column), in an order that depends on the sizes alone.
-template <class T, class Body>
+/// sums (width): over all rows of body(row, column), which is of T, in an order that depends on the
+/// sizes alone.
+template <class T, class Out, class Body>
 void column_sums(std::string_view op, const Tensor& where, int64_t rows, int64_t width, Body body,
-                 T* sums) {
+                 Out* sums) {
   const int64_t tiles = (width + kWarp - 1) / kWarp;
   const int64_t chunks = (rows + kColumnChunk - 1) / kColumnChunk;
   if (chunks <= 1) {
     launch(op, where, {.blocks = tiles, .threads = kColumnRows * kWarp},
-           column_sums_kernel<T, Body>, rows, width, body, sums);
+           column_sums_kernel<T, Out, Body>, rows, width, body, sums);
     return;
   }
   Tensor partial({chunks, width}, dtype_of<T>, where.device());
   // blockIdx.y has 16 bits: 32 million rows
   launch(op, where, {.blocks = tiles, .heads = chunks, .threads = kColumnRows * kWarp},
-         column_sums_kernel<T, Body>, rows, width, body, partial.template data<T>());
+         column_sums_kernel<T, T, Body>, rows, width, body, partial.template data<T>());
   column_sums<T>(op, where, chunks, width, RowsOf<T>{partial.template data<T>(), width}, sums);
 }
 

@@ -8,6 +8,8 @@ namespace filigree::kernels::cuda {
 
 namespace {
 
+using filigree::cuda::Compute;
+
 template <class T>
 inline constexpr T kRootTwoOverPi = T(0.79788456080286535588);
 template <class T>
@@ -75,17 +77,17 @@ void with_activation(Activation f, Body body) {
 }  // namespace
 
 void activation_forward(const Tensor& x, Activation f, Tensor& y) {
-  dispatch_float("activation", x.dtype(), [&]<class T>() {
-    with_activation<T>(f, [&]<class F>() {
-      filigree::cuda::map_elements<T>("activation", x, y, Forward<T, F>{});
+  filigree::cuda::dispatch_stored("activation", x.dtype(), [&]<class T>() {
+    with_activation<Compute<T>>(f, [&]<class F>() {
+      filigree::cuda::map_elements<T>("activation", x, y, Forward<Compute<T>, F>{});
     });
   });
 }
 
 void activation_backward(const Tensor& x, const Tensor& dy, Activation f, Tensor& dx) {
-  dispatch_float("activation", x.dtype(), [&]<class T>() {
-    with_activation<T>(f, [&]<class F>() {
-      filigree::cuda::map_elements<T>("activation", x, dy, dx, Backward<T, F>{});
+  filigree::cuda::dispatch_stored("activation", x.dtype(), [&]<class T>() {
+    with_activation<Compute<T>>(f, [&]<class F>() {
+      filigree::cuda::map_elements<T>("activation", x, dy, dx, Backward<Compute<T>, F>{});
     });
   });
 }

@@ -14,14 +14,16 @@ struct Dropout {
   int64_t count;
   uint64_t key;
   float threshold;
-  T kept;
+  filigree::cuda::Compute<T> kept;
 
   __device__ void operator()(int64_t block) const {
     const filigree::cuda::Bits bits = filigree::cuda::philox(key, 0, static_cast<uint64_t>(block));
     for (int j = 0; j < 4; ++j) {
       const int64_t i = 4 * block + j;
       if (i >= count) return;
-      y[i] = filigree::cuda::to_uniform(bits.word[j]) >= threshold ? x[i] * kept : T(0);
+      y[i] = filigree::cuda::to_uniform(bits.word[j]) >= threshold
+                 ? convert<T>(filigree::cuda::load(x[i]) * kept)
+                 : convert<T>(0);
     }
   }
 };
@@ -29,10 +31,11 @@ struct Dropout {
 }  // namespace
 
 void dropout(const Tensor& x, double p, uint64_t key, Tensor& y) {
-  dispatch_float("dropout", x.dtype(), [&]<class T>() {
-    filigree::cuda::for_each("dropout", y, (x.numel() + 3) / 4,
-                             Dropout<T>{x.data<T>(), y.data<T>(), x.numel(), key,
-                                        static_cast<float>(p), static_cast<T>(1 / (1 - p))});
+  filigree::cuda::dispatch_stored("dropout", x.dtype(), [&]<class T>() {
+    filigree::cuda::for_each(
+        "dropout", y, (x.numel() + 3) / 4,
+        Dropout<T>{x.data<T>(), y.data<T>(), x.numel(), key, static_cast<float>(p),
+                   static_cast<filigree::cuda::Compute<T>>(1 / (1 - p))});
   });
 }
 

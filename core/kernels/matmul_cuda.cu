@@ -2,6 +2,7 @@
 #include <climits>
 
 #include "core/cuda/context.h"
+#include "core/cuda/element.h"
 #include "core/error.h"
 #include "core/kernels/matmul.h"
 
@@ -19,7 +20,7 @@ int blas_size(int64_t size) {
 /// cuBLAS stores columns: what we store row by row is the transpose to it, so it is asked for
 /// c^T = op(b)^T op(a)^T.
 void matmul(const Tensor& a, const Tensor& b, MatmulForm form, Tensor& c) {
-  dispatch_float("matmul", a.dtype(), [&]<class T>() {
+  filigree::cuda::dispatch_stored("matmul", a.dtype(), [&]<class T>() {
     const int64_t m = c.size(-2), n = c.size(-1), k = form.transpose_a ? a.size(-2) : a.size(-1);
     const int64_t batch = a.shape().rank() == 2 ? 1 : a.size(0);
     if (m == 0 || n == 0 || batch == 0) return;
@@ -28,8 +29,10 @@ void matmul(const Tensor& a, const Tensor& b, MatmulForm form, Tensor& c) {
       return;
     }
     const bool doubles = dtype_of<T> == DType::f64;
-    const cudaDataType_t type = doubles ? CUDA_R_64F : CUDA_R_32F;
-    const T one = 1, kept = form.accumulate ? T(1) : T(0);
+    const cudaDataType_t type = doubles                     ? CUDA_R_64F
+                                : dtype_of<T> == DType::f32 ? CUDA_R_32F
+                                                            : CUDA_R_16BF;
+    const filigree::cuda::Compute<T> one = 1, kept = form.accumulate ? 1 : 0;
     const filigree::cuda::Context& context = filigree::cuda::context_of(c.device());
     filigree::cuda::check(
         cublasGemmStridedBatchedEx(

@@ -204,6 +204,7 @@ ModelSetup set_up_model(const TrainConfig& config, const TokenDataset& train,
     (is_degree_parameter(each.name) ? setup.degrees : setup.learning).push_back(std::move(each));
   }
   setup.model->encoder().set_recompute(c.model.recompute);
+  if (c.model.precision == "bf16") setup.model->encoder().set_compute(DType::bf16);
   setup.model->to(parse_device(c.train.device));
   return setup;
 }

@@ -2,10 +2,21 @@
 
 namespace {
 
+/// bfloat16, rounded to nearest, ties to even.
+struct Brain {
+  uint16_t bits;
+  explicit Brain(float value) {
+    const unsigned all = __float_as_uint(value);
+    bits = static_cast<uint16_t>(value != value ? all >> 16 | 0x40U
+                                                : (all + 0x7fffU + (all >> 16 & 1U)) >> 16);
+  }
+  explicit operator double() const { return __uint_as_float(unsigned{bits} << 16); }
+};
+
 /// Columns of `rows` elements; what is stored transposed is read so.
-template <class T>
-void multiply(cublasOperation_t op_a, cublasOperation_t op_b, int m, int n, int k, T alpha,
-              const T* a, int lda, const T* b, int ldb, T beta, T* c, int ldc) {
+template <class T, class C>
+void multiply(cublasOperation_t op_a, cublasOperation_t op_b, int m, int n, int k, C alpha,
+              const T* a, int lda, const T* b, int ldb, C beta, T* c, int ldc) {
   for (int j = 0; j < n; ++j) {
     for (int i = 0; i < m; ++i) {
       double sum = 0;
@@ -15,7 +26,8 @@ void multiply(cublasOperation_t op_a, cublasOperation_t op_b, int m, int n, int 
         sum += static_cast<double>(x) * static_cast<double>(y);
       }
       T& to = c[i + int64_t{j} * ldc];
-      to = alpha * static_cast<T>(sum) + (beta == 0 ? T(0) : beta * to);
+      const C before = beta == C(0) ? C(0) : beta * static_cast<C>(static_cast<double>(to));
+      to = T(alpha * static_cast<C>(sum) + before);
     }
   }
 }
@@ -47,18 +59,20 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t, cublasOperation_t op_a
                      lda > 0 && ldb > 0 && type_a == type_b && type_b == type_c;
   if (!sound) return CUBLAS_STATUS_INVALID_VALUE;
   const cuda_on_cpu::DeviceAccess access;
-  const auto all = [&]<class T>() {
+  const auto all = [&]<class T, class C>() {
     for (int i = 0; i < batch; ++i) {
-      multiply<T>(op_a, op_b, m, n, k, *static_cast<const T*>(alpha),
-                  static_cast<const T*>(a) + i * stride_a, lda,
-                  static_cast<const T*>(b) + i * stride_b, ldb, *static_cast<const T*>(beta),
-                  static_cast<T*>(c) + i * stride_c, ldc);
+      multiply<T, C>(op_a, op_b, m, n, k, *static_cast<const C*>(alpha),
+                     static_cast<const T*>(a) + i * stride_a, lda,
+                     static_cast<const T*>(b) + i * stride_b, ldb, *static_cast<const C*>(beta),
+                     static_cast<T*>(c) + i * stride_c, ldc);
     }
   };
   if (type_a == CUDA_R_64F) {
-    all.template operator()<double>();
+    all.template operator()<double, double>();
   } else if (type_a == CUDA_R_32F) {
-    all.template operator()<float>();
+    all.template operator()<float, float>();
+  } else if (type_a == CUDA_R_16BF) {
+    all.template operator()<Brain, float>();
   } else {
     return CUBLAS_STATUS_INVALID_VALUE;
   }

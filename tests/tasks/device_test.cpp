@@ -128,6 +128,11 @@ TEST_P(DeviceTask, FollowsTheCurveOfTheCpu) {
   const auto cuda = curve(config, folder.path() / "cuda", "cuda");
   expect_near(cuda, cpu, 1e-4);
   EXPECT_EQ(cuda, curve(config, folder.path() / "again", "cuda:0")) << "not the same bits twice";
+  TrainConfig half = config;
+  half.model.precision = "bf16";
+  const auto rounded = curve(half, folder.path() / "bf16", "cuda");
+  expect_near(rounded, cpu, 5e-2);
+  EXPECT_NE(rounded, cuda);
   EXPECT_GT(std::abs(cpu[0] - cpu[14]), 1e-3) << "nothing was learnt: the test shows nothing";
 }
 
@@ -176,6 +181,13 @@ TEST(DeviceRun, LearnsDegreesAsOnTheCpu) {
     const LoadedModel loaded = load_model(data.path() / ("cuda-" + name) / "model.safetensors");
     EXPECT_TRUE(loaded.model->state_dict().begin()->second.device().is_cpu());
   }
+}
+
+TEST(DeviceRun, Bfloat16IsRefusedOnTheCpu) {
+  TrainConfig config;
+  config.data.train = config.data.dev = "data";
+  config.model.precision = "bf16";
+  EXPECT_THROW(config.validate(), ConfigError);
 }
 
 TEST(DeviceRun, AnAbsentDeviceIsAnErrorThatSaysSo) {

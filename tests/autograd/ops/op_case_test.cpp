@@ -169,6 +169,38 @@ TEST_P(Op, OnTheDeviceEqualsTheCpu) {
   }
 }
 
+/// ||a - b|| / ||b||, or ||a - b|| where b is 0.
+double relative_error(const Tensor& a, const Tensor& b) {
+  double difference = 0, size = 0;
+  for (int64_t i = 0; i < b.numel(); ++i) {
+    difference += (a.at(i) - b.at(i)) * (a.at(i) - b.at(i));
+    size += b.at(i) * b.at(i);
+  }
+  return std::sqrt(size > 0 ? difference / size : difference);
+}
+
+TEST_P(Op, OnTheDeviceInBfloat16IsCloseToTheCpu) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  for (const int64_t n : {1, 33, 200}) {
+    SCOPED_TRACE("size " + std::to_string(n));
+    Tensors got;
+    try {
+      got = run(GetParam().call, inputs(n, DType::bf16, testing_device::kCuda));
+    } catch (const DTypeError&) {
+      GTEST_SKIP() << "not an op of bf16";
+    }
+    // The same rounded inputs, so that what is compared is the op.
+    Variables rounded;
+    for (const Variable& input : inputs(n, DType::bf16)) {
+      rounded.emplace_back(input.value().to(DType::f64), true);
+    }
+    const Tensors want = run(GetParam().call, rounded);
+    for (size_t k = 0; k < want.size(); ++k) {
+      EXPECT_LE(relative_error(got[k], want[k]), 2e-2) << "tensor " << k;
+    }
+  }
+}
+
 TEST_P(Op, SaysWhatIsWrong) {
   if (!GetParam().wrong) return;
   try {
