@@ -13,42 +13,46 @@ struct DistanceParts {
   T *bias, *gate;  // null for none
 };
 
-/// Scores to weights a_ij (in s) and, with <do_i, v_j> in dp, to slopes dL/ds_ij before what is
-/// closed is closed (in dp). An invisible pair gets 0.
+/// What becomes of a pair in the backward pass.
+template <class T>
+struct PairSlope {
+  T weight = 0, slope = 0;  // a_ij, and dL/ds_ij before what is closed is closed
+  T factor = 0;             // of dropout
+};
+
+/// product: scale <q_i, k_j>; dp: <do_i, v_j>. All 0 for a pair that nothing passes, whatever its
+/// product and dp are.
 template <class S, class T>
-__device__ void weights_and_slopes(const TilePass<S>& pass, const TileView<S>& view,
-                                   uint64_t dropout_key, int y, int x, T (&s)[kMine][kMine],
-                                   T (&dp)[kMine][kMine], T (&factors)[kMine][kMine]) {
+__device__ PairSlope<T> pair_slope(const TileView<S>& view, int row, int column, T product, T dp,
+                                   T lse, T delta, uint64_t dropout_key) {
   constexpr T kNone = -std::numeric_limits<T>::infinity();
-  for (int r = 0; r < kMine; ++r) {
-    const int row = kMine * y + r;
-    const int64_t at = int64_t{view.query + row} * pass.heads + view.head;
-    const T lse = row < view.queries ? pass.lse[at] : kNone;
-    const T delta = row < view.queries ? pass.delta[at] : T(0);
-    for (int c = 0; c < kMine; ++c) {
-      const int column = x + kLane * c;
-      factors[r][c] = 0;
-      if (lse == kNone || !view.visible(row, column)) {
-        s[r][c] = dp[r][c] = 0;
-        continue;
-      }
-      const T gate = view.gate_of(row, column);
-      T score = s[r][c] + view.bias_of(row, column);
-      if (gate != kNone) {
-        score += gate;
-      } else if (view.distance(row, column) <= pass.gate_reach &&
-                 -view.distance(row, column) <= pass.gate_reach) {
-        score = score > lse + kClosedExponentOnDevice ? lse + kClosedExponentOnDevice : score;
-      } else {  // beyond the gate: never seen
-        s[r][c] = dp[r][c] = 0;
-        continue;
-      }
-      const T weight = std::exp(score - lse);
-      factors[r][c] = weight == T(0) ? T(1) : view.factor(dropout_key, row, column);
-      dp[r][c] = weight == T(0) ? T(0) : weight * (factors[r][c] * dp[r][c] - delta);
-      s[r][c] = weight;
-    }
+  if (lse == kNone || !view.visible(row, column)) return {};
+  const TilePass<S>& pass = view.pass;
+  const T gate = view.gate_of(row, column);
+  T score = product + view.bias_of(row, column);
+  if (gate != kNone) {
+    score += gate;
+  } else if (view.distance(row, column) <= pass.gate_reach &&
+             -view.distance(row, column) <= pass.gate_reach) {
+    score = score > lse + kClosedExponentOnDevice ? lse + kClosedExponentOnDevice : score;
+  } else {  // beyond the gate: never seen
+    return {};
   }
+  PairSlope<T> pair;
+  pair.weight = std::exp(score - lse);
+  if (pair.weight == T(0)) return {};
+  pair.factor = view.factor(dropout_key, row, column);
+  pair.slope = pair.weight * (pair.factor * dp - delta);
+  return pair;
+}
+
+/// lse and delta of a query; -inf and 0 of one that is not in the tile.
+template <class S, class T>
+__device__ void query_statistics(const TileView<S>& view, int row, T& lse, T& delta) {
+  const int64_t at = int64_t{view.query + row} * view.pass.heads + view.head;
+  const bool there = row < view.queries;
+  lse = there ? view.pass.lse[at] : -std::numeric_limits<T>::infinity();
+  delta = there ? view.pass.delta[at] : T(0);
 }
 
 /// True if the visible pair is gated and closed: nothing passes, though its slope counts for the
@@ -57,6 +61,25 @@ template <class S>
 __device__ bool is_closed(const TileView<S>& view, int row, int column) {
   using T = filigree::cuda::Compute<S>;
   return view.pass.log_gate && view.gate_of(row, column) == -std::numeric_limits<T>::infinity();
+}
+
+/// pair_slope() of a thread's pairs: products in s to weights, <do_i, v_j> in dp to slopes.
+template <class S, class T>
+__device__ void weights_and_slopes(const TileView<S>& view, uint64_t dropout_key, int y, int x,
+                                   T (&s)[kMine][kMine], T (&dp)[kMine][kMine],
+                                   T (&factors)[kMine][kMine]) {
+  for (int r = 0; r < kMine; ++r) {
+    const int row = kMine * y + r;
+    T lse, delta;
+    query_statistics(view, row, lse, delta);
+    for (int c = 0; c < kMine; ++c) {
+      const PairSlope<T> pair =
+          pair_slope(view, row, x + kLane * c, s[r][c], dp[r][c], lse, delta, dropout_key);
+      s[r][c] = pair.weight;
+      dp[r][c] = pair.slope;
+      factors[r][c] = pair.factor;
+    }
+  }
 }
 
 /// Adds the slopes of a tile (64, 65) to the block's parts, a thread a diagonal.
@@ -94,6 +117,7 @@ template <class S, int C>
 __global__ void __launch_bounds__(kThreads)
     tile_backward_rows(TilePass<S> pass, S* dq, DistanceParts<filigree::cuda::Compute<S>> parts) {
   using T = filigree::cuda::Compute<S>;
+  if (pass.not_finite && *pass.not_finite == 0) return;
   T* const queries = filigree::cuda::shared_memory<T>();
   T* const grads = queries + kTile * tile_stride(pass.dim);
   T* const keys = grads + kTile * tile_stride(pass.dim);
@@ -118,7 +142,7 @@ __global__ void __launch_bounds__(kThreads)
     load_tile(pass.v + column, pass.stride, tile.first, tile.count, pass.dim, T(1), keys);
     __syncthreads();
     tile_products(grads, keys, pass.dim, place.y, place.x, dp);
-    weights_and_slopes(pass, view, dropout_key, place.y, place.x, s, dp, factors);
+    weights_and_slopes(view, dropout_key, place.y, place.x, s, dp, factors);
     for (int r = 0; r < kMine; ++r) {
       for (int c = 0; c < kMine; ++c) {
         slopes[(kMine * place.y + r) * slope_stride + place.x + kLane * c] = dp[r][c];
@@ -156,6 +180,7 @@ __global__ void __launch_bounds__(kThreads)
 template <class S, int C>
 __global__ void __launch_bounds__(kThreads) tile_backward_columns(TilePass<S> pass, S* dk, S* dv) {
   using T = filigree::cuda::Compute<S>;
+  if (pass.not_finite && *pass.not_finite == 0) return;
   T* const keys = filigree::cuda::shared_memory<T>();
   T* const values = keys + kTile * tile_stride(pass.dim);
   T* const rows = values + kTile * tile_stride(pass.dim);
@@ -181,7 +206,7 @@ __global__ void __launch_bounds__(kThreads) tile_backward_columns(TilePass<S> pa
     load_tile(pass.grad + column, pass.width, tile.first, tile.count, pass.dim, T(1), rows);
     __syncthreads();
     tile_products(rows, values, pass.dim, place.y, place.x, dp);
-    weights_and_slopes(pass, view, dropout_key, place.y, place.x, s, dp, factors);
+    weights_and_slopes(view, dropout_key, place.y, place.x, s, dp, factors);
     for (int r = 0; r < kMine; ++r) {
       for (int c = 0; c < kMine; ++c) {
         const int row = kMine * place.y + r, at = place.x + kLane * c;

@@ -64,6 +64,7 @@ template <class S, int C>
 __global__ void __launch_bounds__(kThreads)
     tile_forward(TilePass<S> pass, S* o, filigree::cuda::Compute<S>* lse) {
   using T = filigree::cuda::Compute<S>;
+  if (pass.not_finite && *pass.not_finite == 0) return;
   T* const queries = filigree::cuda::shared_memory<T>();
   T* const keys = queries + kTile * tile_stride(pass.dim);
   T* const weights = keys + kTile * tile_stride(pass.dim);

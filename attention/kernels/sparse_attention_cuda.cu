@@ -1,3 +1,5 @@
+#include "attention/kernels/cuda_mma_backward.h"
+#include "attention/kernels/cuda_mma_forward.h"
 #include "attention/kernels/cuda_tile_backward.h"
 #include "attention/kernels/cuda_tile_forward.h"
 #include "attention/kernels/schedule.h"
@@ -20,8 +22,8 @@ struct LogGate {
   T* log;
   __device__ void operator()(int64_t i) const {
     const T open = load(g[i]);
-    log[i] = open < std::numeric_limits<T>::min() ? -std::numeric_limits<T>::infinity()
-                                                  : std::log(open);
+    log[i] =
+        open < std::numeric_limits<T>::min() ? -std::numeric_limits<T>::infinity() : std::log(open);
   }
 };
 
@@ -67,11 +69,20 @@ Tensor always_on(const AttentionArguments& arguments, Device device) {
   return flags.to(device);
 }
 
+/// Sets *found if an element is NaN or Inf: all that do write the same.
+struct FindNotFinite {
+  const Half* x;
+  int32_t* found;
+  __device__ void operator()(int64_t i) const {
+    if ((x[i].bits & 0x7f80) == 0x7f80) *found = 1;
+  }
+};
+
 /// The tensors that a pass points at, and the pass.
 template <class S>
 struct Prepared {
   std::shared_ptr<const DeviceGraph> graph;
-  Tensor log_gate, always, delta;
+  Tensor log_gate, always, delta, not_finite;
   TilePass<S> pass{};
 };
 
@@ -123,6 +134,41 @@ Prepared<S> prepare(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
   return made;
 }
 
+/// Tensor cores take heads of up to so many elements.
+constexpr int64_t kWidestMma = 128;
+
+/// Looks for NaN and Inf in the inputs, if tensor cores are to take the pass; says whether they
+/// are.
+template <class S>
+bool look_for_not_finite(Prepared<S>& made, std::initializer_list<const Tensor*> inputs) {
+  if constexpr (!std::is_same_v<S, Half>) {
+    return false;
+  } else {
+    if (made.pass.dim > kWidestMma) return false;
+    const Tensor& first = **inputs.begin();
+    made.not_finite = Tensor::zeros({1}, DType::i32, first.device());
+    int32_t* found = made.not_finite.template data<int32_t>();
+    const Tensor* before = nullptr;
+    for (const Tensor* input : inputs) {
+      if (before && before->same_data(*input)) continue;  // q, k, v of one tensor
+      filigree::cuda::for_each(kOp, first, input->numel(),
+                               FindNotFinite{input->data<Half>(), found});
+      before = input;
+    }
+    made.pass.not_finite = found;
+    return true;
+  }
+}
+
+/// body.template operator()<W>() with W the elements of a head, filled up.
+template <class Body>
+void with_width(int64_t dim, Body body) {
+  if (dim <= 16) return body.template operator()<16>();
+  if (dim <= 32) return body.template operator()<32>();
+  if (dim <= 64) return body.template operator()<64>();
+  return body.template operator()<kWidestMma>();
+}
+
 template <class S>
 void walk_rows(const DeviceGraph& tiles, TilePass<S>& pass) {
   pass.bounds = tiles.row_bounds.data<int64_t>();
@@ -147,8 +193,8 @@ void with_columns(int64_t dim, Body body) {
 }
 
 template <class S>
-filigree::cuda::Grid grid_of(const TilePass<S>& pass, int64_t shared) {
-  return {.blocks = pass.blocks, .heads = pass.heads, .threads = kThreads, .shared = shared};
+filigree::cuda::Grid grid_of(const TilePass<S>& pass, int64_t shared, int threads = kThreads) {
+  return {.blocks = pass.blocks, .heads = pass.heads, .threads = threads, .shared = shared};
 }
 
 }  // namespace
@@ -160,6 +206,15 @@ void attention_forward(const Tensor& q, const Tensor& k, const Tensor& v, const 
     using T = filigree::cuda::Compute<S>;
     Prepared<S> made = prepare<S>(q, k, v, bias, gate, arguments);
     walk_rows(*made.graph, made.pass);
+    if (look_for_not_finite(made, {&q, &k, &v})) {
+      if constexpr (std::is_same_v<S, Half>) {
+        with_width(made.pass.dim, [&]<int W>() {
+          filigree::cuda::launch(kOp, q,
+                                 grid_of(made.pass, mma_forward_shared_bytes(W), kMmaThreads),
+                                 mma_forward<W>, made.pass, o.data<Half>(), lse.data<float>());
+        });
+      }
+    }
     with_columns(arguments.head_dim, [&]<int C>() {
       filigree::cuda::launch(kOp, q, grid_of(made.pass, forward_shared_bytes<T>(made.pass.dim)),
                              tile_forward<S, C>, made.pass, o.data<S>(), lse.data<T>());
@@ -190,6 +245,20 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
            gate_parts = parts_of(gate, pass.gate_reach);
     const DistanceParts<T> parts{bias.defined() ? bias_parts.data<T>() : nullptr,
                                  gate.defined() ? gate_parts.data<T>() : nullptr};
+    if (look_for_not_finite(made, {&q, &k, &v, &grad})) {
+      if constexpr (std::is_same_v<S, Half>) {
+        with_width(pass.dim, [&]<int W>() {
+          const int64_t shared = mma_rows_shared_bytes(W, parts.bias || parts.gate);
+          walk_rows(*made.graph, pass);
+          filigree::cuda::launch(kOp, q, grid_of(pass, shared, kMmaThreads), mma_backward_rows<W>,
+                                 pass, dq.data<Half>() + arguments.q_at, parts);
+          walk_columns(*made.graph, pass);
+          filigree::cuda::launch(kOp, q, grid_of(pass, mma_columns_shared_bytes(W), kMmaThreads),
+                                 mma_backward_columns<W>, pass, dk.data<Half>() + arguments.k_at,
+                                 dv.data<Half>() + arguments.v_at);
+        });
+      }
+    }
     const filigree::cuda::Grid grid = grid_of(pass, backward_shared_bytes<T>(pass.dim));
     with_columns(arguments.head_dim, [&]<int C>() {
       walk_rows(*made.graph, pass);

@@ -91,7 +91,8 @@ void* shared_memory();
 /// All threads of the block, or of the warp, come here before one goes on.
 void meet_block();
 void meet_warp();
-/// Room of `bytes` a lane through which a warp exchanges values: of this exchange, for `lane`.
+inline constexpr size_t kSlot = 32;
+/// Room of kSlot bytes a lane through which a warp exchanges values: of this exchange, for `lane`.
 void* exchange_slot(unsigned lane);
 void next_exchange();
 unsigned lane();
@@ -113,13 +114,16 @@ class DeviceAccess {
 
 template <class T>
 T exchange(T value, unsigned from) {
-  static_assert(sizeof(T) <= 16);
+  static_assert(sizeof(T) <= kSlot);
   std::memcpy(exchange_slot(lane()), &value, sizeof(T));
   meet_warp();
   std::memcpy(&value, exchange_slot(from & 31U), sizeof(T));
   next_exchange();
   return value;
 }
+
+/// mma.sync.m16n8k16 of bf16 pairs: c (16 x 8) += a (16 x 16) b (16 x 8), spread over the lanes.
+void multiply_m16n8k16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
 
 }  // namespace cuda_on_cpu
 

@@ -19,7 +19,6 @@ namespace {
 
 constexpr unsigned kWarp = 32, kMostThreads = 1024;
 constexpr size_t kStack = size_t{256} << 10, kSharedLimit = 48 << 10, kSharedMost = 227 << 10;
-constexpr size_t kSlot = 16;
 
 [[noreturn]] void fail(const char* what) {
   std::fprintf(stderr, "CUDA on the CPU: block (%u, %u, %u), thread %u: %s\n", blockIdx.x,
@@ -195,6 +194,32 @@ void meet_warp() { block().wait(State::at_warp); }
 void* exchange_slot(unsigned lane) { return block().slot(lane); }
 void next_exchange() { block().next_exchange(); }
 unsigned lane() { return threadIdx.x % kWarp; }
+
+void multiply_m16n8k16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  struct Parts {
+    uint32_t a[4], b[2];
+  } mine{{a[0], a[1], a[2], a[3]}, {b[0], b[1]}};
+  std::memcpy(exchange_slot(lane()), &mine, sizeof mine);
+  meet_warp();
+  const auto half = [](uint32_t pair, unsigned k) {
+    return __uint_as_float((k % 2 == 0 ? pair << 16 : pair & 0xffff0000U));
+  };
+  const auto parts = [](unsigned from) {
+    Parts of;
+    std::memcpy(&of, exchange_slot(from), sizeof of);
+    return of;
+  };
+  const unsigned g = lane() / 4, t = lane() % 4;
+  for (unsigned i = 0; i < 4; ++i) {
+    const unsigned high = i / 2, column = 2 * t + i % 2;  // row g + 8 high
+    for (unsigned k = 0; k < 16; ++k) {
+      const unsigned owner = k % 8 / 2;
+      c[i] += half(parts(4 * g + owner).a[high + 2 * (k / 8)], k) *
+              half(parts(4 * column + owner).b[k / 8], k);
+    }
+  }
+  next_exchange();
+}
 
 DeviceAccess::DeviceAccess() : outermost_(access_depth++ == 0) {
   if (outermost_) memory().open(true);

@@ -1,0 +1,189 @@
+// The backward pass in bf16 on tensor cores, by tiles: dq by rows, dk and dv by columns. For .cu
+// files alone.
+#pragma once
+
+#include "attention/kernels/cuda_mma_forward.h"
+#include "attention/kernels/cuda_tile_backward.h"
+
+namespace filigree::kernels::cuda {
+
+/// A tile of 16 x 64 f32 numbers as the left side of a product over its 64 columns.
+__device__ inline FragmentA as_left(const float (&c)[kTile / 8][4], int k) {
+  return {{pack(c[2 * k][0], c[2 * k][1]), pack(c[2 * k][2], c[2 * k][3]),
+           pack(c[2 * k + 1][0], c[2 * k + 1][1]), pack(c[2 * k + 1][2], c[2 * k + 1][3])}};
+}
+
+/// sums (16, W) += left (16, 64) times right (64, W), whose transpose (W, 64) is in shared memory.
+template <int W>
+__device__ void add_product(const float (&left)[kTile / 8][4], const Half* right, MmaLane lane,
+                            float (&sums)[W / 8][4]) {
+  for (int k = 0; k < kTile / 16; ++k) {
+    const FragmentA a = as_left(left, k);
+    for (int n = 0; n < W / 8; ++n) {
+      multiply(sums[n], a, fragment_b(right, mma_stride(kTile), 8 * n, 16 * k, lane));
+    }
+  }
+}
+
+/// c (16, 64) = rows own .. of a (64, W) times the transpose of b (64, W), both in shared memory.
+template <int W>
+__device__ void row_products(const Half* a, const Half* b, int own, MmaLane lane,
+                             float (&c)[kTile / 8][4]) {
+  for (int n = 0; n < kTile / 8; ++n) {
+    for (int i = 0; i < 4; ++i) c[n][i] = 0;
+  }
+  for (int k = 0; k < W / 16; ++k) {
+    const FragmentA left = fragment_a(a, mma_stride(W), own, 16 * k, lane);
+    for (int n = 0; n < kTile / 8; ++n) {
+      multiply(c[n], left, fragment_b(b, mma_stride(W), 8 * n, 16 * k, lane));
+    }
+  }
+}
+
+/// Rows own .. of a gradient, times `factor`.
+template <int W>
+__device__ void store_rows(const TilePass<Half>& pass, const TilePlace& place, int own,
+                           MmaLane lane, const float (&sums)[W / 8][4], float factor, Half* to) {
+  for (int r = 0; r < 2; ++r) {
+    const int row = own + lane.g + 8 * r;
+    if (row >= place.count) break;
+    for (int n = 0; n < W / 8; ++n) {
+      for (int i = 0; i < 2; ++i) {
+        const int d = 8 * n + 2 * lane.t + i;
+        if (d >= pass.dim) break;
+        to[(place.first + row) * pass.stride + int64_t{place.head} * pass.dim + d] =
+            to_bfloat16(factor * sums[n][2 * r + i]);
+      }
+    }
+  }
+}
+
+/// q, do, k, v as rows, k across, and the slopes where sums by distance are wanted.
+inline int64_t mma_rows_shared_bytes(int width, bool distances) {
+  return static_cast<int64_t>(sizeof(Half)) *
+             (4 * kTile * mma_stride(width) + width * mma_stride(kTile)) +
+         (distances ? static_cast<int64_t>(sizeof(float)) * kTile * tile_stride(kTile) : 0);
+}
+
+/// What tile_backward_rows() does, for inputs without NaN and Inf; for others nothing.
+template <int W>
+__global__ void __launch_bounds__(kMmaThreads)
+    mma_backward_rows(TilePass<Half> pass, Half* dq, DistanceParts<float> parts) {
+  if (*pass.not_finite) return;
+  Half* const queries = filigree::cuda::shared_memory<Half>();
+  Half* const grads = queries + kTile * mma_stride(W);
+  Half* const keys = grads + kTile * mma_stride(W);
+  Half* const values = keys + kTile * mma_stride(W);
+  Half* const keys_across = values + kTile * mma_stride(W);
+  float* const slopes = reinterpret_cast<float*>(keys_across + W * mma_stride(kTile));
+  const TilePlace place(pass);
+  const MmaLane lane;
+  const int own = static_cast<int>(threadIdx.x) / 32 * kMmaRows;
+  const int64_t column = int64_t{place.head} * pass.dim;
+  const uint64_t dropout_key = head_dropout_key(pass, place.head);
+  const bool distances = parts.bias || parts.gate;
+  load_halves<W, kMmaThreads>(pass.q + column, pass.stride, place.first, place.count, pass.dim,
+                              queries, nullptr);
+  load_halves<W, kMmaThreads>(pass.grad + column, pass.width, place.first, place.count, pass.dim,
+                              grads, nullptr);
+  float sums[W / 8][4] = {};
+  for (int64_t e = place.begin; e < place.end; ++e) {
+    const TileEntry tile = pass.entries[e];
+    const TileView<Half> view{pass,        place.head, place.group, place.first,
+                              place.count, tile.first, tile.count,  tile.mask};
+    __syncthreads();
+    load_halves<W, kMmaThreads>(pass.k + column, pass.stride, tile.first, tile.count, pass.dim,
+                                keys, keys_across);
+    load_halves<W, kMmaThreads>(pass.v + column, pass.stride, tile.first, tile.count, pass.dim,
+                                values, nullptr);
+    __syncthreads();
+    float s[kTile / 8][4], dp[kTile / 8][4];
+    row_products<W>(queries, keys, own, lane, s);
+    row_products<W>(grads, values, own, lane, dp);
+    for (int r = 0; r < 2; ++r) {
+      const int row = own + lane.g + 8 * r;
+      float lse, delta;
+      query_statistics(view, row, lse, delta);
+      for (int n = 0; n < kTile / 8; ++n) {
+        for (int i = 2 * r; i < 2 * r + 2; ++i) {
+          const int at = 8 * n + 2 * lane.t + i % 2;
+          const PairSlope<float> pair =
+              pair_slope(view, row, at, pass.scale * s[n][i], dp[n][i], lse, delta, dropout_key);
+          if (distances) slopes[row * tile_stride(kTile) + at] = pair.slope;
+          dp[n][i] = pair.slope != 0.0F && is_closed(view, row, at) ? 0.0F : pair.slope;
+        }
+      }
+    }
+    if (distances) {
+      __syncthreads();
+      add_diagonals(view, slopes, parts);
+    }
+    add_product<W>(dp, keys_across, lane, sums);
+  }
+  store_rows<W>(pass, place, own, lane, sums, pass.scale, dq);
+}
+
+/// k, v, q, do as rows, q and do across.
+inline int64_t mma_columns_shared_bytes(int width) {
+  return static_cast<int64_t>(sizeof(Half)) *
+         (4 * kTile * mma_stride(width) + 2 * width * mma_stride(kTile));
+}
+
+/// What tile_backward_columns() does, for inputs without NaN and Inf; for others nothing. A warp
+/// has 16 keys.
+template <int W>
+__global__ void __launch_bounds__(kMmaThreads)
+    mma_backward_columns(TilePass<Half> pass, Half* dk, Half* dv) {
+  if (*pass.not_finite) return;
+  Half* const keys = filigree::cuda::shared_memory<Half>();
+  Half* const values = keys + kTile * mma_stride(W);
+  Half* const queries = values + kTile * mma_stride(W);
+  Half* const grads = queries + kTile * mma_stride(W);
+  Half* const queries_across = grads + kTile * mma_stride(W);
+  Half* const grads_across = queries_across + W * mma_stride(kTile);
+  const TilePlace place(pass);
+  const MmaLane lane;
+  const int own = static_cast<int>(threadIdx.x) / 32 * kMmaRows;
+  const int64_t column = int64_t{place.head} * pass.dim;
+  const uint64_t dropout_key = head_dropout_key(pass, place.head);
+  load_halves<W, kMmaThreads>(pass.k + column, pass.stride, place.first, place.count, pass.dim,
+                              keys, nullptr);
+  load_halves<W, kMmaThreads>(pass.v + column, pass.stride, place.first, place.count, pass.dim,
+                              values, nullptr);
+  float key_sums[W / 8][4] = {}, value_sums[W / 8][4] = {};
+  for (int64_t e = place.begin; e < place.end; ++e) {
+    const TileEntry tile = pass.entries[e];
+    const TileView<Half> view{pass,       place.head,  place.group, tile.first,
+                              tile.count, place.first, place.count, tile.mask};
+    __syncthreads();
+    load_halves<W, kMmaThreads>(pass.q + column, pass.stride, tile.first, tile.count, pass.dim,
+                                queries, queries_across);
+    load_halves<W, kMmaThreads>(pass.grad + column, pass.width, tile.first, tile.count, pass.dim,
+                                grads, grads_across);
+    __syncthreads();
+    float s[kTile / 8][4], dp[kTile / 8][4];  // of the warp's keys and the tile's queries
+    row_products<W>(keys, queries, own, lane, s);
+    row_products<W>(values, grads, own, lane, dp);
+    for (int n = 0; n < kTile / 8; ++n) {
+      for (int side = 0; side < 2; ++side) {
+        const int row = 8 * n + 2 * lane.t + side;
+        float lse, delta;
+        query_statistics(view, row, lse, delta);
+        for (int i = side; i < 4; i += 2) {
+          const int at = own + lane.g + i / 2 * 8;
+          const PairSlope<float> pair =
+              pair_slope(view, row, at, pass.scale * s[n][i], dp[n][i], lse, delta, dropout_key);
+          const bool closed = pair.weight != 0.0F && is_closed(view, row, at);
+          s[n][i] = closed ? 0.0F : pair.weight * pair.factor;
+          dp[n][i] = closed ? 0.0F : pair.slope;
+        }
+      }
+    }
+    add_product<W>(s, grads_across, lane, value_sums);
+    add_product<W>(dp, queries_across, lane, key_sums);
+  }
+  store_rows<W>(pass, place, own, lane, key_sums, pass.scale, dk);
+  store_rows<W>(pass, place, own, lane, value_sums, 1.0F, dv);
+}
+
+}  // namespace filigree::kernels::cuda
