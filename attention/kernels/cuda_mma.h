@@ -39,7 +39,13 @@ __device__ inline void multiply(float (&c)[4], const FragmentA& a, const Fragmen
 
 /// Two numbers rounded to bf16, the first in the lower half.
 __device__ inline uint32_t pack(float low, float high) {
+#ifdef __CUDACC__
+  uint32_t both;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;\n" : "=r"(both) : "f"(high), "f"(low));
+  return both;
+#else
   return to_bfloat16(low).bits | static_cast<uint32_t>(to_bfloat16(high).bits) << 16;
+#endif
 }
 
 /// Where a lane's elements are: rows g and g + 8, columns 2 t and 2 t + 1.
@@ -70,17 +76,33 @@ __device__ inline FragmentB fragment_b(const Half* from, int stride, int first, 
   return {{pair_at(at), pair_at(at + 8)}};
 }
 
+/// Eight neighbours, loaded and stored at once.
+struct alignas(16) Eight {
+  Half h[8];
+};
+
 /// 64 tokens of one head, first .. first + count - 1, to shared memory as rows (64, W + 8) and,
-/// where `across` is given, as columns (W, 64 + 8). What is not there is 0.
+/// where `across` is given, as columns (W, 64 + 8). What is not there is 0. Eight elements at a
+/// time where they are aligned: `from` at 16 bytes, and dim and stride multiples of 8.
 template <int W, int Threads>
 __device__ void load_halves(const Half* from, int64_t stride, int first, int count, int dim,
                             Half* rows, Half* across) {
-  constexpr int kRows = 64;
-  for (int e = static_cast<int>(threadIdx.x); e < kRows * W; e += Threads) {
-    const int row = e / W, d = e % W;
-    const Half value = row < count && d < dim ? from[(first + row) * stride + d] : Half{0};
-    if (rows) rows[row * mma_stride(W) + d] = value;
-    if (across) across[d * mma_stride(kRows) + row] = value;
+  constexpr int kRows = 64, kChunks = W / 8;
+  const bool aligned =
+      dim % 8 == 0 && stride % 8 == 0 && reinterpret_cast<uintptr_t>(from) % sizeof(Eight) == 0;
+  for (int e = static_cast<int>(threadIdx.x); e < kRows * kChunks; e += Threads) {
+    const int row = e / kChunks, d = e % kChunks * 8;
+    const Half* at = from + (first + row) * stride + d;
+    Eight values{};
+    if (row < count && d < dim) {
+      if (aligned) {
+        values = *reinterpret_cast<const Eight*>(at);
+      } else {
+        for (int i = 0; i < 8 && d + i < dim; ++i) values.h[i] = at[i];
+      }
+    }
+    if (rows) *reinterpret_cast<Eight*>(rows + row * mma_stride(W) + d) = values;
+    for (int i = 0; across && i < 8; ++i) across[(d + i) * mma_stride(kRows) + row] = values.h[i];
   }
 }
 

@@ -13,6 +13,7 @@
 #include "attention/token_vectors.h"
 #include "autograd/backward.h"
 #include "core/allocator.h"
+#include "core/device_backend.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/random.h"
@@ -31,6 +32,7 @@ struct Settings {
   std::string data;
   int64_t length = 512, sequences = 1, heads = 12, dim = 64, rounds = 7, gate = -1;
   DType dtype = DType::f32;
+  Device device = kCpu;
   double dropout = 0;
 };
 
@@ -53,7 +55,16 @@ AttentionGate falling_gate(const Settings& settings) {
     g.data<double>()[e] =
         1 - static_cast<double>(e % (settings.gate + 1)) / static_cast<double>(settings.gate + 1);
   }
-  return {Variable(g.to(settings.dtype), true), nullptr};
+  return {Variable(g.to(settings.dtype).to(settings.device), true), nullptr};
+}
+
+/// Milliseconds until the device has done it.
+template <class Work>
+double milliseconds_on(Device device, Work work) {
+  return milliseconds([&] {
+    work();
+    synchronize(device);
+  });
 }
 
 /// One measurement: make the graph and its schedule, find them again, forward, forward and
@@ -69,22 +80,27 @@ void measure(Contender& contender, const Settings& settings, const SequenceBatch
   plan.set_vectors(vectors);
   const auto build = [&] {
     contender.graph = plan.build(batch, 1, 0).front();
-    contender.graph->schedules().get(*contender.graph, contender.kernel, settings.dtype,
-                                     settings.dim);
+    const AttentionGraph& graph = *contender.graph;
+    if (settings.device.is_cpu()) {
+      graph.schedules().get(graph, contender.kernel, settings.dtype, settings.dim);
+    } else {
+      graph.schedules().devices.get(graph, settings.device);
+    }
   };
-  contender.build.push_back(milliseconds(build));
-  contender.again.push_back(milliseconds(build));
+  contender.build.push_back(milliseconds_on(settings.device, build));
+  contender.again.push_back(milliseconds_on(settings.device, build));
   const auto attend = [&](const Variable& input) {
     return settings.gate < 0 ? sparse_attention_qkv(input, contender.graph, options)
                              : gated_attention_qkv(input, contender.graph, gate, options);
   };
-  contender.forward.push_back(milliseconds([&] {
+  contender.forward.push_back(milliseconds_on(settings.device, [&] {
     const NoGrad no_grad;
     attend(Variable(qkv));
   }));
   Variable input(qkv, true);
-  const Tensor ones = Tensor::full({qkv.size(0), qkv.size(1) / 3}, 1, qkv.dtype());
-  contender.both.push_back(milliseconds([&] { backward(attend(input), ones); }));
+  const Tensor ones = Tensor::full({qkv.size(0), qkv.size(1) / 3}, 1, qkv.dtype(), qkv.device());
+  contender.both.push_back(
+      milliseconds_on(settings.device, [&] { backward(attend(input), ones); }));
 }
 
 double milliseconds_of(const std::vector<double>& times) { return quantile(times, 0.5); }
@@ -92,12 +108,15 @@ double milliseconds_of(const std::vector<double>& times) { return quantile(times
 void print(const std::vector<Contender>& contenders, const Settings& settings,
            const Tensor& offsets) {
   fmt::print(
-      "{} threads, {} sequence(s), {} tokens, {} heads of {}; milliseconds, median of {} rounds "
-      "[quartiles]\n\"graph\": made and scheduled for the first time; \"again\": found\n\n",
-      thread_count(), offsets.numel() - 1, offsets.span<int64_t>().back(), settings.heads,
-      settings.dim, settings.rounds);
-  fmt::print("{:<28} {:<10} {:>8} {:>9} {:>9} {:>9} {:>22} {:>8} {:>8}\n", "pattern", "kernel",
-             "density", "graph", "again", "forward", "forward + backward", "ns/edge", "x first");
+      "{}, {}, {} threads, {} sequence(s), {} tokens, {} heads of {}; milliseconds, median of {} "
+      "rounds [quartiles]\n\"graph\": made and scheduled for the first time; \"again\": found; "
+      "TFLOP/s: "
+      "14 edges x dim, of the edges asked for\n\n",
+      name_of(settings.device), name_of(settings.dtype), thread_count(), offsets.numel() - 1,
+      offsets.span<int64_t>().back(), settings.heads, settings.dim, settings.rounds);
+  fmt::print("{:<28} {:<10} {:>8} {:>9} {:>9} {:>9} {:>22} {:>8} {:>8} {:>8}\n", "pattern",
+             "kernel", "density", "graph", "again", "forward", "forward + backward", "ns/edge",
+             "TFLOP/s", "x first");
   const double first = milliseconds_of(contenders.front().both);
   for (const Contender& c : contenders) {
     double edges = 0;
@@ -107,14 +126,15 @@ void print(const std::vector<Contender>& contenders, const Settings& settings,
     const double both = milliseconds_of(c.both);
     fmt::print(
         "{:<28} {:<10} {:>8.4f} {:>9.3f} {:>9.3f} {:>9.3f} {:>9.3f} [{:.2f}, {:.2f}] {:>8.2f} "
-        "{:>8.2f}\n",
+        "{:>8.3f} {:>8.2f}\n",
         c.pattern, name_of(c.kernel), c.graph->density(), milliseconds_of(c.build),
         milliseconds_of(c.again), milliseconds_of(c.forward), both, quantile(c.both, 0.25),
-        quantile(c.both, 0.75), both * 1e6 / std::max(1.0, edges), first / both);
+        quantile(c.both, 0.75), both * 1e6 / std::max(1.0, edges),
+        14 * edges * static_cast<double>(settings.dim) / both * 1e-9, first / both);
   }
 }
 
-void print_json(const std::vector<Contender>& contenders) {
+void print_json(const std::vector<Contender>& contenders, Device device) {
   nlohmann::json rows = nlohmann::json::array();
   for (const Contender& c : contenders) {
     rows.push_back({{"pattern", c.pattern},
@@ -125,8 +145,9 @@ void print_json(const std::vector<Contender>& contenders) {
                     {"forward_ms", c.forward},
                     {"forward_backward_ms", c.both}});
   }
-  fmt::print("{}\n",
-             nlohmann::json{{"rows", rows}, {"peak_bytes_of_all", memory_stats().peak}}.dump());
+  fmt::print(
+      "{}\n",
+      nlohmann::json{{"rows", rows}, {"peak_bytes_of_all", memory_stats(device).peak}}.dump());
 }
 
 void expect_in(std::string_view name, int64_t value, int64_t least, int64_t most) {
@@ -171,7 +192,7 @@ std::vector<Contender> measure_all(const Settings& settings, const Input& input)
   RandomStream random(2, Purpose::test);
   Tensor qkv({batch.offsets.span<int64_t>().back(), 3 * settings.heads * settings.dim}, DType::f64);
   for (double& value : qkv.span<double>()) value = random.normal();
-  qkv = qkv.to(settings.dtype);
+  qkv = qkv.to(settings.dtype).to(settings.device);
   const AttentionGate gate = settings.gate < 0 ? AttentionGate{} : falling_gate(settings);
   std::vector<Contender> contenders;
   for (const std::string& pattern : settings.patterns) {
@@ -191,6 +212,7 @@ std::vector<Contender> measure_all(const Settings& settings, const Input& input)
 int bench_attention(std::span<const std::string> words) {
   Settings settings;
   std::string patterns = "dense;neighbour:16;random:16", kernels = "automatic", precision = "f32";
+  std::string device = "cpu";
   int threads = 0;
   bool json = false, explained = false;
   Options cli("bench [crossover|loss] [--patterns \"P;P\"] [--kernels K,K] [options]",
@@ -209,7 +231,8 @@ int bench_attention(std::span<const std::string> words) {
   cli.add("dropout", settings.dropout, "probability [0]");
   cli.add("rounds", settings.rounds, "measurements of each, after one that does not count [7]");
   cli.add("threads", threads, "threads [all]");
-  cli.add("precision", precision, "f32 or f64 [f32]");
+  cli.add("precision", precision, "f32, f64, or bf16 on CUDA [f32]");
+  cli.add("device", device, "where to compute: cpu, cuda or cuda:N [cpu]");
   cli.flag("json", json, "all times as JSON");
   cli.flag("explain", explained, "which kernel computes what, and why");
   if (!cli.parse(words)) return 0;
@@ -221,10 +244,19 @@ int bench_attention(std::span<const std::string> words) {
   expect_in("rounds", settings.rounds, 1, kMost);
   if (cli.given("gate")) expect_in("gate", settings.gate, 0, kMost);
   if (cli.given("threads")) expect_in("threads", threads, 1, 4096);
-  if (precision != "f32" && precision != "f64") {
-    throw ConfigError("--precision", fmt::format("expected f32 or f64, got \"{}\"", precision));
+  settings.device = parse_device(device);
+  settings.dtype = precision == "f64" ? DType::f64 : precision == "bf16" ? DType::bf16 : DType::f32;
+  if (name_of(settings.dtype) != precision) {
+    throw ConfigError("--precision",
+                      fmt::format("expected f32, f64 or bf16, got \"{}\"", precision));
   }
-  settings.dtype = precision == "f64" ? DType::f64 : DType::f32;
+  if (settings.device.is_cpu() && settings.dtype == DType::bf16) {
+    throw ConfigError("--precision", "bf16 is computed on CUDA alone", "give --device cuda");
+  }
+  if (!settings.device.is_cpu() && (kernels != "automatic" || explained)) {
+    throw ConfigError("bench", "--kernels and --explain are about the CPU's kernels",
+                      "leave them out, or measure on the CPU");
+  }
   settings.patterns = split_list(patterns, ';');
   for (const auto& name : split_list(kernels)) settings.kernels.push_back(parse_kernel(name));
   if (settings.patterns.empty() || settings.kernels.empty()) {
@@ -234,7 +266,7 @@ int bench_attention(std::span<const std::string> words) {
   if (threads > 0) set_thread_count(threads);
   const Input input = make_input(settings);
   const std::vector<Contender> contenders = measure_all(settings, input);
-  json ? print_json(contenders) : print(contenders, settings, input.batch.offsets);
+  json ? print_json(contenders, settings.device) : print(contenders, settings, input.batch.offsets);
   for (const Contender& c : contenders) {
     if (!explained) break;
     fmt::print("\n{}, {}:\n{}", c.pattern, name_of(c.kernel),
