@@ -83,9 +83,10 @@ void keep_where(Listing& listing, const std::vector<std::string>& conditions) {
 std::string to_csv(const Listing& listing) {
   std::string text = "id,command,";
   for (const std::string& axis : listing.axes) text += csv_field(axis) + ",";
+  // An axis may be called pattern, layers or heads.
   text +=
-      "seed,metric,value,density,best_step,steps,seconds,tokens_per_second,memory_peak,pattern,"
-      "layers,heads,version,machine,finished\n";
+      "seed,metric,value,density,best_step,steps,seconds,tokens_per_second,memory_peak,"
+      "attention_pattern,attention_layers,attention_heads,version,machine,finished\n";
   for (const auto& [run, levels] : listing.runs) {
     text += fmt::format("{},{},", run.id, run.command);
     for (const std::string& level : levels) text += csv_field(level) + ",";
