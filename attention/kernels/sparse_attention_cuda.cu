@@ -1,11 +1,11 @@
-#include "attention/kernels/cuda_mma_backward.h"
-#include "attention/kernels/cuda_mma_forward.h"
-#include "attention/kernels/cuda_tile_backward.h"
-#include "attention/kernels/cuda_tile_forward.h"
+#include "attention/kernels/cuda_mma_backward.cuh"
+#include "attention/kernels/cuda_mma_forward.cuh"
+#include "attention/kernels/cuda_tile_backward.cuh"
+#include "attention/kernels/cuda_tile_forward.cuh"
 #include "attention/kernels/schedule.h"
 #include "attention/kernels/sparse_attention.h"
-#include "core/cuda/map.h"
-#include "core/cuda/rows.h"
+#include "core/cuda/map.cuh"
+#include "core/cuda/rows.cuh"
 #include "core/error.h"
 
 namespace filigree::kernels::cuda {

@@ -4,7 +4,7 @@
 #include <mutex>
 
 #include "core/allocator.h"
-#include "core/cuda/context.h"
+#include "core/cuda/context.cuh"
 #include "core/device_backend.h"
 
 namespace filigree {

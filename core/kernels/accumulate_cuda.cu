@@ -1,4 +1,4 @@
-#include "core/cuda/map.h"
+#include "core/cuda/map.cuh"
 #include "core/kernels/accumulate.h"
 
 namespace filigree::kernels::cuda {

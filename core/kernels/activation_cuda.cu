@@ -1,7 +1,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "core/cuda/map.h"
+#include "core/cuda/map.cuh"
 #include "core/kernels/activation.h"
 
 namespace filigree::kernels::cuda {

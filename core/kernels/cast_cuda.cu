@@ -1,5 +1,5 @@
 #include "core/convert.h"
-#include "core/cuda/map.h"
+#include "core/cuda/map.cuh"
 #include "core/kernels/cast.h"
 
 namespace filigree::kernels::cuda {

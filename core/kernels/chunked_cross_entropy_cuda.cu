@@ -1,7 +1,7 @@
 #include <cmath>
 
-#include "core/cuda/map.h"
-#include "core/cuda/rows.h"
+#include "core/cuda/map.cuh"
+#include "core/cuda/rows.cuh"
 #include "core/kernels/chunked_cross_entropy.h"
 
 namespace filigree::kernels::cuda {

@@ -1,8 +1,8 @@
 #include <cmath>
 #include <limits>
 
-#include "core/cuda/map.h"
-#include "core/cuda/rows.h"
+#include "core/cuda/map.cuh"
+#include "core/cuda/rows.cuh"
 #include "core/kernels/cross_entropy.h"
 
 namespace filigree::kernels::cuda {

@@ -1,5 +1,5 @@
-#include "core/cuda/map.h"
-#include "core/cuda/random.h"
+#include "core/cuda/map.cuh"
+#include "core/cuda/random.cuh"
 #include "core/kernels/dropout.h"
 
 namespace filigree::kernels::cuda {

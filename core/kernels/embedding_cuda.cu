@@ -1,7 +1,7 @@
 #include <climits>
 #include <cub/cub.cuh>
 
-#include "core/cuda/map.h"
+#include "core/cuda/map.cuh"
 #include "core/error.h"
 #include "core/kernels/embedding.h"
 

@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "core/cuda/rows.h"
+#include "core/cuda/rows.cuh"
 #include "core/kernels/layer_norm.h"
 
 namespace filigree::kernels::cuda {

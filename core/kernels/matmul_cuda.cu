@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <climits>
 
-#include "core/cuda/context.h"
-#include "core/cuda/element.h"
+#include "core/cuda/context.cuh"
+#include "core/cuda/element.cuh"
 #include "core/error.h"
 #include "core/kernels/matmul.h"
 

@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "core/cuda/map.h"
+#include "core/cuda/map.cuh"
 #include "core/kernels/optimizer.h"
 
 namespace filigree::kernels::cuda {

@@ -1,4 +1,4 @@
-#include "core/cuda/rows.h"
+#include "core/cuda/rows.cuh"
 #include "core/kernels/reduce.h"
 
 namespace filigree::kernels::cuda {

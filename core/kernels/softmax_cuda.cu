@@ -1,7 +1,7 @@
 #include <cmath>
 #include <limits>
 
-#include "core/cuda/rows.h"
+#include "core/cuda/rows.cuh"
 #include "core/kernels/softmax.h"
 
 namespace filigree::kernels::cuda {

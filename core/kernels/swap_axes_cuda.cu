@@ -1,4 +1,4 @@
-#include "core/cuda/map.h"
+#include "core/cuda/map.cuh"
 #include "core/kernels/swap_axes.h"
 
 namespace filigree::kernels::cuda {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <map>
 #include <regex>
+#include <set>
 #include <string>
 
 namespace filigree::testing {
@@ -22,7 +23,8 @@ void each_line(Visit&& visit) {
   for (const auto& [folder, place] : kOrder) {
     for (const auto& entry : fs::recursive_directory_iterator(kRoot / folder)) {
       const std::string extension = entry.path().extension();
-      if (extension != ".h" && extension != ".cpp" && extension != ".cu") continue;
+      const std::set<std::string> code{".h", ".cpp", ".cu", ".cuh"};
+      if (!code.contains(extension)) continue;
       std::ifstream file(entry.path());
       for (std::string line; std::getline(file, line);) visit(folder, entry.path(), line);
     }

@@ -2,8 +2,8 @@
 // files alone.
 #pragma once
 
-#include "attention/kernels/cuda_mma_forward.h"
-#include "attention/kernels/cuda_tile_backward.h"
+#include "attention/kernels/cuda_mma_forward.cuh"
+#include "attention/kernels/cuda_tile_backward.cuh"
 
 namespace filigree::kernels::cuda {
 

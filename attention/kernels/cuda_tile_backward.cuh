@@ -2,7 +2,7 @@
 // .cu files alone.
 #pragma once
 
-#include "attention/kernels/cuda_tile.h"
+#include "attention/kernels/cuda_tile.cuh"
 
 namespace filigree::kernels::cuda {
 

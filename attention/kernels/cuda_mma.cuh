@@ -11,7 +11,7 @@
 
 #include <cuda_runtime.h>
 
-#include "core/cuda/element.h"
+#include "core/cuda/element.cuh"
 
 namespace filigree::kernels::cuda {
 

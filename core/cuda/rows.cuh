@@ -3,8 +3,8 @@
 
 #include <string_view>
 
-#include "core/cuda/context.h"
-#include "core/cuda/element.h"
+#include "core/cuda/context.cuh"
+#include "core/cuda/element.cuh"
 
 namespace filigree::cuda {
 

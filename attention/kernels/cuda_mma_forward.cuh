@@ -1,8 +1,8 @@
 // The forward pass in bf16 on tensor cores, by tiles. For .cu files alone.
 #pragma once
 
-#include "attention/kernels/cuda_mma.h"
-#include "attention/kernels/cuda_tile.h"
+#include "attention/kernels/cuda_mma.cuh"
+#include "attention/kernels/cuda_tile.cuh"
 
 namespace filigree::kernels::cuda {
 

@@ -11,9 +11,9 @@
 #include <limits>
 
 #include "attention/kernels/graph_tiles.h"
-#include "core/cuda/element.h"
-#include "core/cuda/random.h"
-#include "core/cuda/shared_memory.h"
+#include "core/cuda/element.cuh"
+#include "core/cuda/random.cuh"
+#include "core/cuda/shared_memory.cuh"
 
 namespace filigree::kernels::cuda {
 
