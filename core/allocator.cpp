@@ -39,6 +39,8 @@ class BlockSource {
   /// Null if there is no memory left.
   virtual void* get(int64_t bytes) = 0;
   virtual void give_back(void* block) noexcept = 0;
+  /// True if getting and giving back are so dear that blocks are kept until memory runs out.
+  virtual bool keeps() const { return false; }
   /// What the system says of the memory, for errors; "" for nothing.
   virtual std::string state() { return {}; }
 };
@@ -56,6 +58,7 @@ class DeviceBlocks final : public BlockSource {
   explicit DeviceBlocks(Device device) : device_(device) { backend_of(device); }
   void* get(int64_t bytes) override { return backend_of(device_).allocate(device_.index, bytes); }
   void give_back(void* block) noexcept override { cuda_backend()->release(device_.index, block); }
+  bool keeps() const override { return true; }
   std::string state() override {
     DeviceBackend& backend = backend_of(device_);
     return fmt::format("; {} has {} of {} free", name_of(device_),
@@ -141,7 +144,7 @@ class CachingAllocator {
     }
     const int64_t held = stats_.in_use + stats_.cached + size;
     // Sizes that never come back (sequences of ever other lengths) must not pile up.
-    if (held > highest_ + highest_ / 4 + kAlwaysCached) release_locked();
+    if (!source_->keeps() && held > highest_ + highest_ / 4 + kAlwaysCached) release_locked();
     if (limit_ > 0 && held > limit_) release_locked();
     if (limit_ > 0 && stats_.in_use + size > limit_) throw_full(size);
     void* block = source_->get(size);

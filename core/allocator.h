@@ -1,6 +1,7 @@
 // Caching allocator: freed blocks are kept for the next request, so that a training step allocates
 // nothing from the system once it is warm. What is kept is bounded: held and cached together never
-// exceed the most that was ever in use by more than a quarter and 64 MiB.
+// exceed the most that was ever in use by more than a quarter and 64 MiB. On a device, where
+// freeing waits for all its work, everything is kept until memory runs out.
 #pragma once
 
 #include <cstdint>

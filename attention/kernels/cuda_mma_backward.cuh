@@ -118,6 +118,7 @@ __global__ void __launch_bounds__(kMmaThreads)
       __syncthreads();
       add_diagonals(view, slopes, parts);
     }
+    __syncwarp();  // mma wants its warp together
     add_product<W>(dp, keys_across, lane, sums);
   }
   store_rows<W>(pass, place, own, lane, sums, pass.scale, dq);
@@ -179,6 +180,7 @@ __global__ void __launch_bounds__(kMmaThreads)
         }
       }
     }
+    __syncwarp();  // mma wants its warp together
     add_product<W>(s, grads_across, lane, value_sums);
     add_product<W>(dp, queries_across, lane, key_sums);
   }

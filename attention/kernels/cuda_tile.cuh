@@ -32,7 +32,7 @@ struct TilePass {
   using T = filigree::cuda::Compute<S>;
   const S *q, *k, *v, *bias, *grad;  // grad: backward
   const T *log_gate, *lse, *delta;   // lse, delta: backward; delta_i = <do_i, o_i> (T, H)
-  const uint8_t* always;             // (tokens); null for no gate
+  const uint8_t* always;             // (tokens); null for none
   int64_t stride, width, tokens;
   int heads, dim;
   T scale;
@@ -145,8 +145,8 @@ struct TileView {
   }
   /// True if the gate has a say: not for i = j, nor in the rows and columns that are always on.
   __device__ bool gated(int row, int column) const {
-    return pass.log_gate && distance(row, column) != 0 && !pass.always[query + row] &&
-           !pass.always[key + column];
+    if (!pass.log_gate || distance(row, column) == 0) return false;
+    return !pass.always || (!pass.always[query + row] && !pass.always[key + column]);
   }
   __device__ T log_gate(int64_t distance) const {
     const int64_t d = distance < 0 ? -distance : distance;

@@ -38,6 +38,7 @@ __device__ PairSlope<T> pair_slope(const TileView<S>& view, int row, int column,
   } else {  // beyond the gate: never seen
     return {};
   }
+  if (score == kNone) return {};  // also in a row whose lse is NaN
   PairSlope<T> pair;
   pair.weight = std::exp(score - lse);
   if (pair.weight == T(0)) return {};

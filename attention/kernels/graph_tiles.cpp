@@ -29,7 +29,7 @@ class RowOfTiles {
     first_ = row * kTileRows;
     last_ = std::min(graph_.length(), first_ + kTileRows);
     take_scattered();
-    for (int64_t block = 0; block < blocks_; ++block) {
+    for (const int64_t block : blocks_with_edges()) {
       const int32_t slot = slot_[static_cast<size_t>(block)];
       const uint64_t whole =
           bits_between(0, std::min(kTileRows, graph_.length() - block * kTileRows));
@@ -57,6 +57,23 @@ class RowOfTiles {
     return bits_between(std::clamp<int64_t>(parts.lo[static_cast<size_t>(i)] - at, 0, kTileRows),
                         std::clamp<int64_t>(parts.hi[static_cast<size_t>(i)] - at, 0, kTileRows));
   }
+  /// Ascending: those that the rows' intervals span, and those with scattered columns.
+  std::vector<int64_t> blocks_with_edges() const {
+    const SequenceGraph::Parts& parts = graph_.parts();
+    int64_t low = graph_.length(), high = 0;
+    for (int64_t i = first_; i < last_; ++i) {
+      const auto at = static_cast<size_t>(i);
+      if (parts.lo[at] >= parts.hi[at]) continue;
+      low = std::min<int64_t>(low, parts.lo[at]);
+      high = std::max<int64_t>(high, parts.hi[at]);
+    }
+    std::vector<int64_t> blocks = touched_;
+    for (int64_t block = low / kTileRows; block * kTileRows < high; ++block) {
+      if (slot_[static_cast<size_t>(block)] < 0) blocks.push_back(block);
+    }
+    std::ranges::sort(blocks);
+    return blocks;
+  }
   uint64_t& word(int32_t slot, int64_t r) {
     return scattered_[static_cast<size_t>(slot * kTileRows + r)];
   }
@@ -69,8 +86,7 @@ class RowOfTiles {
     }
     word(slot, i - first_) |= uint64_t{1} << (column % kTileRows);
   }
-  /// What is outside the intervals. A tile where all of that is inside the interval of its row
-  /// needs no mask.
+  /// What is outside the intervals: extra columns always are, global ones may not be.
   void take_scattered() {
     const SequenceGraph::Parts& parts = graph_.parts();
     for (int64_t i = first_; i < last_; ++i) {
@@ -160,6 +176,12 @@ Tensor on_device(const std::vector<T>& values, const Shape& shape, Device device
 }
 
 }  // namespace
+
+int64_t SequenceTiles::bytes() const {
+  return static_cast<int64_t>((row_bounds.size() + column_bounds.size()) * sizeof(int64_t) +
+                              (rows.size() + columns.size()) * sizeof(Entry) +
+                              masks.size() * sizeof(uint64_t));
+}
 
 SequenceTiles make_tiles(const SequenceGraph& graph) {
   SequenceTiles tiles;

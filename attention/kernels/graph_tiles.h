@@ -30,6 +30,7 @@ struct SequenceTiles {
   std::vector<uint64_t> masks;                     // (masks, 64): bit c of word r is edge (r, c)
 
   int64_t blocks() const { return static_cast<int64_t>(row_bounds.size()) - 1; }
+  int64_t bytes() const;
 };
 
 /// Cost O(n + tiles + edges outside intervals).
@@ -61,9 +62,14 @@ DeviceGraph make_device_graph(const AttentionGraph& graph, Device device);
 class TilesCache {
  public:
   const SequenceTiles& get(const SequenceGraph& graph);
+  /// Memory of what was made.
+  int64_t bytes() const {
+    const std::lock_guard lock(mutex_);
+    return made_ ? made_->bytes() : 0;
+  }
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::unique_ptr<const SequenceTiles> made_;
 };
 

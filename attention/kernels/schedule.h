@@ -145,6 +145,7 @@ class ScheduleCache {
 class SequenceSchedules final : public ScheduleCache<SequenceGraph, SequenceSchedule> {
  public:
   TilesCache tiles;  ///< for devices
+  int64_t bytes() const { return ScheduleCache::bytes() + tiles.bytes(); }
 };
 class BatchSchedules final : public ScheduleCache<AttentionGraph, BatchSchedule> {
  public:

@@ -61,7 +61,7 @@ Tensor always_on(const AttentionArguments& arguments, Device device) {
   const AttentionGraph& graph = *arguments.graph;
   Tensor flags = Tensor::zeros({graph.tokens()}, DType::u8);
   const auto offsets = graph.offsets().span<int64_t>();
-  for (int64_t b = 0; arguments.always && b < graph.sequences(); ++b) {
+  for (int64_t b = 0; b < graph.sequences(); ++b) {
     for (const int32_t token : arguments.always->of(b)) {
       flags.data<uint8_t>()[offsets[static_cast<size_t>(b)] + token] = 1;
     }
@@ -112,9 +112,11 @@ Prepared<S> prepare(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
     made.log_gate = Tensor(gate.shape(), dtype_of<T>, gate.device());
     filigree::cuda::for_each(kOp, gate, gate.numel(),
                              LogGate<S>{gate.data<S>(), made.log_gate.template data<T>()});
-    made.always = always_on(arguments, q.device());
     pass.log_gate = made.log_gate.template data<T>();
-    pass.always = made.always.template data<uint8_t>();
+    if (arguments.always && !arguments.always->tokens.empty()) {
+      made.always = always_on(arguments, q.device());
+      pass.always = made.always.template data<uint8_t>();
+    }
     pass.gate_reach = gate.size(1) - 1;
   }
   if (arguments.dropout > 0) {

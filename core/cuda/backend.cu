@@ -20,7 +20,7 @@ class Staging {
  public:
   void upload(const cuda::Context& context, char* to, const char* from, int64_t bytes) {
     const std::lock_guard lock(mutex_);
-    if (!halves_[0].block) make();
+    for (Half& half : halves_) make(half);
     for (int64_t done = 0; done < bytes; done += kHalf) {
       const auto count = static_cast<size_t>(std::min(kHalf, bytes - done));
       Half& half = halves_[next_];
@@ -41,12 +41,12 @@ class Staging {
     cudaEvent_t copied = nullptr;
   };
 
-  void make() {
-    for (Half& half : halves_) {
+  static void make(Half& half) {
+    if (!half.copied) {
       cuda::check(cudaEventCreateWithFlags(&half.copied, cudaEventDisableTiming), kWhere,
                   "cudaEventCreate");
-      cuda::check(cudaMallocHost(&half.block, kHalf), kWhere, "cudaMallocHost");
     }
+    if (!half.block) cuda::check(cudaMallocHost(&half.block, kHalf), kWhere, "cudaMallocHost");
   }
 
   std::mutex mutex_;
@@ -58,9 +58,13 @@ class CudaBackend final : public DeviceBackend {
  public:
   int count() override {
     int count = 0;
-    if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
-    cudaGetLastError();  // no driver
-    return 0;
+    const cudaError_t code = cudaGetDeviceCount(&count);
+    if (code == cudaErrorNoDevice || code == cudaErrorInsufficientDriver) {
+      cudaGetLastError();  // no device, or no driver at all
+      return 0;
+    }
+    cuda::check(code, kWhere, "cudaGetDeviceCount");
+    return count;
   }
 
   std::string description(int index) override {

@@ -36,6 +36,11 @@ Context::Context(int index) {
   check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "device", "cudaStreamCreate");
   check(cublasCreate(&blas_), "device", "cublasCreate");
   check(cublasSetStream(blas_, stream_), "device", "cublasSetStream");
+  // Sums of bf16 products are f32, also where a product is divided.
+  check(cublasSetMathMode(
+            blas_, static_cast<cublasMath_t>(CUBLAS_DEFAULT_MATH |
+                                             CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)),
+        "device", "cublasSetMathMode");
 }
 
 Context& context_of(Device device) {

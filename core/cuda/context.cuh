@@ -61,9 +61,11 @@ void launch(std::string_view op, const Tensor& where, const Grid& grid, void (*k
   const Context& context = context_of(where.device());
   const cudaLaunchConfig_t config = launch_config(op, context, grid);
   if (grid.shared > (int64_t{48} << 10)) {  // above that a kernel must be asked
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(grid.shared)),
-          op, "cudaFuncSetAttribute for " + describe(grid));
+    // Always the same value, so that launches of other sizes do not take it away.
+    const cudaError_t allowed =
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             static_cast<int>(context.properties().sharedMemPerBlockOptin));
+    if (allowed != cudaSuccess) check(allowed, op, "cudaFuncSetAttribute for " + describe(grid));
   }
   const cudaError_t launched =
       cudaLaunchKernelEx(&config, kernel, static_cast<P>(std::forward<A>(arguments))...);

@@ -97,8 +97,10 @@ TEST(SparseAttention, RowsWhoseScoresAreAllMinusInfinityAreEmpty) {
   for (const auto& [kernel, name, device] : ways()) {
     AttentionOptions options;
     options.kernel = kernel;
-    const Tensor o =
-        sparse_attention(Variable(q), Variable(k), Variable(q), graph, options).value();
+    const Tensor o = sparse_attention(Variable(q.to(device)), Variable(k.to(device)),
+                                      Variable(q.to(device)), graph, options)
+                         .value()
+                         .to(kCpu);
     const Tensor want = attention_reference(Variable(q), Variable(k), Variable(q), graph).value();
     for (int64_t d = 0; d < 16; ++d) {
       EXPECT_EQ(o.at(4 * 16 + d), 0) << name;

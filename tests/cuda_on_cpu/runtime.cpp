@@ -6,7 +6,6 @@
 #include <mutex>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <unordered_map>
 #include <vector>
 
 #include "cuda_runtime.h"
@@ -18,7 +17,7 @@ namespace cuda_on_cpu {
 namespace {
 
 constexpr unsigned kWarp = 32, kMostThreads = 1024;
-constexpr size_t kStack = size_t{256} << 10, kSharedLimit = 48 << 10, kSharedMost = 227 << 10;
+constexpr size_t kStack = size_t{256} << 10, kSharedMost = 227 << 10;
 
 [[noreturn]] void fail(const char* what) {
   std::fprintf(stderr, "CUDA on the CPU: block (%u, %u, %u), thread %u: %s\n", blockIdx.x,
@@ -179,11 +178,6 @@ std::mutex& device_mutex() {
   return *mutex;
 }
 
-std::unordered_map<const void*, size_t>& shared_limits() {
-  static auto* limits = new std::unordered_map<const void*, size_t>;
-  return *limits;
-}
-
 thread_local int access_depth = 0;
 
 }  // namespace
@@ -271,6 +265,8 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "out of memory";
     case cudaErrorInvalidConfiguration:
       return "invalid configuration argument";
+    case cudaErrorInsufficientDriver:
+    case cudaErrorNoDevice:
     case cudaErrorInvalidDevice:
       return "invalid device ordinal";
   }

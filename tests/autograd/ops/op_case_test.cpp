@@ -6,6 +6,7 @@
 #include <cstring>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <set>
 
 #include "autograd/backward.h"
 #include "autograd/gradient_check.h"
@@ -187,7 +188,21 @@ TEST_P(Op, OnTheDeviceInBfloat16IsCloseToTheCpu) {
     try {
       got = run(GetParam().call, inputs(n, DType::bf16, testing_device::kCuda));
     } catch (const DTypeError&) {
-      GTEST_SKIP() << "not an op of bf16";
+      // Heads and losses are computed in f32.
+      const std::set<std::string> single{"softmax",
+                                         "log_softmax",
+                                         "masked_softmax",
+                                         "sum",
+                                         "mean",
+                                         "embedding",
+                                         "cross_entropy",
+                                         "chunked_cross_entropy",
+                                         "segment_cross_entropy",
+                                         "segment_pool",
+                                         "swap_axes"};
+      const std::string op = GetParam().op.substr(0, GetParam().op.find('/'));
+      ASSERT_TRUE(single.contains(op)) << op << " has no bf16";
+      return;
     }
     // The same rounded inputs, so that what is compared is the op.
     Variables rounded;
