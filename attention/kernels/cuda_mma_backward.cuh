@@ -7,24 +7,6 @@
 
 namespace filigree::kernels::cuda {
 
-/// A tile of 16 x 64 f32 numbers as the left side of a product over its 64 columns.
-__device__ inline FragmentA as_left(const float (&c)[kTile / 8][4], int k) {
-  return {{pack(c[2 * k][0], c[2 * k][1]), pack(c[2 * k][2], c[2 * k][3]),
-           pack(c[2 * k + 1][0], c[2 * k + 1][1]), pack(c[2 * k + 1][2], c[2 * k + 1][3])}};
-}
-
-/// sums (16, W) += left (16, 64) times right (64, W), whose transpose (W, 64) is in shared memory.
-template <int W>
-__device__ void add_product(const float (&left)[kTile / 8][4], const Half* right, MmaLane lane,
-                            float (&sums)[W / 8][4]) {
-  for (int k = 0; k < kTile / 16; ++k) {
-    const FragmentA a = as_left(left, k);
-    for (int n = 0; n < W / 8; ++n) {
-      multiply(sums[n], a, fragment_b(right, mma_stride(kTile), 8 * n, 16 * k, lane));
-    }
-  }
-}
-
 /// c (16, 64) = rows own .. of a (64, W) times the transpose of b (64, W), both in shared memory.
 template <int W>
 __device__ void row_products(const Half* a, const Half* b, int own, MmaLane lane,

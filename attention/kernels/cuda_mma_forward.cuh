@@ -21,6 +21,24 @@ __device__ inline float max_over_row(float value) {
   return value;
 }
 
+/// A tile of 16 x 64 f32 numbers as the left side of a product over its 64 columns.
+__device__ inline FragmentA as_left(const float (&c)[kTile / 8][4], int k) {
+  return {{pack(c[2 * k][0], c[2 * k][1]), pack(c[2 * k][2], c[2 * k][3]),
+           pack(c[2 * k + 1][0], c[2 * k + 1][1]), pack(c[2 * k + 1][2], c[2 * k + 1][3])}};
+}
+
+/// sums (16, W) += left (16, 64) times right (64, W), whose transpose (W, 64) is in shared memory.
+template <int W>
+__device__ void add_product(const float (&left)[kTile / 8][4], const Half* right, MmaLane lane,
+                            float (&sums)[W / 8][4]) {
+  for (int k = 0; k < kTile / 16; ++k) {
+    const FragmentA a = as_left(left, k);
+    for (int n = 0; n < W / 8; ++n) {
+      multiply(sums[n], a, fragment_b(right, mma_stride(kTile), 8 * n, 16 * k, lane));
+    }
+  }
+}
+
 inline int64_t mma_forward_shared_bytes(int width) {
   return static_cast<int64_t>(sizeof(Half)) *
          (kTile * mma_stride(width) + width * mma_stride(kTile));
@@ -90,14 +108,7 @@ __global__ void __launch_bounds__(kMmaThreads)
     for (int n = 0; n < W / 8; ++n) {
       for (int i = 0; i < 4; ++i) out[n][i] *= shrink[i / 2];
     }
-    for (int k = 0; k < kTile / 16; ++k) {
-      const FragmentA weights{{pack(s[2 * k][0], s[2 * k][1]), pack(s[2 * k][2], s[2 * k][3]),
-                               pack(s[2 * k + 1][0], s[2 * k + 1][1]),
-                               pack(s[2 * k + 1][2], s[2 * k + 1][3])}};
-      for (int n = 0; n < W / 8; ++n) {
-        multiply(out[n], weights, fragment_b(values, mma_stride(kTile), 8 * n, 16 * k, lane));
-      }
-    }
+    add_product<W>(s, values, lane, out);
   }
   for (int r = 0; r < 2; ++r) {
     const int row = own + lane.g + 8 * r;

@@ -121,6 +121,7 @@ TEST_P(DeviceAttention, Bfloat16ClosesGatesAndPassesNothingUnseen) {
     want.erase(want.begin() + 4);
     expect_close_in_norm(got, want, norm(want[3]));
   }
+  int planted = 0;
   for (int trial = 0; trial < 6; ++trial) {
     Case c = random_case(random, GetParam(), 80, DType::f64);
     Case rounded = to_bfloat16(c);
@@ -134,6 +135,7 @@ TEST_P(DeviceAttention, Bfloat16ClosesGatesAndPassesNothingUnseen) {
       }
       for (int64_t j = 0; j < c.graph->tokens(); ++j) {
         if (seen.contains(j)) continue;
+        ++planted;
         for (int64_t d = 0; d < dim; ++d) {
           const int64_t at = (j * c.graph->heads() + h) * dim + d;
           rounded.k.data<BFloat16>()[at] = filigree::to_bfloat16(std::nanf(""));
@@ -143,6 +145,7 @@ TEST_P(DeviceAttention, Bfloat16ClosesGatesAndPassesNothingUnseen) {
     }
     expect_close_in_norm(run(sparse_attention, rounded), clean, norm(clean[3]));
   }
+  EXPECT_GT(planted, 0);
 }
 
 TEST_P(DeviceAttention, TilesHoldTheEdgesOfTheGraph) {
