@@ -18,7 +18,7 @@ if(FILIGREE_CUDA STREQUAL "emulated")
   target_link_libraries(filigree_cuda_on_cpu PRIVATE Boost::context)
 elseif(FILIGREE_CUDA)
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-    set(CMAKE_CUDA_ARCHITECTURES 80 90)
+    set(CMAKE_CUDA_ARCHITECTURES 80 90a)  # 90a: with Hopper's own instructions
   endif()
   enable_language(CUDA)
   if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know nvcc's C++20
@@ -34,12 +34,16 @@ function(filigree_cuda_sources target)
   target_include_directories(${target} SYSTEM PRIVATE ${RANDOM123_INCLUDE_DIR})
   if(FILIGREE_CUDA STREQUAL "emulated")
     # For these files alone: all others compile as in a build without CUDA, which ccache knows.
-    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-xc++"
-      INCLUDE_DIRECTORIES "${PROJECT_SOURCE_DIR}/tests/cuda_on_cpu")
+    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-xc++;-Wno-unknown-pragmas"
+      INCLUDE_DIRECTORIES "${PROJECT_SOURCE_DIR}/tests/cuda_on_cpu"
+      COMPILE_DEFINITIONS FILIGREE_SM_90A)
     target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:filigree_cuda_on_cpu>)
   else()
     # constexpr functions of the host may be called on the device.
     set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS "--expt-relaxed-constexpr")
+    if("90a" IN_LIST CMAKE_CUDA_ARCHITECTURES OR "90a-real" IN_LIST CMAKE_CUDA_ARCHITECTURES)
+      set_source_files_properties(${ARGN} PROPERTIES COMPILE_DEFINITIONS FILIGREE_SM_90A)
+    endif()
     target_link_libraries(${target} PUBLIC CUDA::cudart CUDA::cublas)
   endif()
 endfunction()
@@ -65,7 +69,8 @@ function(filigree_cuda_stubs target folder)
   file(GLOB own CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/cuda/*.cu)
   set(cuda_files "")
   if(FILIGREE_CUDA)
-    set(cuda_files ${own})
+    file(GLOB parts CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/kernels/cuda_*.cu)
+    set(cuda_files ${own} ${parts})
   elseif(own)  # core/cuda
     string(APPEND text "#include \"core/device_backend.h\"\nnamespace filigree {\n"
       "DeviceBackend* cuda_backend() { return nullptr; }\n}  // namespace filigree\n")

@@ -2,6 +2,7 @@
 #include "attention/kernels/cuda_mma_forward.cuh"
 #include "attention/kernels/cuda_tile_backward.cuh"
 #include "attention/kernels/cuda_tile_forward.cuh"
+#include "attention/kernels/cuda_wgmma_passes.cuh"
 #include "attention/kernels/schedule.h"
 #include "attention/kernels/sparse_attention.h"
 #include "core/cuda/map.cuh"
@@ -69,12 +70,21 @@ Tensor always_on(const AttentionArguments& arguments, Device device) {
   return flags.to(device);
 }
 
-/// Sets *found if an element is NaN or Inf: all that do write the same.
+/// Sets *found if one of eight elements is NaN or Inf: all that do write the same.
 struct FindNotFinite {
   const Half* x;
+  int64_t count;
   int32_t* found;
   __device__ void operator()(int64_t i) const {
-    if ((x[i].bits & 0x7f80) == 0x7f80) *found = 1;
+    const int64_t first = 8 * i;
+    bool any = false;
+    if (first + 8 <= count && reinterpret_cast<uintptr_t>(x) % sizeof(Eight) == 0) {
+      const Eight values = *reinterpret_cast<const Eight*>(x + first);
+      for (const Half value : values.h) any |= (value.bits & 0x7f80) == 0x7f80;
+    } else {
+      for (int64_t e = first; e < count; ++e) any |= (x[e].bits & 0x7f80) == 0x7f80;
+    }
+    if (any) *found = 1;
   }
 };
 
@@ -153,8 +163,8 @@ bool look_for_not_finite(Prepared<S>& made, std::initializer_list<const Tensor*>
     const Tensor* before = nullptr;
     for (const Tensor* input : inputs) {
       if (before && before->same_data(*input)) continue;  // q, k, v of one tensor
-      filigree::cuda::for_each(kOp, first, input->numel(),
-                               FindNotFinite{input->data<Half>(), found});
+      filigree::cuda::for_each(kOp, first, (input->numel() + 7) / 8,
+                               FindNotFinite{input->data<Half>(), input->numel(), found});
       before = input;
     }
     made.pass.not_finite = found;
@@ -210,11 +220,15 @@ void attention_forward(const Tensor& q, const Tensor& k, const Tensor& v, const 
     walk_rows(*made.graph, made.pass);
     if (look_for_not_finite(made, {&q, &k, &v})) {
       if constexpr (std::is_same_v<S, Half>) {
-        with_width(made.pass.dim, [&]<int W>() {
-          filigree::cuda::launch(kOp, q,
-                                 grid_of(made.pass, mma_forward_shared_bytes(W), kMmaThreads),
-                                 mma_forward<W>, made.pass, o.data<Half>(), lse.data<float>());
-        });
+        if (wgmma_takes(made.pass, q)) {
+          wgmma_forward_pass(made.pass, q, o.data<Half>(), lse.data<float>());
+        } else {
+          with_width(made.pass.dim, [&]<int W>() {
+            filigree::cuda::launch(kOp, q,
+                                   grid_of(made.pass, mma_forward_shared_bytes(W), kMmaThreads),
+                                   mma_forward<W>, made.pass, o.data<Half>(), lse.data<float>());
+          });
+        }
       }
     }
     with_columns(arguments.head_dim, [&]<int C>() {
@@ -249,16 +263,25 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
                                  gate.defined() ? gate_parts.data<T>() : nullptr};
     if (look_for_not_finite(made, {&q, &k, &v, &grad})) {
       if constexpr (std::is_same_v<S, Half>) {
-        with_width(pass.dim, [&]<int W>() {
-          const int64_t shared = mma_rows_shared_bytes(W, parts.bias || parts.gate);
+        Half* const dq_at = dq.data<Half>() + arguments.q_at;
+        Half* const dk_at = dk.data<Half>() + arguments.k_at;
+        Half* const dv_at = dv.data<Half>() + arguments.v_at;
+        if (wgmma_takes(pass, q)) {
           walk_rows(*made.graph, pass);
-          filigree::cuda::launch(kOp, q, grid_of(pass, shared, kMmaThreads), mma_backward_rows<W>,
-                                 pass, dq.data<Half>() + arguments.q_at, parts);
+          wgmma_rows_pass(pass, q, dq_at);
           walk_columns(*made.graph, pass);
-          filigree::cuda::launch(kOp, q, grid_of(pass, mma_columns_shared_bytes(W), kMmaThreads),
-                                 mma_backward_columns<W>, pass, dk.data<Half>() + arguments.k_at,
-                                 dv.data<Half>() + arguments.v_at);
-        });
+          wgmma_columns_pass(pass, q, dk_at, dv_at);
+        } else {
+          with_width(pass.dim, [&]<int W>() {
+            const int64_t shared = mma_rows_shared_bytes(W, parts.bias || parts.gate);
+            walk_rows(*made.graph, pass);
+            filigree::cuda::launch(kOp, q, grid_of(pass, shared, kMmaThreads), mma_backward_rows<W>,
+                                   pass, dq_at, parts);
+            walk_columns(*made.graph, pass);
+            filigree::cuda::launch(kOp, q, grid_of(pass, mma_columns_shared_bytes(W), kMmaThreads),
+                                   mma_backward_columns<W>, pass, dk_at, dv_at);
+          });
+        }
       }
     }
     const filigree::cuda::Grid grid = grid_of(pass, backward_shared_bytes<T>(pass.dim));

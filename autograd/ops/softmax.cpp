@@ -44,6 +44,7 @@ class MaskedSoftmax final : public Function {
   Tensors forward(const Tensors& in) override {
     expect_shape("masked_softmax", "mask", in[0].shape(), mask_.shape());
     if (mask_.dtype() != DType::u8) throw_dtype("masked_softmax", "u8", mask_.dtype());
+    mask_ = mask_.to(in[0].device());
     Tensor y(in[0].shape(), in[0].dtype(), in[0].device());
     kernels::masked_softmax_forward(in[0], mask_, y);
     save_for_backward({y});

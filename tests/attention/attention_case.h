@@ -124,14 +124,20 @@ inline std::shared_ptr<const AttentionGraph> random_graph(RandomStream& random,
       }));
 }
 
-inline Case random_case(RandomStream& random, Kind kind, int64_t longest, DType dtype) {
+/// fixed_dim: elements of a head, 0 to draw them.
+inline Case random_case(RandomStream& random, Kind kind, int64_t longest, DType dtype,
+                        int64_t fixed_dim = 0) {
   const auto below = [&](uint64_t bound) { return static_cast<int64_t>(random.below(bound)); };
   std::vector<int64_t> offsets{0};
   for (int64_t b = 1 + below(3); b > 0; --b) {
     offsets.push_back(offsets.back() + 1 + below(static_cast<uint64_t>(longest)));
   }
   // Heads of the largest sizes only where nothing is evaluated once an entry.
-  const int64_t heads = 1 + below(3), dim = 1 + below(longest > 100 ? 24 : longest < 10 ? 12 : 128);
+  const int64_t heads = 1 + below(3),
+                drawn = 1 + below(longest > 100  ? 24
+                                  : longest < 10 ? 12
+                                                 : 128),
+                dim = fixed_dim > 0 ? fixed_dim : drawn;
   Case c;
   c.graph = random_graph(random, Tensor::from(offsets), static_cast<int>(heads), kind);
   const Shape shape{offsets.back(), heads * dim};

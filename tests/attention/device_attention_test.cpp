@@ -89,6 +89,24 @@ TEST_P(DeviceAttention, Bfloat16IsCloseToTheCpu) {
   }
 }
 
+// The head sizes that Hopper has kernels of its own for.
+TEST_P(DeviceAttention, Bfloat16HeadsOfWholeChunksAreCloseToTheCpu) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  RandomStream random(45, Purpose::test, {static_cast<uint64_t>(GetParam())});
+  for (const int64_t dim : {40, 64, 96, 128}) {
+    for (const double dropout : {0.0, 0.3}) {
+      SCOPED_TRACE("heads of " + std::to_string(dim) + ", dropout " + std::to_string(dropout));
+      Case c = random_case(random, GetParam(), 150, DType::f64, dim);
+      c.bias = Tensor();
+      c.options.dropout = dropout;
+      const Case rounded = to_bfloat16(c);
+      const Tensors got = run(sparse_attention, rounded);
+      expect_close_in_norm(got, run(sparse_attention, c));
+      expect_same_bits(run(sparse_attention, rounded), got, "twice");
+    }
+  }
+}
+
 TEST_P(DeviceAttention, Bfloat16GatesAreCloseToTheCpu) {
   if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
   RandomStream random(43, Purpose::test, {static_cast<uint64_t>(GetParam())});

@@ -127,6 +127,12 @@ T exchange(T value, unsigned from) {
 /// mma.sync.m16n8k16 of bf16 pairs: c (16 x 8) += a (16 x 16) b (16 x 8), spread over the lanes.
 void multiply_m16n8k16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
 
+/// wgmma.m64nNk16 of bf16 pairs, N = 8 columns: c (64 x N) = or += a b. a: registers, or null for a
+/// descriptor of rows of 16; b: a descriptor of N rows of 16, or, `across`, of 16 rows of N. With
+/// 128-byte swizzle; addresses are offsets in the block's shared memory.
+void multiply_warpgroup(float (*c)[4], const uint32_t* a, uint64_t a_descriptor,
+                        uint64_t b_descriptor, int columns, bool across, bool add);
+
 }  // namespace cuda_on_cpu
 
 template <class... P, class... A>

@@ -215,6 +215,67 @@ void multiply_m16n8k16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b
   next_exchange();
 }
 
+namespace {
+
+/// An operand of wgmma in shared memory, as its descriptor has it.
+class SwizzledOperand {
+ public:
+  explicit SwizzledOperand(uint64_t descriptor)
+      : start_((descriptor & 0x3fff) << 4),
+        panels_((descriptor >> 16 & 0x3fff) << 4),
+        groups_((descriptor >> 32 & 0x3fff) << 4) {
+    if (descriptor >> 62 != 1) fail("wgmma: not a descriptor with 128-byte swizzle");
+  }
+  /// Elements (row, k) and (row, k + 1) of rows of 16.
+  uint32_t along(size_t row, size_t k) const { return element(row, k) | element(row, k + 1) << 16; }
+  /// Elements (k, column) and (k + 1, column) of 16 rows.
+  uint32_t across(size_t k, size_t column) const {
+    const auto one = [&](size_t at) {
+      return element(at % 8, column % 64, column / 64 * panels_ + at / 8 * groups_);
+    };
+    return one(k) | one(k + 1) << 16;
+  }
+
+ private:
+  uint32_t element(size_t row, size_t column) const {
+    return element(row % 8, column, row / 8 * groups_);
+  }
+  uint32_t element(size_t row, size_t column, size_t offset) const {
+    size_t at = start_ + offset + row * 128 + column * 2;
+    at ^= (at >> 7 & 7) << 4;
+    uint16_t value = 0;
+    std::memcpy(&value, static_cast<const char*>(shared_memory()) + at, sizeof value);
+    return value;
+  }
+
+  size_t start_, panels_, groups_;
+};
+
+}  // namespace
+
+void multiply_warpgroup(float (*c)[4], const uint32_t* a, uint64_t a_descriptor,
+                        uint64_t b_descriptor, int columns, bool across, bool add) {
+  const SwizzledOperand right(b_descriptor);
+  const unsigned g = lane() / 4, t = lane() % 4;
+  uint32_t left[4];
+  if (a) {
+    std::memcpy(left, a, sizeof left);
+  } else {
+    const SwizzledOperand rows(a_descriptor);
+    const unsigned first = threadIdx.x / kWarp % 4 * 16 + g;
+    for (unsigned i = 0; i < 4; ++i) left[i] = rows.along(first + i % 2 * 8, 2 * t + i / 2 * 8);
+  }
+  for (int n = 0; n < columns; ++n) {
+    const unsigned column = 8 * static_cast<unsigned>(n) + g;
+    uint32_t b[2];
+    for (unsigned i = 0; i < 2; ++i) {
+      b[i] = across ? right.across(2 * t + 8 * i, column) : right.along(column, 2 * t + 8 * i);
+    }
+    if (!add) std::fill_n(c[n], 4, 0.0F);
+    multiply_m16n8k16(c[n], left, b);
+  }
+}
+
 DeviceAccess::DeviceAccess() : outermost_(access_depth++ == 0) {
   if (outermost_) memory().open(true);
 }

@@ -1,0 +1,252 @@
+// The backward pass in bf16 on Hopper's tensor cores, by tiles: dq by rows, dk and dv by columns.
+// For .cu files alone.
+#pragma once
+
+#include "attention/kernels/cuda_tile_backward.cuh"
+#include "attention/kernels/cuda_wgmma_forward.cuh"
+
+namespace filigree::kernels::cuda {
+
+/// What a query's weights and slopes are made from, logarithms of base 2: +inf for one that is not
+/// there or sees nothing, so that its weights become 0.
+struct QueryStatistics {
+  float lse2, delta;
+};
+__device__ inline QueryStatistics statistics_of(const TileView<Half>& view, int row) {
+  constexpr float kInfinite = std::numeric_limits<float>::infinity();
+  if (row >= view.queries) return {kInfinite, 0};
+  const int64_t at = int64_t{view.query + row} * view.pass.heads + view.head;
+  const float lse = view.pass.lse[at];
+  return {lse == -kInfinite ? kInfinite : lse * kLog2E, view.pass.delta[at]};
+}
+
+/// Own operands, two, and two of each of two tiles.
+inline int64_t wgmma_backward_shared_bytes(int width) {
+  return int64_t{6} * panels_elements(width) * static_cast<int64_t>(sizeof(Half));
+}
+
+/// Weight and slope of a visible pair: s is <q_i, k_j> and becomes the weight times the dropout's
+/// factor, dp is <do_i, v_j> and becomes dL/ds_ij.
+template <bool Dropout>
+__device__ void weigh(const TileView<Half>& view, int row, int at, float scale2, float lse2,
+                      float delta, uint64_t dropout_key, float& s, float& dp) {
+  const float weight = exp2_fast(std::fma(s, scale2, -lse2));
+  const float factor = Dropout && weight != 0.0F ? view.factor(dropout_key, row, at) : 1.0F;
+  s = Dropout ? weight * factor : weight;
+  dp = weight == 0.0F ? 0.0F : weight * ((Dropout ? factor * dp : dp) - delta);
+}
+
+/// What mma_backward_rows() does, without bias and gate; a block of one warpgroup.
+template <int W, bool Dropout>
+__global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
+    wgmma_backward_rows(TilePass<Half> pass, Half* dq) {
+  if (*pass.not_finite) return;
+  constexpr int kTileElements = panels_elements(W);
+  Half* const queries = filigree::cuda::shared_memory<Half>();
+  Half* const grads = queries + kTileElements;
+  Half* const tiles = grads + kTileElements;
+  const TilePlace place(pass);
+  const MmaLane lane;
+  const int thread = static_cast<int>(threadIdx.x), own = thread / 32 * kMmaRows;
+  const int64_t column = int64_t{place.head} * pass.dim;
+  const uint64_t dropout_key = Dropout ? head_dropout_key(pass, place.head) : 0;
+  const float scale2 = pass.scale * kLog2E;
+  const auto fetch = [&](const TileEntry& tile, int stage) {
+    Half* const keys = tiles + stage * 2 * kTileElements;
+    fetch_panels<W, kWarpgroup>(pass.k + column, pass.stride, tile.first, tile.count, pass.dim,
+                                thread, keys);
+    fetch_panels<W, kWarpgroup>(pass.v + column, pass.stride, tile.first, tile.count, pass.dim,
+                                thread, keys + kTileElements);
+    fetch_batch();
+  };
+  fetch_panels<W, kWarpgroup>(pass.q + column, pass.stride, place.first, place.count, pass.dim,
+                              thread, queries);
+  fetch_panels<W, kWarpgroup>(pass.grad + column, pass.width, place.first, place.count, pass.dim,
+                              thread, grads);
+  TileEntry tile{}, ahead{};
+  if (place.begin < place.end) fetch(ahead = pass.entries[place.begin], 0);
+  const RowIntervals intervals(pass, place, own, lane);
+  const TileView<Half> own_rows{pass, place.head, place.group, place.first, place.count, 0, 0, 0};
+  const QueryStatistics statistics[2] = {statistics_of(own_rows, own + lane.g),
+                                         statistics_of(own_rows, own + lane.g + 8)};
+  float sums[W / 8][4] = {};
+  for (int64_t e = place.begin; e < place.end; ++e) {
+    const int stage = static_cast<int>(e - place.begin) % 2;
+    tile = ahead;
+    const TileView<Half> view{pass,        place.head, place.group, place.first,
+                              place.count, tile.first, tile.count,  tile.mask};
+    const bool whole = tile.mask == kFullTile && tile.count == kTile;
+    uint64_t bits[2];
+    intervals.visible(view, own, lane, bits);
+    if (e + 1 < place.end) {
+      fetch(ahead = pass.entries[e + 1], stage ^ 1);
+      fetch_wait<1>();
+    } else {
+      fetch_wait<0>();
+    }
+    __syncthreads();
+    const Operand keys = operand_at(tiles + stage * 2 * kTileElements);
+    const Operand values = operand_at(tiles + (stage * 2 + 1) * kTileElements);
+    float s[8][4] = {}, dp[8][4] = {};
+    hold(s);
+    hold(dp);
+    wgmma_begin();
+    start_rows<W>(operand_at(queries), keys, s);
+    start_rows<W>(operand_at(grads), values, dp);
+    wgmma_run();
+    wgmma_wait();
+    hold(s);
+    hold(dp);
+#pragma unroll
+    for (int n = 0; n < 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        if (!whole && !(bits[i / 2] >> (8 * n + i % 2) & 1)) {
+          s[n][i] = -std::numeric_limits<float>::infinity();
+        }
+        weigh<Dropout>(view, own + lane.g + i / 2 * 8, 8 * n + 2 * lane.t + i % 2, scale2,
+                       statistics[i / 2].lse2, statistics[i / 2].delta, dropout_key, s[n][i],
+                       dp[n][i]);
+      }
+    }
+    FragmentA slopes[4];
+#pragma unroll
+    for (int k = 0; k < 4; ++k) slopes[k] = as_left(dp, k);
+    hold(sums);
+    wgmma_begin();
+    start_columns<W>(slopes, keys, sums);
+    wgmma_run();
+    wgmma_wait();
+    hold(sums);
+    __syncthreads();
+  }
+  for (int r = 0; r < 2; ++r) {
+    const int row = own + lane.g + 8 * r;
+    if (row >= place.count) continue;
+    store_row<W>(sums, r, pass.scale, lane, pass.dim,
+                 dq + (place.first + row) * pass.stride + column);
+  }
+}
+
+/// What of a tile's 64 queries a block of keys needs, in shared memory.
+struct QueryColumns {
+  uint64_t visible[kTile];  // bit c: the block's key c
+  QueryStatistics statistics[kTile];
+};
+
+inline int64_t wgmma_columns_shared_bytes(int width) {
+  return wgmma_backward_shared_bytes(width) + 2 * static_cast<int64_t>(sizeof(QueryColumns));
+}
+
+/// What mma_backward_columns() does, without bias and gate; a block of one warpgroup, a warp has 16
+/// keys.
+template <int W, bool Dropout>
+__global__ void __launch_bounds__(kWarpgroup, W == 64 ? 3 : 2)
+    wgmma_backward_columns(TilePass<Half> pass, Half* dk, Half* dv) {
+  if (*pass.not_finite) return;
+  constexpr int kTileElements = panels_elements(W);
+  Half* const keys = filigree::cuda::shared_memory<Half>();
+  Half* const values = keys + kTileElements;
+  Half* const tiles = values + kTileElements;
+  QueryColumns* const columns = reinterpret_cast<QueryColumns*>(tiles + 4 * kTileElements);
+  const TilePlace place(pass);
+  const MmaLane lane;
+  const int thread = static_cast<int>(threadIdx.x), own = thread / 32 * kMmaRows;
+  const int64_t column = int64_t{place.head} * pass.dim;
+  const uint64_t dropout_key = Dropout ? head_dropout_key(pass, place.head) : 0;
+  const float scale2 = pass.scale * kLog2E;
+  const auto fetch = [&](const TileEntry& tile, int stage) {
+    Half* const queries = tiles + stage * 2 * kTileElements;
+    fetch_panels<W, kWarpgroup>(pass.q + column, pass.stride, tile.first, tile.count, pass.dim,
+                                thread, queries);
+    fetch_panels<W, kWarpgroup>(pass.grad + column, pass.width, tile.first, tile.count, pass.dim,
+                                thread, queries + kTileElements);
+    fetch_batch();
+  };
+  fetch_panels<W, kWarpgroup>(pass.k + column, pass.stride, place.first, place.count, pass.dim,
+                              thread, keys);
+  fetch_panels<W, kWarpgroup>(pass.v + column, pass.stride, place.first, place.count, pass.dim,
+                              thread, values);
+  TileEntry tile{}, ahead{};
+  if (place.begin < place.end) fetch(ahead = pass.entries[place.begin], 0);
+  float key_sums[W / 8][4] = {}, value_sums[W / 8][4] = {};
+  for (int64_t e = place.begin; e < place.end; ++e) {
+    const int stage = static_cast<int>(e - place.begin) % 2;
+    tile = ahead;
+    const TileView<Half> view{pass,       place.head,  place.group, tile.first,
+                              tile.count, place.first, place.count, tile.mask};
+    const bool whole = tile.mask == kFullTile && place.count == kTile;
+    QueryColumns& query_columns = columns[stage];
+    if (thread < kTile) {
+      int lo = 0, hi = 0;
+      if (tile.mask == kIntervalTile && thread < tile.count) {
+        const int64_t at = place.group * pass.tokens + tile.first + thread;
+        lo = pass.lo[at];
+        hi = pass.hi[at];
+      }
+      query_columns.visible[thread] = visible_keys(view, thread, lo, hi);
+      query_columns.statistics[thread] = statistics_of(view, thread);
+    }
+    if (e + 1 < place.end) {
+      fetch(ahead = pass.entries[e + 1], stage ^ 1);
+      fetch_wait<1>();
+    } else {
+      fetch_wait<0>();
+    }
+    __syncthreads();
+    const Operand queries = operand_at(tiles + stage * 2 * kTileElements);
+    const Operand grads = operand_at(tiles + (stage * 2 + 1) * kTileElements);
+    float s[8][4] = {}, dp[8][4] = {};  // of the warp's keys and the tile's queries
+    hold(s);
+    hold(dp);
+    wgmma_begin();
+    start_rows<W>(operand_at(keys), queries, s);
+    start_rows<W>(operand_at(values), grads, dp);
+    wgmma_run();
+    wgmma_wait();
+    hold(s);
+    hold(dp);
+#pragma unroll
+    for (int n = 0; n < 8; ++n) {
+#pragma unroll
+      for (int side = 0; side < 2; ++side) {
+        const int row = 8 * n + 2 * lane.t + side;
+        const QueryStatistics statistics = query_columns.statistics[row];
+        const uint64_t visible = whole ? 0 : query_columns.visible[row] >> (own + lane.g);
+#pragma unroll
+        for (int i = side; i < 4; i += 2) {
+          if (!whole && !(visible >> (i / 2 * 8) & 1)) {
+            s[n][i] = -std::numeric_limits<float>::infinity();
+          }
+          weigh<Dropout>(view, row, own + lane.g + i / 2 * 8, scale2, statistics.lse2,
+                         statistics.delta, dropout_key, s[n][i], dp[n][i]);
+        }
+      }
+    }
+    FragmentA weights[4], slopes[4];
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      weights[k] = as_left(s, k);
+      slopes[k] = as_left(dp, k);
+    }
+    hold(key_sums);
+    hold(value_sums);
+    wgmma_begin();
+    start_columns<W>(weights, grads, value_sums);
+    start_columns<W>(slopes, queries, key_sums);
+    wgmma_run();
+    wgmma_wait();
+    hold(key_sums);
+    hold(value_sums);
+    __syncthreads();
+  }
+  for (int r = 0; r < 2; ++r) {
+    const int row = own + lane.g + 8 * r;
+    if (row >= place.count) continue;
+    const int64_t at = (place.first + row) * pass.stride + column;
+    store_row<W>(key_sums, r, pass.scale, lane, pass.dim, dk + at);
+    store_row<W>(value_sums, r, 1.0F, lane, pass.dim, dv + at);
+  }
+}
+
+}  // namespace filigree::kernels::cuda

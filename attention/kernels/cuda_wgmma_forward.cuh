@@ -1,0 +1,190 @@
+// The forward pass in bf16 on Hopper's tensor cores, by tiles. For .cu files alone.
+#pragma once
+
+#include "attention/kernels/cuda_mma_forward.cuh"
+#include "attention/kernels/cuda_wgmma.cuh"
+
+namespace filigree::kernels::cuda {
+
+/// Bits 0 .. count - 1.
+__device__ inline uint64_t low_bits(int count) {
+  return count <= 0 ? 0 : count >= 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
+}
+
+/// Of query `row` of the tile, whose interval is [lo, hi): the keys that it sees.
+__device__ inline uint64_t visible_keys(const TileView<Half>& view, int row, int lo, int hi) {
+  if (row >= view.queries) return 0;
+  if (view.mask >= 0) return view.pass.masks[int64_t{view.mask} * kTile + row];
+  const uint64_t there = low_bits(view.keys);
+  if (view.mask == kFullTile) return there;
+  return there & low_bits(hi - view.key) & ~low_bits(lo - view.key);
+}
+
+/// The intervals of a lane's two queries, rows own + g and own + g + 8 of the block.
+class RowIntervals {
+ public:
+  __device__ RowIntervals(const TilePass<Half>& pass, const TilePlace& place, int own,
+                          MmaLane lane) {
+    for (int r = 0; r < 2; ++r) {
+      const int row = own + lane.g + 8 * r;
+      if (row >= place.count) continue;
+      const int64_t at = place.group * pass.tokens + place.first + row;
+      lo_[r] = pass.lo[at];
+      hi_[r] = pass.hi[at];
+    }
+  }
+  /// Which keys of the tile the two see: bit 8 n + i is the lane's column 8 n + 2 t + i.
+  __device__ void visible(const TileView<Half>& view, int own, MmaLane lane,
+                          uint64_t (&bits)[2]) const {
+    for (int r = 0; r < 2; ++r) {
+      bits[r] = visible_keys(view, own + lane.g + 8 * r, lo_[r], hi_[r]) >> (2 * lane.t);
+    }
+  }
+
+ private:
+  int lo_[2] = {}, hi_[2] = {};
+};
+
+/// 2^x; 0 for -inf.
+__device__ inline float exp2_fast(float x) {
+#ifdef __CUDACC__
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
+  return y;
+#else
+  return std::exp2(x);
+#endif
+}
+inline constexpr float kLog2E = 1.44269504088896340736F;
+
+/// Bytes of shared memory: queries, and keys and values of two tiles.
+inline int64_t wgmma_forward_shared_bytes(int width) {
+  return int64_t{5} * panels_elements(width) * static_cast<int64_t>(sizeof(Half));
+}
+
+/// What mma_forward() does, without bias and gate, for inputs without NaN and Inf; a block of one
+/// warpgroup. W: elements of a head, filled up to panels. While a tile is worked on, the next is
+/// fetched. The queries stay in shared memory: nvcc 13.0 gives away the registers of an operand
+/// that lives on from tile to tile.
+template <int W, bool Dropout>
+__global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
+    wgmma_forward(TilePass<Half> pass, Half* o, float* lse) {
+  if (*pass.not_finite) return;
+  constexpr float kNone = -std::numeric_limits<float>::infinity();
+  constexpr int kTileElements = panels_elements(W);
+  Half* const queries = filigree::cuda::shared_memory<Half>();
+  Half* const tiles = queries + kTileElements;
+  const TilePlace place(pass);
+  const MmaLane lane;
+  const int thread = static_cast<int>(threadIdx.x), own = thread / 32 * kMmaRows;
+  const int64_t column = int64_t{place.head} * pass.dim;
+  const uint64_t dropout_key = Dropout ? head_dropout_key(pass, place.head) : 0;
+
+  fetch_panels<W, kWarpgroup>(pass.q + column, pass.stride, place.first, place.count, pass.dim,
+                              thread, queries);
+  const RowIntervals intervals(pass, place, own, lane);
+  const auto fetch = [&](const TileEntry& tile, int stage) {
+    Half* const keys = tiles + stage * 2 * kTileElements;
+    fetch_panels<W, kWarpgroup>(pass.k + column, pass.stride, tile.first, tile.count, pass.dim,
+                                thread, keys);
+    fetch_panels<W, kWarpgroup>(pass.v + column, pass.stride, tile.first, tile.count, pass.dim,
+                                thread, keys + kTileElements);
+    fetch_batch();
+  };
+  TileEntry tile{}, ahead{};
+  if (place.begin < place.end) fetch(ahead = pass.entries[place.begin], 0);
+  const float scale = pass.scale * kLog2E;  // logarithms are of base 2 here
+  float out[W / 8][4] = {}, top[2] = {kNone, kNone}, sum[2] = {};
+  for (int64_t e = place.begin; e < place.end; ++e) {
+    const int stage = static_cast<int>(e - place.begin) % 2;
+    tile = ahead;
+    const TileView<Half> view{pass,        place.head, place.group, place.first,
+                              place.count, tile.first, tile.count,  tile.mask};
+    const bool whole = tile.mask == kFullTile && tile.count == kTile;
+    uint64_t bits[2];
+    intervals.visible(view, own, lane, bits);
+    if (e + 1 < place.end) {
+      fetch(ahead = pass.entries[e + 1], stage ^ 1);
+      fetch_wait<1>();
+    } else {
+      fetch_wait<0>();
+    }
+    __syncthreads();
+    const Operand keys = operand_at(tiles + stage * 2 * kTileElements);
+    const Operand values = operand_at(tiles + (stage * 2 + 1) * kTileElements);
+    float s[8][4] = {};
+    hold(s);
+    wgmma_begin();
+    start_rows<W>(operand_at(queries), keys, s);
+    wgmma_run();
+    wgmma_wait();
+    hold(s);
+    if (!whole) {
+#pragma unroll
+      for (int n = 0; n < 8; ++n) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          if (!(bits[i / 2] >> (8 * n + i % 2) & 1)) s[n][i] = kNone;
+        }
+      }
+    }
+    float highest[2] = {top[0], top[1]}, shrink[2], minus[2];
+#pragma unroll
+    for (int n = 0; n < 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        highest[i / 2] = s[n][i] > highest[i / 2] ? s[n][i] : highest[i / 2];
+      }
+    }
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      highest[r] = max_over_row(highest[r]);
+      shrink[r] = top[r] == highest[r] ? 1.0F : exp2_fast((top[r] - highest[r]) * scale);
+      top[r] = highest[r];
+      minus[r] = top[r] == kNone ? 0.0F : -top[r] * scale;
+      sum[r] *= shrink[r];
+    }
+#pragma unroll
+    for (int n = 0; n < 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const float weight = exp2_fast(std::fma(s[n][i], scale, minus[i / 2]));
+        sum[i / 2] += weight;  // of the lane's columns; over the row at the end
+        s[n][i] = weight;
+        if (Dropout && weight != 0.0F) {
+          const int row = own + lane.g + i / 2 * 8, at = 8 * n + 2 * lane.t + i % 2;
+          s[n][i] *= view.factor(dropout_key, row, at);
+        }
+      }
+    }
+#pragma unroll
+    for (int n = 0; n < W / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) out[n][i] *= shrink[i / 2];
+    }
+    FragmentA weights[4];
+#pragma unroll
+    for (int k = 0; k < 4; ++k) weights[k] = as_left(s, k);
+    hold(out);
+    wgmma_begin();
+    start_columns<W>(weights, values, out);
+    wgmma_run();
+    wgmma_wait();
+    hold(out);
+    __syncthreads();
+  }
+  for (int r = 0; r < 2; ++r) {
+    const int row = own + lane.g + 8 * r;
+    sum[r] = sum_over_row(sum[r]);
+    if (row >= place.count) continue;
+    const bool none = sum[r] == 0.0F;  // an empty row
+    const float factor = none ? 0.0F : 1.0F / sum[r];
+    const int64_t token = place.first + row;
+    store_row<W>(out, r, factor, lane, pass.dim, o + token * pass.width + column);
+    if (lane.t == 0) {
+      lse[token * pass.heads + place.head] = none ? kNone : top[r] * pass.scale + std::log(sum[r]);
+    }
+  }
+}
+
+}  // namespace filigree::kernels::cuda
