@@ -42,10 +42,12 @@ double Optimizer::decay_of(size_t k, double decay) const {
 
 double Optimizer::gradient_norm() const {
   const Device device = parameters_.empty() ? kCpu : parameters_.front().value.device();
-  Tensor squares = Tensor::zeros({}, DType::f64, device);
+  Tensor squares({}, DType::f64, device);
+  Tensors gradients;
   for (const auto& [name, parameter, kind] : parameters_) {
-    if (parameter.grad().defined()) kernels::add_squares(parameter.grad(), squares);
+    if (parameter.grad().defined()) gradients.push_back(parameter.grad());
   }
+  kernels::sum_squares(squares, gradients);
   return std::sqrt(squares.item());
 }
 
@@ -103,18 +105,17 @@ class AdamW final : public Optimizer {
   }
   void step(double learning_rate, double gradient_scale) override {
     ++steps_.data<int64_t>()[0];
+    std::vector<AdamWParameter> all;
     for (size_t k = 0; k < parameters_.size(); ++k) {
       Variable& parameter = parameters_[k].value;
       if (!parameter.grad().defined()) continue;
-      const AdamWStep step{rate_of(k, learning_rate),
-                           options_.beta1,
-                           options_.beta2,
-                           options_.eps,
-                           decay_of(k, options_.weight_decay),
-                           steps_.data<int64_t>()[0],
-                           gradient_scale};
-      kernels::adamw(parameter.grad(), step, parameter.value(), m_[k], v_[k]);
+      all.push_back({parameter.grad(), parameter.value(), m_[k], v_[k], rate_of(k, learning_rate),
+                     decay_of(k, options_.weight_decay)});
     }
+    if (all.empty()) return;
+    kernels::adamw(
+        all.front().weight, all,
+        {options_.beta1, options_.beta2, options_.eps, steps_.data<int64_t>()[0], gradient_scale});
   }
   StateDict state_dict() const override {
     StateDict state{{"adamw.steps", steps_}};

@@ -30,30 +30,96 @@ void for_each(std::string_view op, const Tensor& where, int64_t count, Body body
   launch(op, where, map_grid(count), for_each_kernel<Body>, count, body);
 }
 
-/// Body of y_i = f(x_i); f works in Compute<T>.
+/// N neighbours, loaded and stored at once.
+template <class T, int N>
+struct alignas(sizeof(T) * N) Pack {
+  T of[N];
+};
+/// Elements of S that a thread takes at once: 16 bytes.
+template <class S>
+inline constexpr int kPack = static_cast<int>(16 / sizeof(S));
+
+/// True if packs of N may be loaded from, or stored to, all of these.
+template <int N, class... T>
+bool packs_fit(const T*... at) {
+  return ((reinterpret_cast<uintptr_t>(at) % (sizeof(T) * N) == 0) && ...);
+}
+
+/// one(i) for elements N p .. N p + N - 1, or pack(N p) for all of them at once, where `packed` and
+/// they are all there.
+template <int N, class One, class Whole>
+__device__ void each_of_pack(int64_t p, int64_t count, bool packed, One one, Whole whole) {
+  const int64_t first = N * p;
+  if (packed && first + N <= count) return whole(first);
+  for (int64_t i = first; i < first + N && i < count; ++i) one(i);
+}
+
+template <class T, int N>
+__device__ Pack<T, N> load_pack(const T* from) {
+  return *reinterpret_cast<const Pack<T, N>*>(from);
+}
+template <class T, int N>
+__device__ void store_pack(const Pack<T, N>& pack, T* to) {
+  *reinterpret_cast<Pack<T, N>*>(to) = pack;
+}
+
+/// Body of y_i = f(x_i), a pack a call; f works in Compute<T>.
 template <class T, class F>
 struct MapOne {
   const T* x;
   T* y;
+  int64_t count;
+  bool packed;
   F f;
-  __device__ void operator()(int64_t i) const { y[i] = convert<T>(f(load(x[i]))); }
+  __device__ void operator()(int64_t p) const {
+    constexpr int N = kPack<T>;
+    each_of_pack<N>(
+        p, count, packed, [&](int64_t i) { y[i] = convert<T>(f(load(x[i]))); },
+        [&](int64_t first) {
+          Pack<T, N> values = load_pack<T, N>(x + first);
+          for (int i = 0; i < N; ++i) values.of[i] = convert<T>(f(load(values.of[i])));
+          store_pack(values, y + first);
+        });
+  }
 };
-/// Body of y_i = f(a_i, b_i).
+/// Body of y_i = f(a_i, b_i), likewise.
 template <class T, class F>
 struct MapTwo {
   const T *a, *b;
   T* y;
+  int64_t count;
+  bool packed;
   F f;
-  __device__ void operator()(int64_t i) const { y[i] = convert<T>(f(load(a[i]), load(b[i]))); }
+  __device__ void operator()(int64_t p) const {
+    constexpr int N = kPack<T>;
+    each_of_pack<N>(
+        p, count, packed, [&](int64_t i) { y[i] = convert<T>(f(load(a[i]), load(b[i]))); },
+        [&](int64_t first) {
+          Pack<T, N> left = load_pack<T, N>(a + first);
+          const Pack<T, N> right = load_pack<T, N>(b + first);
+          for (int i = 0; i < N; ++i) {
+            left.of[i] = convert<T>(f(load(left.of[i]), load(right.of[i])));
+          }
+          store_pack(left, y + first);
+        });
+  }
 };
 
 template <class T, class F>
 void map_elements(std::string_view op, const Tensor& x, Tensor& y, F f) {
-  for_each(op, y, y.numel(), MapOne<T, F>{x.data<T>(), y.data<T>(), f});
+  const T* from = x.data<T>();
+  T* to = y.data<T>();
+  constexpr int N = kPack<T>;
+  for_each(op, y, (y.numel() + N - 1) / N,
+           MapOne<T, F>{from, to, y.numel(), packs_fit<N>(from, to), f});
 }
 template <class T, class F>
 void map_elements(std::string_view op, const Tensor& a, const Tensor& b, Tensor& y, F f) {
-  for_each(op, y, y.numel(), MapTwo<T, F>{a.data<T>(), b.data<T>(), y.data<T>(), f});
+  const T *left = a.data<T>(), *right = b.data<T>();
+  T* to = y.data<T>();
+  constexpr int N = kPack<T>;
+  for_each(op, y, (y.numel() + N - 1) / N,
+           MapTwo<T, F>{left, right, to, y.numel(), packs_fit<N>(left, right, to), f});
 }
 
 }  // namespace filigree::cuda

@@ -6,11 +6,23 @@ namespace filigree::kernels::cuda {
 
 namespace {
 
+/// Four elements a call.
 template <class From, class To>
 struct Cast {
   const From* x;
   To* y;
-  __device__ void operator()(int64_t i) const { y[i] = convert<To>(x[i]); }
+  int64_t count;
+  bool packed;
+  __device__ void operator()(int64_t p) const {
+    filigree::cuda::each_of_pack<4>(
+        p, count, packed, [&](int64_t i) { y[i] = convert<To>(x[i]); },
+        [&](int64_t first) {
+          const auto values = filigree::cuda::load_pack<From, 4>(x + first);
+          filigree::cuda::Pack<To, 4> made;
+          for (int i = 0; i < 4; ++i) made.of[i] = convert<To>(values.of[i]);
+          filigree::cuda::store_pack(made, y + first);
+        });
+  }
 };
 
 }  // namespace
@@ -20,7 +32,11 @@ void cast(const Tensor& x, Tensor& y) {
     using From = decltype(from);
     dispatch_any(y.dtype(), [&](auto to) {
       using To = decltype(to);
-      filigree::cuda::for_each("cast", x, x.numel(), Cast<From, To>{x.data<From>(), y.data<To>()});
+      const From* in = x.data<From>();
+      To* out = y.data<To>();
+      filigree::cuda::for_each(
+          "cast", x, (x.numel() + 3) / 4,
+          Cast<From, To>{in, out, x.numel(), filigree::cuda::packs_fit<4>(in, out)});
     });
   });
 }

@@ -40,13 +40,25 @@ template <class T>
 struct Logarithm {
   __device__ T operator()(T p) const { return std::log(p); }
 };
+/// y = x + bias, a pack a call; `packed` where the width is whole packs.
 template <class T>
 struct AddBias {
   const T *x, *bias;
   T* y;
-  int64_t width;
-  __device__ void operator()(int64_t i) const {
-    y[i] = convert<T>(load(x[i]) + load(bias[i % width]));
+  int64_t count, width;
+  bool packed;
+  __device__ void operator()(int64_t p) const {
+    constexpr int N = filigree::cuda::kPack<T>;
+    filigree::cuda::each_of_pack<N>(
+        p, count, packed, [&](int64_t i) { y[i] = convert<T>(load(x[i]) + load(bias[i % width])); },
+        [&](int64_t first) {
+          auto values = filigree::cuda::load_pack<T, N>(x + first);
+          const auto more = filigree::cuda::load_pack<T, N>(bias + first % width);
+          for (int i = 0; i < N; ++i) {
+            values.of[i] = convert<T>(load(values.of[i]) + load(more.of[i]));
+          }
+          filigree::cuda::store_pack(values, y + first);
+        });
   }
 };
 
@@ -91,8 +103,13 @@ void logarithm(const Tensor& x, Tensor& y) {
 
 void add_bias(const Tensor& x, const Tensor& bias, Tensor& y) {
   filigree::cuda::dispatch_stored("add_bias", x.dtype(), [&]<class T>() {
-    filigree::cuda::for_each("add_bias", y, y.numel(),
-                             AddBias<T>{x.data<T>(), bias.data<T>(), y.data<T>(), bias.numel()});
+    constexpr int N = filigree::cuda::kPack<T>;
+    const T *from = x.data<T>(), *more = bias.data<T>();
+    T* to = y.data<T>();
+    const int64_t width = bias.numel();
+    const bool packed = width % N == 0 && filigree::cuda::packs_fit<N>(from, more, to);
+    filigree::cuda::for_each("add_bias", y, (y.numel() + N - 1) / N,
+                             AddBias<T>{from, more, to, y.numel(), width, packed});
   });
 }
 

@@ -1,13 +1,20 @@
 // Optimizer steps, in place.
 #pragma once
 
+#include <span>
+
 #include "core/kernels/kernel.h"
 
 namespace filigree {
 
+/// One parameter of an AdamW step: what is read and changed.
+struct AdamWParameter {
+  Tensor gradient, weight, m, v;
+  double learning_rate, weight_decay;
+};
 /// One AdamW step (Loshchilov and Hutter, arXiv 1711.05101), t counted from 1.
 struct AdamWStep {
-  double learning_rate, beta1, beta2, eps, weight_decay;
+  double beta1, beta2, eps;
   int64_t t;
   double gradient_scale = 1;  ///< every gradient is multiplied by this first (clipping)
 };
@@ -23,7 +30,10 @@ struct SgdStep {
 struct AdamWFactors {
   double rate, root, shrink;
 };
-AdamWFactors adamw_factors(const AdamWStep& step, double beta1, double beta2);
+AdamWFactors adamw_factors(const AdamWParameter& parameter, const AdamWStep& step, double beta1,
+                           double beta2);
+/// Throws unless the parameters are on one device, of one dtype, and their tensors fit.
+void expect_adamw(std::span<const AdamWParameter> parameters);
 
 /// Throws unless an optimizer's tensor (a gradient, a moment) is as its weight.
 void expect_optimizer_state(std::string_view op, const Tensor& weight, const Tensor& state,
@@ -34,10 +44,10 @@ void expect_optimizer_state(std::string_view op, const Tensor& weight, const Ten
 namespace filigree::kernels {
 
 /// m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; w -= lr (m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps) +
-/// decay w).
+/// decay w), for all parameters at once. where: a tensor on their device, of their dtype.
 FILIGREE_KERNEL(adamw,
-                (const Tensor& gradient, AdamWStep step, Tensor& weight, Tensor& m, Tensor& v),
-                (gradient, step, weight, m, v))
+                (const Tensor& where, std::span<const AdamWParameter> parameters, AdamWStep step),
+                (where, parameters, step))
 /// u = momentum u + (g + decay w); w -= lr u.
 FILIGREE_KERNEL(sgd, (const Tensor& gradient, SgdStep step, Tensor& weight, Tensor& velocity),
                 (gradient, step, weight, velocity))

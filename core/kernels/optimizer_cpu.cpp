@@ -5,27 +5,35 @@
 
 namespace filigree::kernels::cpu {
 
-void adamw(const Tensor& gradient, AdamWStep step, Tensor& weight, Tensor& m, Tensor& v) {
-  expect_optimizer_state("adamw", weight, gradient, "gradient");
-  expect_optimizer_state("adamw", weight, m, "m");
-  expect_optimizer_state("adamw", weight, v, "v");
-  dispatch_float("adamw", weight.dtype(), [&]<class T>() {
-    const T* g = gradient.data<T>();
-    T *w = weight.data<T>(), *first = m.data<T>(), *second = v.data<T>();
-    const T b1 = static_cast<T>(step.beta1), b2 = static_cast<T>(step.beta2);
-    const T scale = static_cast<T>(step.gradient_scale), eps = static_cast<T>(step.eps);
-    const AdamWFactors factors =
-        adamw_factors(step, static_cast<double>(b1), static_cast<double>(b2));
-    const T rate = static_cast<T>(factors.rate), root = static_cast<T>(factors.root);
-    const T shrink = static_cast<T>(factors.shrink);
-    parallel_ranges(weight.numel(), kElementGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const T grad = g[i] * scale;
-        first[i] = b1 * first[i] + (T(1) - b1) * grad;
-        second[i] = b2 * second[i] + (T(1) - b2) * grad * grad;
-        w[i] -= rate * first[i] / (std::sqrt(second[i]) * root + eps) + shrink * w[i];
-      }
-    });
+namespace {
+
+template <class T>
+void adamw_one(const AdamWParameter& parameter, const AdamWStep& step) {
+  Tensor weight = parameter.weight, m = parameter.m, v = parameter.v;
+  const T* g = parameter.gradient.data<T>();
+  T *w = weight.data<T>(), *first = m.data<T>(), *second = v.data<T>();
+  const T b1 = static_cast<T>(step.beta1), b2 = static_cast<T>(step.beta2);
+  const T scale = static_cast<T>(step.gradient_scale), eps = static_cast<T>(step.eps);
+  const AdamWFactors factors =
+      adamw_factors(parameter, step, static_cast<double>(b1), static_cast<double>(b2));
+  const T rate = static_cast<T>(factors.rate), root = static_cast<T>(factors.root);
+  const T shrink = static_cast<T>(factors.shrink);
+  parallel_ranges(weight.numel(), kElementGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const T grad = g[i] * scale;
+      first[i] = b1 * first[i] + (T(1) - b1) * grad;
+      second[i] = b2 * second[i] + (T(1) - b2) * grad * grad;
+      w[i] -= rate * first[i] / (std::sqrt(second[i]) * root + eps) + shrink * w[i];
+    }
+  });
+}
+
+}  // namespace
+
+void adamw(const Tensor& where, std::span<const AdamWParameter> parameters, AdamWStep step) {
+  expect_adamw(parameters);
+  dispatch_float("adamw", where.dtype(), [&]<class T>() {
+    for (const AdamWParameter& each : parameters) adamw_one<T>(each, step);
   });
 }
 

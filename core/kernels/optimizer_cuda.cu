@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "core/cuda/map.cuh"
@@ -7,17 +8,50 @@ namespace filigree::kernels::cuda {
 
 namespace {
 
+/// As many parameters as fit into a kernel's arguments (4 KB).
+inline constexpr int kTogether = 40;
+
+/// AdamW on several parameters, a pack of one of them a call.
 template <class T>
 struct AdamW {
-  const T* gradient;
-  T *w, *m, *v;
-  T b1, b2, scale, eps, rate, root, shrink;
-  __device__ void operator()(int64_t i) const {
-    const T g = gradient[i] * scale;
-    const T first = b1 * m[i] + (T(1) - b1) * g, second = b2 * v[i] + (T(1) - b2) * g * g;
-    m[i] = first;
-    v[i] = second;
-    w[i] -= rate * first / (std::sqrt(second) * root + eps) + shrink * w[i];
+  struct Parameter {
+    const T* gradient;
+    T *w, *m, *v;
+    int64_t count;
+    int64_t first;  // pack
+    T rate, shrink;
+    bool packed;
+  };
+  Parameter of[kTogether];
+  int parameters;
+  T b1, b2, scale, eps, root;
+
+  __device__ void operator()(int64_t pack) const {
+    int k = 0;  // the last whose packs begin at or before this one
+    for (int step = 32; step > 0; step /= 2) {
+      if (k + step < parameters && of[k + step].first <= pack) k += step;
+    }
+    const Parameter& one = of[k];
+    constexpr int N = filigree::cuda::kPack<T>;
+    const auto change = [&](T gradient, T& w, T& m, T& v) {
+      const T g = gradient * scale;
+      m = b1 * m + (T(1) - b1) * g;
+      v = b2 * v + (T(1) - b2) * g * g;
+      w -= one.rate * m / (std::sqrt(v) * root + eps) + one.shrink * w;
+    };
+    filigree::cuda::each_of_pack<N>(
+        pack - one.first, one.count, one.packed,
+        [&](int64_t i) { change(one.gradient[i], one.w[i], one.m[i], one.v[i]); },
+        [&](int64_t i) {
+          const auto g = filigree::cuda::load_pack<T, N>(one.gradient + i);
+          auto w = filigree::cuda::load_pack<T, N>(one.w + i);
+          auto m = filigree::cuda::load_pack<T, N>(one.m + i);
+          auto v = filigree::cuda::load_pack<T, N>(one.v + i);
+          for (int j = 0; j < N; ++j) change(g.of[j], w.of[j], m.of[j], v.of[j]);
+          filigree::cuda::store_pack(w, one.w + i);
+          filigree::cuda::store_pack(m, one.m + i);
+          filigree::cuda::store_pack(v, one.v + i);
+        });
   }
 };
 
@@ -34,20 +68,40 @@ struct Sgd {
 
 }  // namespace
 
-void adamw(const Tensor& gradient, AdamWStep step, Tensor& weight, Tensor& m, Tensor& v) {
-  expect_optimizer_state("adamw", weight, gradient, "gradient");
-  expect_optimizer_state("adamw", weight, m, "m");
-  expect_optimizer_state("adamw", weight, v, "v");
-  dispatch_float("adamw", weight.dtype(), [&]<class T>() {
+void adamw(const Tensor& where, std::span<const AdamWParameter> parameters, AdamWStep step) {
+  expect_adamw(parameters);
+  dispatch_float("adamw", where.dtype(), [&]<class T>() {
     const T b1 = static_cast<T>(step.beta1), b2 = static_cast<T>(step.beta2);
-    const AdamWFactors factors =
-        adamw_factors(step, static_cast<double>(b1), static_cast<double>(b2));
-    filigree::cuda::for_each(
-        "adamw", weight, weight.numel(),
-        AdamW<T>{gradient.data<T>(), weight.data<T>(), m.data<T>(), v.data<T>(), b1, b2,
-                 static_cast<T>(step.gradient_scale), static_cast<T>(step.eps),
-                 static_cast<T>(factors.rate), static_cast<T>(factors.root),
-                 static_cast<T>(factors.shrink)});
+    while (!parameters.empty()) {
+      const auto now = parameters.first(std::min<size_t>(parameters.size(), kTogether));
+      parameters = parameters.subspan(now.size());
+      AdamW<T> body{};
+      body.b1 = b1;
+      body.b2 = b2;
+      body.scale = static_cast<T>(step.gradient_scale);
+      body.eps = static_cast<T>(step.eps);
+      constexpr int N = filigree::cuda::kPack<T>;
+      int64_t packs = 0;
+      for (const AdamWParameter& each : now) {
+        Tensor weight = each.weight, m = each.m, v = each.v;
+        const T* gradient = each.gradient.data<T>();
+        T *const w = weight.data<T>(), *const first = m.data<T>(), *const second = v.data<T>();
+        const AdamWFactors factors =
+            adamw_factors(each, step, static_cast<double>(b1), static_cast<double>(b2));
+        body.root = static_cast<T>(factors.root);
+        body.of[body.parameters++] = {gradient,
+                                      w,
+                                      first,
+                                      second,
+                                      weight.numel(),
+                                      packs,
+                                      static_cast<T>(factors.rate),
+                                      static_cast<T>(factors.shrink),
+                                      filigree::cuda::packs_fit<N>(gradient, w, first, second)};
+        packs += (weight.numel() + N - 1) / N;
+      }
+      filigree::cuda::for_each("adamw", where, packs, body);
+    }
   });
 }
 

@@ -14,17 +14,21 @@ void sum_all(const Tensor& x, double factor, Tensor& y) {
   });
 }
 
-void add_squares(const Tensor& x, Tensor& squares) {
-  dispatch_float("add_squares", x.dtype(), [&]<class T>() {
-    const T* from = x.data<T>();
-    double total = 0;
-    reduce_rows<double>(x.numel(), 1, &total, [&](int64_t first, int64_t last, double* partial) {
-      *partial += sum_of<double>(last - first, [&](int64_t i) {
-        return static_cast<double>(from[first + i]) * static_cast<double>(from[first + i]);
+void sum_squares(Tensor& squares, std::span<const Tensor> tensors) {
+  double sum = 0;
+  for (const Tensor& x : tensors) {
+    dispatch_float("sum_squares", x.dtype(), [&]<class T>() {
+      const T* from = x.data<T>();
+      double total = 0;
+      reduce_rows<double>(x.numel(), 1, &total, [&](int64_t first, int64_t last, double* partial) {
+        *partial += sum_of<double>(last - first, [&](int64_t i) {
+          return static_cast<double>(from[first + i]) * static_cast<double>(from[first + i]);
+        });
       });
+      sum += total;
     });
-    *squares.data<double>() += total;
-  });
+  }
+  *squares.data<double>() = sum;
 }
 
 }  // namespace filigree::kernels::cpu

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "core/cuda/rows.cuh"
 #include "core/kernels/reduce.h"
 
@@ -8,7 +10,7 @@ namespace {
 inline constexpr int64_t kChunk = 4096;  // elements of a warp
 
 /// The sum of every chunk, in double: row r of a warp is chunk r.
-template <class T, bool kSquares>
+template <class T>
 struct ChunkSum {
   const T* x;
   int64_t count;
@@ -16,51 +18,102 @@ struct ChunkSum {
   __device__ void operator()(filigree::cuda::WarpRow row) const {
     const int64_t first = row.row * kChunk;
     row.width = first + kChunk < count ? kChunk : count - first;
-    const double sum = row.sum<double>([&](int64_t j) {
-      const double value = static_cast<double>(x[first + j]);
-      return kSquares ? value * value : value;
-    });
+    const double sum =
+        row.sum<double>([&](int64_t j) { return static_cast<double>(x[first + j]); });
     if (row.lane == 0) sums[row.row] = sum;
   }
 };
 
-/// y = factor times the sum, or y += that.
+/// As many tensors as fit into a kernel's arguments (4 KB).
+inline constexpr int kTogether = 128;
+
+/// The sum of squares of every chunk of several tensors, in double.
+template <class T>
+struct ChunkSquares {
+  const T* x[kTogether];
+  int64_t count[kTogether];
+  int64_t first[kTogether];  // chunk
+  int tensors;
+  double* sums;
+  __device__ void operator()(filigree::cuda::WarpRow row) const {
+    int k = 0;  // the last whose chunks begin at or before this one
+    for (int step = kTogether / 2; step > 0; step /= 2) {
+      if (k + step < tensors && first[k + step] <= row.row) k += step;
+    }
+    const int64_t begin = (row.row - first[k]) * kChunk;
+    row.width = begin + kChunk < count[k] ? kChunk : count[k] - begin;
+    const T* from = x[k] + begin;
+    const double sum = row.sum<double>(
+        [&](int64_t j) { return static_cast<double>(from[j]) * static_cast<double>(from[j]); });
+    if (row.lane == 0) sums[row.row] = sum;
+  }
+};
+
+/// y = factor times the sum.
 template <class T>
 struct LastSum {
   const double* sums;
   double factor;
-  bool add;
   T* y;
   __device__ void operator()(filigree::cuda::WarpRow row) const {
     const double sum = row.sum<double>([&](int64_t j) { return sums[j]; });
-    if (row.lane == 0) *y = static_cast<T>((add ? static_cast<double>(*y) : 0.0) + factor * sum);
+    if (row.lane == 0) *y = static_cast<T>(factor * sum);
   }
 };
 
-template <class T, bool kSquares>
+int64_t chunks_of(int64_t count) { return (count + kChunk - 1) / kChunk; }
+
+template <class T>
 Tensor chunk_sums(std::string_view op, const Tensor& x) {
-  Tensor sums({(x.numel() + kChunk - 1) / kChunk}, DType::f64, x.device());
+  Tensor sums({chunks_of(x.numel())}, DType::f64, x.device());
   filigree::cuda::for_rows(op, x, sums.numel(), kChunk,
-                           ChunkSum<T, kSquares>{x.data<T>(), x.numel(), sums.data<double>()});
+                           ChunkSum<T>{x.data<T>(), x.numel(), sums.data<double>()});
   return sums;
+}
+
+/// y = factor times the sum of sums (n), f64.
+template <class T>
+void finish(std::string_view op, Tensor sums, double factor, Tensor& y) {
+  while (sums.numel() > kChunk) sums = chunk_sums<double>(op, sums);
+  filigree::cuda::for_rows(op, sums, 1, sums.numel(),
+                           LastSum<T>{sums.data<double>(), factor, y.data<T>()});
 }
 
 }  // namespace
 
 void sum_all(const Tensor& x, double factor, Tensor& y) {
-  dispatch_float("sum", x.dtype(), [&]<class T>() {
-    const Tensor sums = chunk_sums<T, false>("sum", x);
-    filigree::cuda::for_rows("sum", x, 1, sums.numel(),
-                             LastSum<T>{sums.data<double>(), factor, false, y.data<T>()});
-  });
+  dispatch_float("sum", x.dtype(),
+                 [&]<class T>() { finish<T>("sum", chunk_sums<T>("sum", x), factor, y); });
 }
 
-void add_squares(const Tensor& x, Tensor& squares) {
-  dispatch_float("add_squares", x.dtype(), [&]<class T>() {
-    const Tensor sums = chunk_sums<T, true>("add_squares", x);
-    filigree::cuda::for_rows("add_squares", x, 1, sums.numel(),
-                             LastSum<double>{sums.data<double>(), 1, true, squares.data<double>()});
+void sum_squares(Tensor& squares, std::span<const Tensor> tensors) {
+  if (tensors.empty()) return squares.fill(0);
+  int64_t chunks = 0;
+  for (const Tensor& x : tensors) {
+    expect_same_kind("sum_squares", tensors.front(), x);
+    chunks += chunks_of(x.numel());
+  }
+  Tensor sums({chunks}, DType::f64, squares.device());
+  dispatch_float("sum_squares", tensors.front().dtype(), [&]<class T>() {
+    double* to = sums.data<double>();
+    while (!tensors.empty()) {
+      const auto now = tensors.first(std::min<size_t>(tensors.size(), kTogether));
+      tensors = tensors.subspan(now.size());
+      ChunkSquares<T> body{};
+      body.sums = to;
+      int64_t rows = 0;
+      for (const Tensor& x : now) {
+        const int k = body.tensors++;
+        body.x[k] = x.data<T>();
+        body.count[k] = x.numel();
+        body.first[k] = rows;
+        rows += chunks_of(x.numel());
+      }
+      filigree::cuda::for_rows("sum_squares", squares, rows, kChunk, body);
+      to += rows;
+    }
   });
+  finish<double>("sum_squares", sums, 1, squares);
 }
 
 }  // namespace filigree::kernels::cuda

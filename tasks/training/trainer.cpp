@@ -204,8 +204,9 @@ class Trainer {
     }
   }
 
-  /// Sum of the losses of one batch, divided by `units`; adds to the gradients.
-  double accumulate(const Batch& batch, int64_t units) {
+  /// Sum of the losses of one batch, divided by `units`; adds to the gradients. Stays on the
+  /// device: reading it waits.
+  Tensor accumulate(const Batch& batch, int64_t units) {
     ForwardContext context{true, config_.train.seed, static_cast<uint64_t>(batch.cursor)};
     context.draw_temperature = draw_temperature(state_.step, steps_);
     const LayerGraphs graphs = plan_.build(sequence_view(batch), config_.train.seed, context.step);
@@ -213,9 +214,8 @@ class Trainer {
     const Variable outputs = model_.forward(token_batch(model_, batch), graphs, context);
     const Variable loss =
         scale(setup_.task->loss(model_, outputs, batch), 1.0 / static_cast<double>(units));
-    const double value = loss.value().item();
     backward(loss);
-    return value;
+    return loss.value();
   }
 
   /// Before the first batch of a run: where information cannot flow, and what observers want.
@@ -245,9 +245,11 @@ class Trainer {
     }
     units = std::max<int64_t>(units, 1);  // a step may hold nothing to learn from
     Progress progress;
-    for (const Batch& batch : batches) progress.loss += accumulate(batch, units);
-    if (degrees_) progress.density = degrees_->add_objective(state_.step, progress.loss, batches);
+    std::vector<Tensor> losses;
+    for (const Batch& batch : batches) losses.push_back(accumulate(batch, units));
     progress.gradient_norm = optimizer_->gradient_norm();
+    for (const Tensor& loss : losses) progress.loss += loss.item();
+    if (degrees_) progress.density = degrees_->add_objective(state_.step, progress.loss, batches);
     progress.learning_rate = config_.train.lr * schedule_.factor(schedule_start_ + state_.step);
     if (is_finite(progress)) {
       update(progress);
