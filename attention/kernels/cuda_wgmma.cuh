@@ -4,7 +4,8 @@
 // A warpgroup, four warps, multiplies A (64 x 16) by B (16 x N) and adds to C (64 x N), f32. Warp w
 // has rows 16 w .., in the registers of mma.m16n8k16 (cuda_mma.cuh), N / 8 of them side by side; A
 // comes from registers or from shared memory, B from shared memory. Products run beside the
-// threads: hold(sums), wgmma_begin(), the products, wgmma_run(), wgmma_wait(), hold(sums).
+// threads: hold() sums and operands in registers, wgmma_begin(), the products, wgmma_run(),
+// wgmma_wait(), hold() both again.
 //
 // In shared memory 64 tokens of one head are panels of 64 columns, a panel 64 rows of 128 bytes.
 // The eight chunks of 16 bytes of row r stand in the order c ^ (r % 8), so that neither rows nor
@@ -119,6 +120,18 @@ __device__ void hold([[maybe_unused]] float (&sums)[N][4]) {
   }
 #endif
 }
+/// The same for operands in registers, which the products read until they have been waited for.
+template <int N>
+__device__ void hold([[maybe_unused]] FragmentA (&operand)[N]) {
+#ifdef __CUDACC__
+#pragma unroll
+  for (int n = 0; n < N; ++n) {
+    asm volatile(""
+                 : "+r"(operand[n].r[0]), "+r"(operand[n].r[1]), "+r"(operand[n].r[2]),
+                   "+r"(operand[n].r[3])::"memory");
+  }
+#endif
+}
 __device__ inline void wgmma_run() {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   asm volatile("wgmma.commit_group.sync.aligned;\n" ::: "memory");
@@ -156,6 +169,8 @@ __device__ inline void wgmma_rows(float (&c)[8][4], Operand a, Operand b, bool a
       "}, %32, %33, p, 1, 1, 0, 0;\n}\n"
       : FILIGREE_SUMS_8
       : "l"(a.bits), "l"(b.bits), "r"(static_cast<int>(add)));
+#elif defined(__CUDA_ARCH__)
+  __trap();  // wgmma_takes() keeps such code from being run
 #elif !defined(__CUDACC__)
   cuda_on_cpu::multiply_warpgroup(c, nullptr, a.bits, b.bits, 8, false, add);
 #endif
@@ -169,6 +184,8 @@ __device__ inline void wgmma_columns(float (&c)[8][4], const FragmentA& a, Opera
       "}, {%32, %33, %34, %35}, %36, p, 1, 1, 1;\n}\n"
       : FILIGREE_SUMS_8
       : "r"(a.r[0]), "r"(a.r[1]), "r"(a.r[2]), "r"(a.r[3]), "l"(b.bits));
+#elif defined(__CUDA_ARCH__)
+  __trap();  // wgmma_takes() keeps such code from being run
 #elif !defined(__CUDACC__)
   cuda_on_cpu::multiply_warpgroup(c, a.r, 0, b.bits, 8, true, true);
 #endif
@@ -181,6 +198,8 @@ __device__ inline void wgmma_columns(float (&c)[16][4], const FragmentA& a, Oper
       "}, {%64, %65, %66, %67}, %68, p, 1, 1, 1;\n}\n"
       : FILIGREE_SUMS_16
       : "r"(a.r[0]), "r"(a.r[1]), "r"(a.r[2]), "r"(a.r[3]), "l"(b.bits));
+#elif defined(__CUDA_ARCH__)
+  __trap();  // wgmma_takes() keeps such code from being run
 #elif !defined(__CUDACC__)
   cuda_on_cpu::multiply_warpgroup(c, a.r, 0, b.bits, 16, true, true);
 #endif

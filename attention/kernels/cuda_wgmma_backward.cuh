@@ -59,12 +59,14 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
                                 thread, keys + kTileElements);
     fetch_batch();
   };
-  fetch_panels<W, kWarpgroup>(pass.q + column, pass.stride, place.first, place.count, pass.dim,
-                              thread, queries);
-  fetch_panels<W, kWarpgroup>(pass.grad + column, pass.width, place.first, place.count, pass.dim,
-                              thread, grads);
   TileEntry tile{}, ahead{};
-  if (place.begin < place.end) fetch(ahead = pass.entries[place.begin], 0);
+  if (place.begin < place.end) {  // else there is nothing to wait for
+    fetch_panels<W, kWarpgroup>(pass.q + column, pass.stride, place.first, place.count, pass.dim,
+                                thread, queries);
+    fetch_panels<W, kWarpgroup>(pass.grad + column, pass.width, place.first, place.count, pass.dim,
+                                thread, grads);
+    fetch(ahead = pass.entries[place.begin], 0);
+  }
   const RowIntervals intervals(pass, place, own, lane);
   const TileView<Half> own_rows{pass, place.head, place.group, place.first, place.count, 0, 0, 0};
   const QueryStatistics statistics[2] = {statistics_of(own_rows, own + lane.g),
@@ -113,10 +115,12 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
 #pragma unroll
     for (int k = 0; k < 4; ++k) slopes[k] = as_left(dp, k);
     hold(sums);
+    hold(slopes);
     wgmma_begin();
     start_columns<W>(slopes, keys, sums);
     wgmma_run();
     wgmma_wait();
+    hold(slopes);
     hold(sums);
     __syncthreads();
   }
@@ -163,12 +167,14 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 3 : 2)
                                 thread, queries + kTileElements);
     fetch_batch();
   };
-  fetch_panels<W, kWarpgroup>(pass.k + column, pass.stride, place.first, place.count, pass.dim,
-                              thread, keys);
-  fetch_panels<W, kWarpgroup>(pass.v + column, pass.stride, place.first, place.count, pass.dim,
-                              thread, values);
   TileEntry tile{}, ahead{};
-  if (place.begin < place.end) fetch(ahead = pass.entries[place.begin], 0);
+  if (place.begin < place.end) {  // else there is nothing to wait for
+    fetch_panels<W, kWarpgroup>(pass.k + column, pass.stride, place.first, place.count, pass.dim,
+                                thread, keys);
+    fetch_panels<W, kWarpgroup>(pass.v + column, pass.stride, place.first, place.count, pass.dim,
+                                thread, values);
+    fetch(ahead = pass.entries[place.begin], 0);
+  }
   float key_sums[W / 8][4] = {}, value_sums[W / 8][4] = {};
   for (int64_t e = place.begin; e < place.end; ++e) {
     const int stage = static_cast<int>(e - place.begin) % 2;
@@ -231,11 +237,15 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 3 : 2)
     }
     hold(key_sums);
     hold(value_sums);
+    hold(weights);
+    hold(slopes);
     wgmma_begin();
     start_columns<W>(weights, grads, value_sums);
     start_columns<W>(slopes, queries, key_sums);
     wgmma_run();
     wgmma_wait();
+    hold(weights);
+    hold(slopes);
     hold(key_sums);
     hold(value_sums);
     __syncthreads();

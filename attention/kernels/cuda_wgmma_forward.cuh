@@ -64,8 +64,8 @@ inline int64_t wgmma_forward_shared_bytes(int width) {
 
 /// What mma_forward() does, without bias and gate, for inputs without NaN and Inf; a block of one
 /// warpgroup. W: elements of a head, filled up to panels. While a tile is worked on, the next is
-/// fetched. The queries stay in shared memory: nvcc 13.0 gives away the registers of an operand
-/// that lives on from tile to tile.
+/// fetched. The queries stay in shared memory: in registers from tile to tile, nvcc 13.0 gave them
+/// away for the weights.
 template <int W, bool Dropout>
 __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
     wgmma_forward(TilePass<Half> pass, Half* o, float* lse) {
@@ -80,8 +80,6 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
   const int64_t column = int64_t{place.head} * pass.dim;
   const uint64_t dropout_key = Dropout ? head_dropout_key(pass, place.head) : 0;
 
-  fetch_panels<W, kWarpgroup>(pass.q + column, pass.stride, place.first, place.count, pass.dim,
-                              thread, queries);
   const RowIntervals intervals(pass, place, own, lane);
   const auto fetch = [&](const TileEntry& tile, int stage) {
     Half* const keys = tiles + stage * 2 * kTileElements;
@@ -92,7 +90,11 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
     fetch_batch();
   };
   TileEntry tile{}, ahead{};
-  if (place.begin < place.end) fetch(ahead = pass.entries[place.begin], 0);
+  if (place.begin < place.end) {  // else there is nothing to wait for
+    fetch_panels<W, kWarpgroup>(pass.q + column, pass.stride, place.first, place.count, pass.dim,
+                                thread, queries);
+    fetch(ahead = pass.entries[place.begin], 0);
+  }
   const float scale = pass.scale * kLog2E;  // logarithms are of base 2 here
   float out[W / 8][4] = {}, top[2] = {kNone, kNone}, sum[2] = {};
   for (int64_t e = place.begin; e < place.end; ++e) {
@@ -166,10 +168,12 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
 #pragma unroll
     for (int k = 0; k < 4; ++k) weights[k] = as_left(s, k);
     hold(out);
+    hold(weights);
     wgmma_begin();
     start_columns<W>(weights, values, out);
     wgmma_run();
     wgmma_wait();
+    hold(weights);
     hold(out);
     __syncthreads();
   }

@@ -1,6 +1,7 @@
 // Kernels that treat every element alike. For .cu files alone.
 #pragma once
 
+#include <bit>
 #include <string_view>
 
 #include "core/cuda/context.cuh"
@@ -30,6 +31,17 @@ void for_each(std::string_view op, const Tensor& where, int64_t count, Body body
   launch(op, where, map_grid(count), for_each_kernel<Body>, count, body);
 }
 
+/// The last of `count` <= Most ascending numbers that is not above `at`; the first is not.
+template <int Most, class NumberOf>
+__device__ int last_not_above(int64_t at, int count, NumberOf number_of) {
+  constexpr int kFirst = static_cast<int>(std::bit_floor(static_cast<unsigned>(Most)));
+  int k = 0;
+  for (int step = kFirst; step > 0; step /= 2) {
+    if (k + step < count && number_of(k + step) <= at) k += step;
+  }
+  return k;
+}
+
 /// N neighbours, loaded and stored at once.
 template <class T, int N>
 struct alignas(sizeof(T) * N) Pack {
@@ -45,8 +57,8 @@ bool packs_fit(const T*... at) {
   return ((reinterpret_cast<uintptr_t>(at) % (sizeof(T) * N) == 0) && ...);
 }
 
-/// one(i) for elements N p .. N p + N - 1, or pack(N p) for all of them at once, where `packed` and
-/// they are all there.
+/// one(i) for elements N p .. N p + N - 1, or whole(N p) for all of them at once, where they are
+/// `packed` (packs_fit()) and all there.
 template <int N, class One, class Whole>
 __device__ void each_of_pack(int64_t p, int64_t count, bool packed, One one, Whole whole) {
   const int64_t first = N * p;

@@ -22,8 +22,8 @@ DeviceType device_of(const Tensor& first, const Rest&...) {
 ///   kernels::cpu::name   defined in name's x_cpu.cpp,
 ///   kernels::cuda::name  defined in x_cuda.cu, or generated as a stub that throws DeviceError,
 ///   kernels::name        which calls the one of its first argument's device.
-/// The stub generator (cmake/CudaStubs.cmake) finds it by its name. Parameters are tensors first,
-/// the outputs last.
+/// The stub generator (cmake/CudaStubs.cmake) finds it by its name. The first parameter is a tensor
+/// on the device; outputs come last, unless the first is one.
 #define FILIGREE_KERNEL(name, parameters, arguments)                          \
   namespace cpu {                                                             \
   void name parameters;                                                       \

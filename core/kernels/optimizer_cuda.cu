@@ -8,7 +8,7 @@ namespace filigree::kernels::cuda {
 
 namespace {
 
-/// As many parameters as fit into a kernel's arguments (4 KB).
+/// So many parameters a launch that a kernel's arguments (4 KB) hold them.
 inline constexpr int kTogether = 40;
 
 /// AdamW on several parameters, a pack of one of them a call.
@@ -27,11 +27,8 @@ struct AdamW {
   T b1, b2, scale, eps, root;
 
   __device__ void operator()(int64_t pack) const {
-    int k = 0;  // the last whose packs begin at or before this one
-    for (int step = 32; step > 0; step /= 2) {
-      if (k + step < parameters && of[k + step].first <= pack) k += step;
-    }
-    const Parameter& one = of[k];
+    const Parameter& one = of[filigree::cuda::last_not_above<kTogether>(
+        pack, parameters, [&](int k) { return of[k].first; })];
     constexpr int N = filigree::cuda::kPack<T>;
     const auto change = [&](T gradient, T& w, T& m, T& v) {
       const T g = gradient * scale;
@@ -76,6 +73,7 @@ void adamw(const Tensor& where, std::span<const AdamWParameter> parameters, Adam
       const auto now = parameters.first(std::min<size_t>(parameters.size(), kTogether));
       parameters = parameters.subspan(now.size());
       AdamW<T> body{};
+      static_assert(sizeof(body) <= 4000);
       body.b1 = b1;
       body.b2 = b2;
       body.scale = static_cast<T>(step.gradient_scale);

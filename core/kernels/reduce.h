@@ -5,6 +5,13 @@
 
 #include "core/kernels/kernel.h"
 
+namespace filigree {
+
+/// Throws unless all tensors are of one dtype and on `device`.
+void expect_one_kind(std::string_view op, std::span<const Tensor> tensors, Device device);
+
+}  // namespace filigree
+
 namespace filigree::kernels {
 
 /// y (scalar) = factor * sum of all elements of x.

@@ -15,6 +15,7 @@ void sum_all(const Tensor& x, double factor, Tensor& y) {
 }
 
 void sum_squares(Tensor& squares, std::span<const Tensor> tensors) {
+  expect_one_kind("sum_squares", tensors, squares.device());
   double sum = 0;
   for (const Tensor& x : tensors) {
     dispatch_float("sum_squares", x.dtype(), [&]<class T>() {

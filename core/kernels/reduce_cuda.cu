@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/cuda/map.cuh"
 #include "core/cuda/rows.cuh"
 #include "core/kernels/reduce.h"
 
@@ -24,7 +25,7 @@ struct ChunkSum {
   }
 };
 
-/// As many tensors as fit into a kernel's arguments (4 KB).
+/// So many tensors a launch that a kernel's arguments (4 KB) hold them.
 inline constexpr int kTogether = 128;
 
 /// The sum of squares of every chunk of several tensors, in double.
@@ -36,10 +37,8 @@ struct ChunkSquares {
   int tensors;
   double* sums;
   __device__ void operator()(filigree::cuda::WarpRow row) const {
-    int k = 0;  // the last whose chunks begin at or before this one
-    for (int step = kTogether / 2; step > 0; step /= 2) {
-      if (k + step < tensors && first[k + step] <= row.row) k += step;
-    }
+    const int k = filigree::cuda::last_not_above<kTogether>(row.row, tensors,
+                                                            [&](int i) { return first[i]; });
     const int64_t begin = (row.row - first[k]) * kChunk;
     row.width = begin + kChunk < count[k] ? kChunk : count[k] - begin;
     const T* from = x[k] + begin;
@@ -88,11 +87,9 @@ void sum_all(const Tensor& x, double factor, Tensor& y) {
 
 void sum_squares(Tensor& squares, std::span<const Tensor> tensors) {
   if (tensors.empty()) return squares.fill(0);
+  expect_one_kind("sum_squares", tensors, squares.device());
   int64_t chunks = 0;
-  for (const Tensor& x : tensors) {
-    expect_same_kind("sum_squares", tensors.front(), x);
-    chunks += chunks_of(x.numel());
-  }
+  for (const Tensor& x : tensors) chunks += chunks_of(x.numel());
   Tensor sums({chunks}, DType::f64, squares.device());
   dispatch_float("sum_squares", tensors.front().dtype(), [&]<class T>() {
     double* to = sums.data<double>();
@@ -100,6 +97,7 @@ void sum_squares(Tensor& squares, std::span<const Tensor> tensors) {
       const auto now = tensors.first(std::min<size_t>(tensors.size(), kTogether));
       tensors = tensors.subspan(now.size());
       ChunkSquares<T> body{};
+      static_assert(sizeof(body) <= 4000);
       body.sums = to;
       int64_t rows = 0;
       for (const Tensor& x : now) {

@@ -107,6 +107,41 @@ TEST_P(DeviceAttention, Bfloat16HeadsOfWholeChunksAreCloseToTheCpu) {
   }
 }
 
+// q, k and v side by side in one tensor, as layers have them: other strides, the same numbers.
+TEST_P(DeviceAttention, Bfloat16WholeChunksInOneTensorGiveTheSameBits) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  RandomStream random(46, Purpose::test, {static_cast<uint64_t>(GetParam())});
+  for (const int64_t dim : {64, 128}) {
+    Case c = random_case(random, GetParam(), 100, DType::f64, dim);
+    c.bias = Tensor();
+    const Case rounded = to_bfloat16(c);
+    const Tensors want = run(sparse_attention, rounded);
+    const int64_t tokens = c.q.size(0), width = c.q.size(1);
+    Tensor qkv({tokens, 3 * width}, DType::bf16);
+    for (int64_t t = 0; t < tokens; ++t) {
+      BFloat16* to = qkv.data<BFloat16>() + t * 3 * width;
+      for (const Tensor* part : {&rounded.q, &rounded.k, &rounded.v}) {
+        to = std::copy_n(part->data<BFloat16>() + t * width, width, to);
+      }
+    }
+    const Variable input = leaf_on(qkv, testing_device::kCuda);
+    const Variable o = sparse_attention_qkv(input, rounded.graph, rounded.options);
+    backward(o, rounded.seed.to(testing_device::kCuda));
+    const Tensors got = results_of(o, {input});
+    expect_same_bits({got[0]}, {want[0]}, "output");
+    for (int64_t t = 0; t < tokens; ++t) {
+      for (size_t part = 0; part < 3; ++part) {
+        const BFloat16* mine =
+            got[1].data<BFloat16>() + (t * 3 + static_cast<int64_t>(part)) * width;
+        const BFloat16* other = want[1 + part].data<BFloat16>() + t * width;
+        for (int64_t d = 0; d < width; ++d) {
+          ASSERT_EQ(mine[d].bits, other[d].bits) << "gradient " << part << ", token " << t;
+        }
+      }
+    }
+  }
+}
+
 TEST_P(DeviceAttention, Bfloat16GatesAreCloseToTheCpu) {
   if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
   RandomStream random(43, Purpose::test, {static_cast<uint64_t>(GetParam())});
@@ -140,8 +175,10 @@ TEST_P(DeviceAttention, Bfloat16ClosesGatesAndPassesNothingUnseen) {
     expect_close_in_norm(got, want, norm(want[3]));
   }
   int planted = 0;
-  for (int trial = 0; trial < 6; ++trial) {
-    Case c = random_case(random, GetParam(), 80, DType::f64);
+  for (int trial = 0; trial < 8; ++trial) {
+    // The last ones have heads that Hopper has kernels of its own for.
+    Case c = random_case(random, GetParam(), 80, DType::f64, trial < 6 ? 0 : trial == 6 ? 64 : 128);
+    if (trial >= 6) c.bias = Tensor();
     Case rounded = to_bfloat16(c);
     const Tensors clean = run(sparse_attention, rounded);
     const int64_t dim = c.q.size(1) / c.graph->heads();

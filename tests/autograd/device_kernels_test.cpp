@@ -1,0 +1,146 @@
+// Kernels on a CUDA device where OpCases do not reach: data that no pack fits, many tensors at
+// once.
+#include <cmath>
+#include <cstring>
+#include <gtest/gtest.h>
+
+#include "core/kernels/accumulate.h"
+#include "core/kernels/cast.h"
+#include "core/kernels/dropout.h"
+#include "core/kernels/elementwise.h"
+#include "core/kernels/optimizer.h"
+#include "core/kernels/reduce.h"
+#include "core/random.h"
+#include "tests/cuda_device.h"
+
+namespace filigree {
+
+namespace {
+
+using testing_device::kCuda;
+
+Tensor random_numbers(RandomStream& random, int64_t count, DType dtype) {
+  Tensor values({count}, DType::f64);
+  for (double& value : values.span<double>()) value = random.normal();
+  return values.to(dtype);
+}
+
+/// `made` behind one element of a block on the device, so that it lies at no multiple of 16 bytes.
+Tensor shifted(const Tensor& made) {
+  Tensor longer({made.numel() + 1}, made.dtype());
+  std::memcpy(static_cast<char*>(longer.raw()) + size_of(made.dtype()), made.raw(),
+              static_cast<size_t>(made.bytes()));
+  return longer.to(kCuda).slice(1, made.numel());
+}
+
+/// y of kernel(y) where y lies as `like` does.
+template <class Kernel>
+Tensor result(Kernel kernel, int64_t count, DType dtype, bool shift) {
+  Tensor y({count + 1}, dtype, kCuda);
+  y.fill(0);
+  Tensor part = shift ? y.slice(1, count) : y.slice(0, count);
+  kernel(part);
+  return part.to(kCpu);
+}
+
+void expect_same(const Tensor& a, const Tensor& b, const char* what) {
+  ASSERT_EQ(a.bytes(), b.bytes());
+  EXPECT_EQ(std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())), 0) << what;
+}
+
+}  // namespace
+
+TEST(DeviceKernels, GiveTheSameBitsWhereNoPackFits) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  RandomStream random(51, Purpose::test);
+  for (const DType dtype : {DType::f32, DType::f64, DType::bf16}) {
+    for (const int64_t count : {1, 7, 8, 37, 4099}) {
+      const Tensor a = random_numbers(random, count, dtype),
+                   b = random_numbers(random, count, dtype);
+      const auto compare = [&](const char* what, auto call, DType to) {
+        const Tensor a_there = a.to(kCuda), b_there = b.to(kCuda), a_off = shifted(a),
+                     b_off = shifted(b);
+        const Tensor want = result([&](Tensor& y) { call(a_there, b_there, y); }, count, to, false);
+        expect_same(result([&](Tensor& y) { call(a_off, b_off, y); }, count, to, true), want, what);
+        expect_same(result([&](Tensor& y) { call(a_there, b_off, y); }, count, to, true), want,
+                    what);
+      };
+      const auto add = [](const Tensor& x, const Tensor& z, Tensor& y) { kernels::add(x, z, y); };
+      compare("add", add, dtype);
+      compare(
+          "scale", [](const Tensor& x, const Tensor&, Tensor& y) { kernels::scale(x, 0.3, y); },
+          dtype);
+      compare(
+          "add_bias",
+          [](const Tensor& x, const Tensor& z, Tensor& y) { kernels::add_bias(x, z, y); }, dtype);
+      compare(
+          "dropout",
+          [](const Tensor& x, const Tensor&, Tensor& y) { kernels::dropout(x, 0.4, 77, y); },
+          dtype);
+      compare(
+          "accumulate",
+          [](const Tensor& x, const Tensor& z, Tensor& y) {
+            kernels::accumulate(x, y);
+            kernels::accumulate(z, y);
+          },
+          dtype);
+      for (const DType to : {DType::f32, DType::f64, DType::bf16, DType::i64}) {
+        compare(
+            "cast", [](const Tensor& x, const Tensor&, Tensor& y) { kernels::cast(x, y); }, to);
+      }
+    }
+  }
+}
+
+// More parameters than one launch takes, of all sizes, some of them empty, some where no pack fits.
+TEST(DeviceKernels, StepManyParametersAsTheCpuDoes) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  RandomStream random(52, Purpose::test);
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    std::vector<AdamWParameter> here, there;
+    std::vector<Tensor> gradients_here, gradients_there;
+    const std::vector<int64_t> sizes{0, 1, 3, 4, 5, 0, 4096, 4097, 9000};
+    for (size_t k = 0; k < 300; ++k) {
+      const int64_t count = k == 299 ? 0 : sizes[k % sizes.size()];
+      AdamWParameter one{
+          random_numbers(random, count, dtype),      random_numbers(random, count, dtype),
+          random_numbers(random, count, dtype),      Tensor::full({count}, 0.5, dtype),
+          0.01 + 0.001 * static_cast<double>(k % 7), k % 2 == 0 ? 0.1 : 0.0};
+      AdamWParameter copy = one;
+      for (auto tensor : {&AdamWParameter::gradient, &AdamWParameter::weight, &AdamWParameter::m,
+                          &AdamWParameter::v}) {
+        copy.*tensor = k % 5 == 0 ? shifted(one.*tensor) : (one.*tensor).to(kCuda);
+      }
+      gradients_here.push_back(one.gradient);
+      gradients_there.push_back(copy.gradient);
+      here.push_back(one);
+      there.push_back(copy);
+    }
+    Tensor norm_here({}, DType::f64), norm_there({}, DType::f64, kCuda);
+    kernels::sum_squares(norm_here, gradients_here);
+    kernels::sum_squares(norm_there, gradients_there);
+    EXPECT_NEAR(norm_there.item(), norm_here.item(), 1e-12 * norm_here.item());
+
+    const AdamWStep step{0.9, 0.99, 1e-8, 3, 0.7};
+    kernels::adamw(here.front().weight, here, step);
+    kernels::adamw(there.front().weight, there, step);
+    const double tolerance = dtype == DType::f32 ? 1e-5 : 1e-13;
+    for (size_t k = 0; k < here.size(); ++k) {
+      for (auto tensor : {&AdamWParameter::weight, &AdamWParameter::m, &AdamWParameter::v}) {
+        const Tensor got = (there[k].*tensor).to(kCpu);
+        for (int64_t i = 0; i < got.numel(); ++i) {
+          ASSERT_NEAR(got.at(i), (here[k].*tensor).at(i), tolerance) << "parameter " << k;
+        }
+      }
+    }
+  }
+}
+
+TEST(DeviceKernels, SquaresOfNothingAreZero) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  Tensor squares = Tensor::full({}, 5, DType::f64).to(kCuda);
+  kernels::sum_squares(squares, {});
+  EXPECT_EQ(squares.item(), 0);
+}
+
+}  // namespace filigree
