@@ -7,7 +7,7 @@ every other one without that connection, each with p < 0.05 of the paired t-test
 of them. The masks of "global" all have the global token but for `window`. Random edges are left out:
 they hold some of the needed ones by chance.
 
-    tools/bench/find_connections.py FILIGREE FOLDER [--repetitions 5] [--seeds 3]
+    tools/bench/find_connections.py FILIGREE FOLDER [--repetitions 5] [--seeds 5]
 """
 import argparse
 import csv
@@ -38,7 +38,7 @@ def main():
     parser.add_argument("filigree", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=11, help="seed of the first one's data")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
@@ -51,8 +51,9 @@ def main():
         if not (data / "fifth.dev").exists():
             subprocess.run([ROOT / "tools/language", data, "3000", str(repetition)], check=True,
                            stdout=subprocess.DEVNULL, env={**os.environ, "FILIGREE": str(filigree)})
-        first = 1 + (repetition - 1) * options.seeds
-        seeds = ",".join(str(first + k) for k in range(options.seeds))
+        # Three in a row, the next three a hundred further on: more seeds keep the runs of fewer.
+        first = 1 + (repetition - 1) * 3
+        seeds = ",".join(str(first + k + k // 3 * 100) for k in range(options.seeds))
         subprocess.run([filigree, "ablate", options.out / "study.ini", "--out", folder / "study",
                         "--define", f"data={data}", "--seeds", seeds, "--workers",
                         str(options.workers)], check=True, stdout=subprocess.DEVNULL,
