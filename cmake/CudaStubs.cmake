@@ -26,6 +26,12 @@ elseif(FILIGREE_CUDA)
     set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
   endif()
   find_package(CUDAToolkit REQUIRED)
+  set(FILIGREE_HOPPER OFF)
+  if(CMAKE_CUDA_ARCHITECTURES MATCHES "(^|;)90a(-real)?(;|$)")
+    set(FILIGREE_HOPPER ON)
+  else()
+    message(STATUS "CUDA without wgmma, Hopper's tensor cores: -DCMAKE_CUDA_ARCHITECTURES=90a has it")
+  endif()
 endif()
 
 # Compiles .cu files into a target.
@@ -34,17 +40,16 @@ function(filigree_cuda_sources target)
   target_include_directories(${target} SYSTEM PRIVATE ${RANDOM123_INCLUDE_DIR})
   if(FILIGREE_CUDA STREQUAL "emulated")
     # For these files alone: all others compile as in a build without CUDA, which ccache knows.
-    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-xc++;-Wno-unknown-pragmas"
+    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX
+      COMPILE_OPTIONS "-xc++;-Wno-unknown-pragmas"  # unroll is nvcc's
       INCLUDE_DIRECTORIES "${PROJECT_SOURCE_DIR}/tests/cuda_on_cpu"
       COMPILE_DEFINITIONS FILIGREE_SM_90A)
     target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:filigree_cuda_on_cpu>)
   else()
     # constexpr functions of the host may be called on the device.
     set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS "--expt-relaxed-constexpr")
-    if("90a" IN_LIST CMAKE_CUDA_ARCHITECTURES OR "90a-real" IN_LIST CMAKE_CUDA_ARCHITECTURES)
+    if(FILIGREE_HOPPER)
       set_source_files_properties(${ARGN} PROPERTIES COMPILE_DEFINITIONS FILIGREE_SM_90A)
-    else()
-      message(STATUS "CUDA without wgmma, Hopper's tensor cores: -DCMAKE_CUDA_ARCHITECTURES=90a has it")
     endif()
     target_link_libraries(${target} PUBLIC CUDA::cudart CUDA::cublas)
   endif()

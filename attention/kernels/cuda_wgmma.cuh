@@ -60,19 +60,26 @@ __device__ void fetch_wait() {
 #endif
 }
 
-/// Tokens first .. first + count - 1 of one head to panels, by `Threads` threads of which this is
-/// number `thread`. What is not there becomes 0. `from` lies at a multiple of 16 bytes; dim and
-/// stride are multiples of 8.
-template <int W, int Threads>
-__device__ void fetch_panels(const Half* from, int64_t stride, int first, int count, int dim,
-                             int thread, Half* to) {
+/// What one head has in a tensor: `from` lies at a multiple of 16 bytes, dim and the stride from
+/// token to token are multiples of 8.
+struct HeadRows {
+  const Half* from;
+  int64_t stride;
+  int dim;
+};
+
+/// Tokens first .. first + count - 1 to panels, by the block's one warpgroup. What is not there
+/// becomes 0.
+template <int W>
+__device__ void fetch_panels(HeadRows rows, int first, int count, Half* to) {
   constexpr int kChunks = W / 8;
 #pragma unroll
-  for (int e = 0; e < 64 * kChunks / Threads; ++e) {
-    const int at = thread + e * Threads, row = at / kChunks, column = at % kChunks * 8;
-    const bool there = row < count && column < dim;
-    fetch_chunk(panel_at(to, row, column), there ? from + (first + row) * stride + column : from,
-                there);
+  for (int e = 0; e < 64 * kChunks / kWarpgroup; ++e) {
+    const int at = static_cast<int>(threadIdx.x) + e * kWarpgroup;
+    const int row = at / kChunks, column = at % kChunks * 8;
+    const bool there = row < count && column < rows.dim;
+    fetch_chunk(panel_at(to, row, column),
+                there ? rows.from + (first + row) * rows.stride + column : rows.from, there);
   }
 }
 

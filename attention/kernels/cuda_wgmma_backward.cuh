@@ -47,48 +47,31 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
   Half* const tiles = grads + kTileElements;
   const TilePlace place(pass);
   const MmaLane lane;
-  const int thread = static_cast<int>(threadIdx.x), own = thread / 32 * kMmaRows;
+  const int own = static_cast<int>(threadIdx.x) / 32 * kMmaRows;
   const int64_t column = int64_t{place.head} * pass.dim;
   const uint64_t dropout_key = Dropout ? head_dropout_key(pass, place.head) : 0;
   const float scale2 = pass.scale * kLog2E;
-  const auto fetch = [&](const TileEntry& tile, int stage) {
-    Half* const keys = tiles + stage * 2 * kTileElements;
-    fetch_panels<W, kWarpgroup>(pass.k + column, pass.stride, tile.first, tile.count, pass.dim,
-                                thread, keys);
-    fetch_panels<W, kWarpgroup>(pass.v + column, pass.stride, tile.first, tile.count, pass.dim,
-                                thread, keys + kTileElements);
-    fetch_batch();
-  };
-  TileEntry tile{}, ahead{};
-  if (place.begin < place.end) {  // else there is nothing to wait for
-    fetch_panels<W, kWarpgroup>(pass.q + column, pass.stride, place.first, place.count, pass.dim,
-                                thread, queries);
-    fetch_panels<W, kWarpgroup>(pass.grad + column, pass.width, place.first, place.count, pass.dim,
-                                thread, grads);
-    fetch(ahead = pass.entries[place.begin], 0);
+  TileStream<W> stream(pass, place, {pass.k + column, pass.stride, pass.dim},
+                       {pass.v + column, pass.stride, pass.dim}, tiles);
+  if (stream.left()) {  // else there is nothing to wait for
+    fetch_panels<W>({pass.q + column, pass.stride, pass.dim}, place.first, place.count, queries);
+    fetch_panels<W>({pass.grad + column, pass.width, pass.dim}, place.first, place.count, grads);
+    stream.start();
   }
   const RowIntervals intervals(pass, place, own, lane);
   const TileView<Half> own_rows{pass, place.head, place.group, place.first, place.count, 0, 0, 0};
   const QueryStatistics statistics[2] = {statistics_of(own_rows, own + lane.g),
                                          statistics_of(own_rows, own + lane.g + 8)};
   float sums[W / 8][4] = {};
-  for (int64_t e = place.begin; e < place.end; ++e) {
-    const int stage = static_cast<int>(e - place.begin) % 2;
-    tile = ahead;
+  while (stream.left()) {
+    const TileEntry tile = stream.tile();
     const TileView<Half> view{pass,        place.head, place.group, place.first,
                               place.count, tile.first, tile.count,  tile.mask};
     const bool whole = tile.mask == kFullTile && tile.count == kTile;
     uint64_t bits[2];
     intervals.visible(view, own, lane, bits);
-    if (e + 1 < place.end) {
-      fetch(ahead = pass.entries[e + 1], stage ^ 1);
-      fetch_wait<1>();
-    } else {
-      fetch_wait<0>();
-    }
-    __syncthreads();
-    const Operand keys = operand_at(tiles + stage * 2 * kTileElements);
-    const Operand values = operand_at(tiles + (stage * 2 + 1) * kTileElements);
+    stream.wait();
+    const Operand keys = stream.first(), values = stream.second();
     float s[8][4] = {}, dp[8][4] = {};
     hold(s);
     hold(dp);
@@ -122,7 +105,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
     wgmma_wait();
     hold(slopes);
     hold(sums);
-    __syncthreads();
+    stream.done();
   }
   for (int r = 0; r < 2; ++r) {
     const int row = own + lane.g + 8 * r;
@@ -139,7 +122,7 @@ struct QueryColumns {
 };
 
 inline int64_t wgmma_columns_shared_bytes(int width) {
-  return wgmma_backward_shared_bytes(width) + 2 * static_cast<int64_t>(sizeof(QueryColumns));
+  return wgmma_backward_shared_bytes(width) + static_cast<int64_t>(sizeof(QueryColumns));
 }
 
 /// What mma_backward_columns() does, without bias and gate; a block of one warpgroup, a warp has 16
@@ -152,37 +135,26 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 3 : 2)
   Half* const keys = filigree::cuda::shared_memory<Half>();
   Half* const values = keys + kTileElements;
   Half* const tiles = values + kTileElements;
-  QueryColumns* const columns = reinterpret_cast<QueryColumns*>(tiles + 4 * kTileElements);
+  QueryColumns& columns = *reinterpret_cast<QueryColumns*>(tiles + 4 * kTileElements);
   const TilePlace place(pass);
   const MmaLane lane;
   const int thread = static_cast<int>(threadIdx.x), own = thread / 32 * kMmaRows;
   const int64_t column = int64_t{place.head} * pass.dim;
   const uint64_t dropout_key = Dropout ? head_dropout_key(pass, place.head) : 0;
   const float scale2 = pass.scale * kLog2E;
-  const auto fetch = [&](const TileEntry& tile, int stage) {
-    Half* const queries = tiles + stage * 2 * kTileElements;
-    fetch_panels<W, kWarpgroup>(pass.q + column, pass.stride, tile.first, tile.count, pass.dim,
-                                thread, queries);
-    fetch_panels<W, kWarpgroup>(pass.grad + column, pass.width, tile.first, tile.count, pass.dim,
-                                thread, queries + kTileElements);
-    fetch_batch();
-  };
-  TileEntry tile{}, ahead{};
-  if (place.begin < place.end) {  // else there is nothing to wait for
-    fetch_panels<W, kWarpgroup>(pass.k + column, pass.stride, place.first, place.count, pass.dim,
-                                thread, keys);
-    fetch_panels<W, kWarpgroup>(pass.v + column, pass.stride, place.first, place.count, pass.dim,
-                                thread, values);
-    fetch(ahead = pass.entries[place.begin], 0);
+  TileStream<W> stream(pass, place, {pass.q + column, pass.stride, pass.dim},
+                       {pass.grad + column, pass.width, pass.dim}, tiles);
+  if (stream.left()) {  // else there is nothing to wait for
+    fetch_panels<W>({pass.k + column, pass.stride, pass.dim}, place.first, place.count, keys);
+    fetch_panels<W>({pass.v + column, pass.stride, pass.dim}, place.first, place.count, values);
+    stream.start();
   }
   float key_sums[W / 8][4] = {}, value_sums[W / 8][4] = {};
-  for (int64_t e = place.begin; e < place.end; ++e) {
-    const int stage = static_cast<int>(e - place.begin) % 2;
-    tile = ahead;
+  while (stream.left()) {
+    const TileEntry tile = stream.tile();
     const TileView<Half> view{pass,       place.head,  place.group, tile.first,
                               tile.count, place.first, place.count, tile.mask};
     const bool whole = tile.mask == kFullTile && place.count == kTile;
-    QueryColumns& query_columns = columns[stage];
     if (thread < kTile) {
       int lo = 0, hi = 0;
       if (tile.mask == kIntervalTile && thread < tile.count) {
@@ -190,18 +162,11 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 3 : 2)
         lo = pass.lo[at];
         hi = pass.hi[at];
       }
-      query_columns.visible[thread] = visible_keys(view, thread, lo, hi);
-      query_columns.statistics[thread] = statistics_of(view, thread);
+      columns.visible[thread] = visible_keys(view, thread, lo, hi);
+      columns.statistics[thread] = statistics_of(view, thread);
     }
-    if (e + 1 < place.end) {
-      fetch(ahead = pass.entries[e + 1], stage ^ 1);
-      fetch_wait<1>();
-    } else {
-      fetch_wait<0>();
-    }
-    __syncthreads();
-    const Operand queries = operand_at(tiles + stage * 2 * kTileElements);
-    const Operand grads = operand_at(tiles + (stage * 2 + 1) * kTileElements);
+    stream.wait();
+    const Operand queries = stream.first(), grads = stream.second();
     float s[8][4] = {}, dp[8][4] = {};  // of the warp's keys and the tile's queries
     hold(s);
     hold(dp);
@@ -217,8 +182,8 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 3 : 2)
 #pragma unroll
       for (int side = 0; side < 2; ++side) {
         const int row = 8 * n + 2 * lane.t + side;
-        const QueryStatistics statistics = query_columns.statistics[row];
-        const uint64_t visible = whole ? 0 : query_columns.visible[row] >> (own + lane.g);
+        const QueryStatistics statistics = columns.statistics[row];
+        const uint64_t visible = whole ? 0 : columns.visible[row] >> (own + lane.g);
 #pragma unroll
         for (int i = side; i < 4; i += 2) {
           if (!whole && !(visible >> (i / 2 * 8) & 1)) {
@@ -248,7 +213,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 3 : 2)
     hold(slopes);
     hold(key_sums);
     hold(value_sums);
-    __syncthreads();
+    stream.done();
   }
   for (int r = 0; r < 2; ++r) {
     const int row = own + lane.g + 8 * r;

@@ -57,6 +57,62 @@ __device__ inline float exp2_fast(float x) {
 }
 inline constexpr float kLog2E = 1.44269504088896340736F;
 
+/// The tiles of a block's row or column, of two tensors each: while one is worked on, the next is
+/// fetched.
+template <int W>
+class TileStream {
+ public:
+  /// memory: for four times 64 tokens.
+  __device__ TileStream(const TilePass<Half>& pass, const TilePlace& place, HeadRows first,
+                        HeadRows second, Half* memory)
+      : entries_(pass.entries),
+        at_(place.begin),
+        end_(place.end),
+        first_(first),
+        second_(second),
+        memory_(memory) {}
+  __device__ bool left() const { return at_ < end_; }
+  /// Fetches the first tile, in one batch with what was asked for before.
+  __device__ void start() { fetch(ahead_ = entries_[at_], 0); }
+  /// The tile that comes next; wait() makes it there.
+  __device__ const TileEntry& tile() const { return ahead_; }
+  /// Fetches the tile after this one, and waits for this one, and for the block.
+  __device__ void wait() {
+    ++at_;
+    if (left()) {
+      fetch(ahead_ = entries_[at_], stage_ ^ 1);
+      fetch_wait<1>();
+    } else {
+      fetch_wait<0>();
+    }
+    __syncthreads();
+  }
+  __device__ Operand first() const { return operand_at(panels(stage_, 0)); }
+  __device__ Operand second() const { return operand_at(panels(stage_, 1)); }
+  /// Nobody needs the tile any more.
+  __device__ void done() {
+    __syncthreads();
+    stage_ ^= 1;
+  }
+
+ private:
+  __device__ Half* panels(int stage, int tensor) const {
+    return memory_ + (2 * stage + tensor) * panels_elements(W);
+  }
+  __device__ void fetch(const TileEntry& tile, int stage) {
+    fetch_panels<W>(first_, tile.first, tile.count, panels(stage, 0));
+    fetch_panels<W>(second_, tile.first, tile.count, panels(stage, 1));
+    fetch_batch();
+  }
+
+  const TileEntry* entries_;
+  int64_t at_, end_;
+  HeadRows first_, second_;
+  Half* memory_;
+  TileEntry ahead_{};
+  int stage_ = 0;
+};
+
 /// Bytes of shared memory: queries, and keys and values of two tiles.
 inline int64_t wgmma_forward_shared_bytes(int width) {
   return int64_t{5} * panels_elements(width) * static_cast<int64_t>(sizeof(Half));
@@ -76,44 +132,28 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
   Half* const tiles = queries + kTileElements;
   const TilePlace place(pass);
   const MmaLane lane;
-  const int thread = static_cast<int>(threadIdx.x), own = thread / 32 * kMmaRows;
+  const int own = static_cast<int>(threadIdx.x) / 32 * kMmaRows;  // the warp's first row
   const int64_t column = int64_t{place.head} * pass.dim;
   const uint64_t dropout_key = Dropout ? head_dropout_key(pass, place.head) : 0;
 
   const RowIntervals intervals(pass, place, own, lane);
-  const auto fetch = [&](const TileEntry& tile, int stage) {
-    Half* const keys = tiles + stage * 2 * kTileElements;
-    fetch_panels<W, kWarpgroup>(pass.k + column, pass.stride, tile.first, tile.count, pass.dim,
-                                thread, keys);
-    fetch_panels<W, kWarpgroup>(pass.v + column, pass.stride, tile.first, tile.count, pass.dim,
-                                thread, keys + kTileElements);
-    fetch_batch();
-  };
-  TileEntry tile{}, ahead{};
-  if (place.begin < place.end) {  // else there is nothing to wait for
-    fetch_panels<W, kWarpgroup>(pass.q + column, pass.stride, place.first, place.count, pass.dim,
-                                thread, queries);
-    fetch(ahead = pass.entries[place.begin], 0);
+  TileStream<W> stream(pass, place, {pass.k + column, pass.stride, pass.dim},
+                       {pass.v + column, pass.stride, pass.dim}, tiles);
+  if (stream.left()) {  // else there is nothing to wait for
+    fetch_panels<W>({pass.q + column, pass.stride, pass.dim}, place.first, place.count, queries);
+    stream.start();
   }
   const float scale = pass.scale * kLog2E;  // logarithms are of base 2 here
   float out[W / 8][4] = {}, top[2] = {kNone, kNone}, sum[2] = {};
-  for (int64_t e = place.begin; e < place.end; ++e) {
-    const int stage = static_cast<int>(e - place.begin) % 2;
-    tile = ahead;
+  while (stream.left()) {
+    const TileEntry tile = stream.tile();
     const TileView<Half> view{pass,        place.head, place.group, place.first,
                               place.count, tile.first, tile.count,  tile.mask};
     const bool whole = tile.mask == kFullTile && tile.count == kTile;
     uint64_t bits[2];
     intervals.visible(view, own, lane, bits);
-    if (e + 1 < place.end) {
-      fetch(ahead = pass.entries[e + 1], stage ^ 1);
-      fetch_wait<1>();
-    } else {
-      fetch_wait<0>();
-    }
-    __syncthreads();
-    const Operand keys = operand_at(tiles + stage * 2 * kTileElements);
-    const Operand values = operand_at(tiles + (stage * 2 + 1) * kTileElements);
+    stream.wait();
+    const Operand keys = stream.first(), values = stream.second();
     float s[8][4] = {};
     hold(s);
     wgmma_begin();
@@ -175,7 +215,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
     wgmma_wait();
     hold(weights);
     hold(out);
-    __syncthreads();
+    stream.done();
   }
   for (int r = 0; r < 2; ++r) {
     const int row = own + lane.g + 8 * r;
