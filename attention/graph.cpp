@@ -165,4 +165,8 @@ int64_t AttentionGraph::group_bytes(int g) const {
   return total;
 }
 
+void AttentionGraph::prepare_for(Device device) const {
+  if (!device.is_cpu()) schedules_->devices.get(*this, device);
+}
+
 }  // namespace filigree

@@ -5,6 +5,7 @@
 #include "autograd/nan_locator.h"
 #include "autograd/nan_report.h"
 #include "autograd/variable_state.h"
+#include "core/device_backend.h"
 #include "core/kernels/accumulate.h"
 
 namespace filigree {
@@ -235,6 +236,8 @@ Variables Engine::plain_backward(Function& function, Variables grads) {
   }
   grads.clear();
   const NoGrad no_grad;
+  const DeviceRange range(function.output_info_.front().device, function.module_path(),
+                          function.name(), "backward");
   Tensors results = function.backward(values);
   if (detecting_nan()) report_nan(function, "backward", values, results);
   values.clear();

@@ -8,6 +8,7 @@
 #include "autograd/nan_locator.h"
 #include "autograd/nan_report.h"
 #include "autograd/variable_state.h"
+#include "core/device_backend.h"
 
 namespace filigree {
 
@@ -19,6 +20,10 @@ thread_local std::string current_path;
 /// Functions whose last owner is gone, waiting to be taken apart: releasing a long chain one by one
 /// from here, instead of each from the destructor of the one before, keeps the stack flat.
 thread_local std::vector<std::shared_ptr<Function>>* graveyard = nullptr;
+
+Device device_of(const Tensors& values) {
+  return values.empty() || !values.front().defined() ? kCpu : values.front().device();
+}
 
 }  // namespace
 
@@ -56,7 +61,11 @@ Variables Function::run(std::shared_ptr<Function> function, const Variables& inp
   const bool recorded = (wanted || function->records_always()) && grad_enabled();
   function->recorded_ = recorded;
   function->module_path_ = current_path;
-  Tensors outputs = function->forward(values);
+  Tensors outputs;
+  {
+    const DeviceRange range(device_of(values), current_path, function->name());
+    outputs = function->forward(values);
+  }
   if (detecting_nan()) report_nan(*function, "forward", values, outputs);
 
   Variables results;

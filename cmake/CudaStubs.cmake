@@ -51,7 +51,7 @@ function(filigree_cuda_sources target)
     if(FILIGREE_HOPPER)
       set_source_files_properties(${ARGN} PROPERTIES COMPILE_DEFINITIONS FILIGREE_SM_90A)
     endif()
-    target_link_libraries(${target} PUBLIC CUDA::cudart CUDA::cublas)
+    target_link_libraries(${target} PUBLIC CUDA::cudart CUDA::cublas CUDA::cublasLt)
   endif()
 endfunction()
 

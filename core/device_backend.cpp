@@ -28,4 +28,16 @@ void synchronize(Device device) {
   if (!device.is_cpu()) backend_of(device).synchronize(device.index);
 }
 
+DeviceRange::DeviceRange(Device device, std::string_view path, std::string_view op,
+                         std::string_view phase) {
+  if (device.is_cpu()) return;
+  backend_ = cuda_backend();
+  if (!backend_) return;
+  backend_->begin_range(fmt::format("{}{}{}{}{}", path, path.empty() ? "" : " ", op,
+                                    phase.empty() ? "" : " ", phase));
+}
+DeviceRange::~DeviceRange() {
+  if (backend_) backend_->end_range();
+}
+
 }  // namespace filigree

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "core/device.h"
 
@@ -24,6 +25,9 @@ class DeviceBackend {
   virtual int64_t free_bytes(int index) = 0;
   virtual int64_t total_bytes(int index) = 0;
 
+  /// Whether products of f32 may round their operands to TF32 (10 bits of mantissa); at first not.
+  virtual void set_tf32(int index, bool on) = 0;
+
   /// From the host, which may change its memory at once.
   virtual void upload(int index, void* to, const void* from, int64_t bytes) = 0;
   /// To the host; returns when the bytes are there.
@@ -31,6 +35,11 @@ class DeviceBackend {
   virtual void copy(int index, void* to, const void* from, int64_t bytes) = 0;
   /// Returns when all that was asked of the device is done.
   virtual void synchronize(int index) = 0;
+
+  /// What the calling thread asks for between the two is shown under `name` by profilers (NVTX).
+  /// Ranges nest.
+  virtual void begin_range(const std::string& name) = 0;
+  virtual void end_range() noexcept = 0;
 };
 
 /// Null in a build without CUDA.
@@ -40,5 +49,19 @@ DeviceBackend* cuda_backend();
 DeviceBackend& backend_of(Device device);
 /// Returns when all that was asked of the device is done; on the CPU at once.
 void synchronize(Device device);
+
+/// While one lives, what is asked of the device is shown as "path op" or "path op phase" by
+/// profilers; nothing on the CPU.
+class DeviceRange {
+ public:
+  DeviceRange(Device device, std::string_view path, std::string_view op,
+              std::string_view phase = {});
+  ~DeviceRange();
+  DeviceRange(const DeviceRange&) = delete;
+  DeviceRange& operator=(const DeviceRange&) = delete;
+
+ private:
+  DeviceBackend* backend_ = nullptr;
+};
 
 }  // namespace filigree

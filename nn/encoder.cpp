@@ -6,6 +6,7 @@
 #include "autograd/function.h"
 #include "autograd/ops/activation.h"
 #include "autograd/ops/arithmetic.h"
+#include "autograd/ops/dropout.h"
 #include "autograd/ops/shape.h"
 #include "core/error.h"
 #include "core/random.h"
@@ -77,20 +78,19 @@ EncoderLayer::EncoderLayer(const EncoderConfig& config, int layer, DType dtype)
 Variable EncoderLayer::forward(const Variable& x,
                                const std::shared_ptr<const AttentionGraph>& graph,
                                const LayerDegrees& degrees, const ForwardContext& context) const {
-  const auto drop = [&](const Variable& y, std::string_view site) {
-    return apply_dropout(y, config_.dropout, context, site);
-  };
+  const KeyedDropout after_attention = dropout_at(config_.dropout, context, "attention_dropout");
+  const KeyedDropout after_feed_forward =
+      dropout_at(config_.dropout, context, "feed_forward_dropout");
   if (config_.norm == NormPlacement::post) {
-    const Variable attended = attention_norm_.forward(
-        add(x, drop(attention_.forward(x, graph, degrees, context), "attention_dropout")));
-    return feed_forward_norm_.forward(
-        add(attended, drop(feed_forward_.forward(attended), "feed_forward_dropout")));
+    const Variable branch = attention_.forward(x, graph, degrees, context);
+    const Variable attended = attention_norm_.forward(x, branch, after_attention)[1];
+    return feed_forward_norm_.forward(attended, feed_forward_.forward(attended),
+                                      after_feed_forward)[1];
   }
-  const Variable attended =
-      add(x, drop(attention_.forward(attention_norm_.forward(x), graph, degrees, context),
-                  "attention_dropout"));
-  return add(attended, drop(feed_forward_.forward(feed_forward_norm_.forward(attended)),
-                            "feed_forward_dropout"));
+  const Variable branch = attention_.forward(attention_norm_.forward(x), graph, degrees, context);
+  const Variables attended = feed_forward_norm_.forward(x, branch, after_attention);
+  return add(attended[0], dropout(feed_forward_.forward(attended[1]), after_feed_forward.p,
+                                  after_feed_forward.key));
 }
 
 Encoder::Embeddings::Embeddings(const EncoderConfig& config, DType dtype)
@@ -154,6 +154,11 @@ Variable Encoder::embed(const TokenBatch& batch, const ForwardContext& context) 
 
 Variable Encoder::forward(const TokenBatch& batch, const LayerGraphs& graphs,
                           const ForwardContext& context, Variables* all) const {
+  return in_dtype(computed(batch, graphs, context, all), token_table().dtype());
+}
+
+Variable Encoder::computed(const TokenBatch& batch, const LayerGraphs& graphs,
+                           const ForwardContext& context, Variables* all) const {
   if (graphs.size() != layers_.size()) {
     throw ShapeError("encoder", fmt::format("expected a graph for each of {} layers, got {}",
                                             layers_.size(), graphs.size()));
@@ -181,7 +186,7 @@ Variable Encoder::forward(const TokenBatch& batch, const LayerGraphs& graphs,
     if (all) all->push_back(x);
   }
   if (final_norm_) x = final_norm_->forward(x);
-  return in_dtype(x, token_table().dtype());
+  return x;
 }
 
 void initialise(Module& module, double std, uint64_t seed) {

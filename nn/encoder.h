@@ -78,10 +78,14 @@ class Encoder final : public Module {
   /// where reaches are drawn, the draws alone.
   Variable forward(const TokenBatch& batch, const LayerGraphs& graphs,
                    const ForwardContext& context, Variables* all = nullptr) const;
+  /// The same, in the dtype that the layers compute in.
+  Variable computed(const TokenBatch& batch, const LayerGraphs& graphs,
+                    const ForwardContext& context, Variables* all = nullptr) const;
   /// Recompute the activations of every layer in the backward pass: less memory, the same bits.
   void set_recompute(bool recompute) { recompute_ = recompute; }
   /// Compute the layers in this dtype (bf16, on a device that has it); the parameters stay what
-  /// they are, as master copies, and so do the hidden states that come out. By default: theirs.
+  /// they are, as master copies, and so do the hidden states that forward() gives. By default:
+  /// theirs.
   void set_compute(DType dtype) { compute_ = dtype; }
   const EncoderConfig& config() const { return config_; }
   /// What degrees are learned by; null if they are not.

@@ -5,6 +5,7 @@
 #include "autograd/ops/embedding.h"
 #include "autograd/ops/layer_norm.h"
 #include "autograd/ops/linear.h"
+#include "autograd/ops/residual_norm.h"
 #include "autograd/ops/shape.h"
 #include "core/random.h"
 
@@ -35,13 +36,22 @@ Variable LayerNorm::forward(const Variable& x) const {
   return layer_norm(x, in_dtype(weight_, x.dtype()), in_dtype(bias_, x.dtype()), eps_);
 }
 
+Variables LayerNorm::forward(const Variable& x, const Variable& branch,
+                             KeyedDropout dropout) const {
+  return residual_norm(x, branch, in_dtype(weight_, x.dtype()), in_dtype(bias_, x.dtype()), eps_,
+                       dropout);
+}
+
+KeyedDropout dropout_at(double p, const ForwardContext& context, std::string_view site) {
+  if (!context.training || p == 0) return {};
+  const std::string name = module_path() + "." + std::string(site);
+  return {p, mix_key({context.seed, static_cast<uint64_t>(Purpose::dropout), context.step,
+                      hash_name(name)})};
+}
 Variable apply_dropout(const Variable& x, double p, const ForwardContext& context,
                        std::string_view site) {
-  if (!context.training || p == 0) return x;
-  const std::string name = module_path() + "." + std::string(site);
-  return dropout(x, p,
-                 mix_key({context.seed, static_cast<uint64_t>(Purpose::dropout), context.step,
-                          hash_name(name)}));
+  const KeyedDropout here = dropout_at(p, context, site);
+  return dropout(x, here.p, here.key);
 }
 
 }  // namespace filigree

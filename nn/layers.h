@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "core/kernels/dropout.h"
 #include "nn/module.h"
 
 namespace filigree {
@@ -38,14 +39,18 @@ class LayerNorm final : public Module {
  public:
   LayerNorm(int64_t width, double eps, DType dtype);
   Variable forward(const Variable& x) const;
+  /// {sum, normed}: sum = x + dropout(branch), and the norm of that. See residual_norm.
+  Variables forward(const Variable& x, const Variable& branch, KeyedDropout dropout) const;
 
  private:
   Variable weight_, bias_;
   double eps_;
 };
 
-/// Dropout of x in training, x itself otherwise. The mask is keyed by (seed, step, module path,
-/// site).
+/// Dropout with probability p in training, none otherwise. The mask is keyed by (seed, step, module
+/// path, site).
+KeyedDropout dropout_at(double p, const ForwardContext& context, std::string_view site);
+/// The same, applied to x.
 Variable apply_dropout(const Variable& x, double p, const ForwardContext& context,
                        std::string_view site);
 

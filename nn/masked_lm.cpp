@@ -27,7 +27,7 @@ Variable MaskedLmHead::transform(const Variable& hidden) const {
 
 Variable MaskedLmHead::logits(const Variable& hidden, const Variable& table) const {
   const ModuleScope scope("masked_lm");
-  return linear(transform(hidden), table, bias_);
+  return linear(transform(in_dtype(hidden, table.dtype())), table, bias_);
 }
 
 Variable MaskedLmHead::loss(const Variable& hidden, const Variable& table,
@@ -47,7 +47,8 @@ Variable MaskedLmHead::loss(const Variable& hidden, const Variable& table,
     wanted.push_back(all[t]);
   }
   const Variable chosen = rows.size() < all.size() ? embedding(hidden, Tensor::from(rows)) : hidden;
-  return chunked_cross_entropy(transform(chosen), table, bias_, Tensor::from(wanted));
+  return chunked_cross_entropy(transform(chosen), in_dtype(table, hidden.dtype()),
+                               in_dtype(bias_, hidden.dtype()), Tensor::from(wanted));
 }
 
 MaskedLm::MaskedLm(const EncoderConfig& config, DType dtype)
@@ -57,7 +58,7 @@ MaskedLm::MaskedLm(const EncoderConfig& config, DType dtype)
 
 Variable MaskedLm::forward(const TokenBatch& batch, const LayerGraphs& graphs,
                            const ForwardContext& context) const {
-  return encoder().forward(batch, graphs, context);
+  return encoder().computed(batch, graphs, context);
 }
 
 Variable MaskedLm::logits(const Variable& hidden) const {

@@ -1,6 +1,10 @@
 #include "attention/kernels/graph_tiles.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <type_traits>
+#include <utility>
 
 #include "attention/kernels/schedule.h"
 #include "core/parallel.h"
@@ -28,9 +32,18 @@ class RowOfTiles {
   void append(int64_t row, SequenceTiles& tiles) {
     first_ = row * kTileRows;
     last_ = std::min(graph_.length(), first_ + kTileRows);
+    span_intervals();
     take_scattered();
     for (const int64_t block : blocks_with_edges()) {
       const int32_t slot = slot_[static_cast<size_t>(block)];
+      if (slot < 0 && whole_row_sees(block)) {
+        tiles.rows.push_back({static_cast<int32_t>(block), kFullTile});
+        continue;
+      }
+      if (slot < 0 && a_query_sees(block)) {
+        tiles.rows.push_back({static_cast<int32_t>(block), kIntervalTile});
+        continue;
+      }
       const uint64_t whole =
           bits_between(0, std::min(kTileRows, graph_.length() - block * kTileRows));
       bool full = true, empty = true;
@@ -57,18 +70,40 @@ class RowOfTiles {
     return bits_between(std::clamp<int64_t>(parts.lo[static_cast<size_t>(i)] - at, 0, kTileRows),
                         std::clamp<int64_t>(parts.hi[static_cast<size_t>(i)] - at, 0, kTileRows));
   }
+  /// What the rows' intervals have in common, and what they span.
+  void span_intervals() {
+    const SequenceGraph::Parts& parts = graph_.parts();
+    low_ = graph_.length();
+    high_ = common_low_ = 0;
+    common_high_ = graph_.length();
+    for (int64_t i = first_; i < last_; ++i) {
+      const int64_t lo = parts.lo[static_cast<size_t>(i)], hi = parts.hi[static_cast<size_t>(i)];
+      common_low_ = std::max(common_low_, lo);
+      common_high_ = std::min(common_high_, hi);
+      if (lo >= hi) continue;
+      low_ = std::min(low_, lo);
+      high_ = std::max(high_, hi);
+    }
+  }
+  bool whole_row_sees(int64_t block) const {
+    const int64_t at = block * kTileRows;
+    return common_low_ <= at && std::min(at + kTileRows, graph_.length()) <= common_high_;
+  }
+  /// Whether the first query or the last sees a key of the block, but not both the whole of it:
+  /// then it is known to be an interval tile. Otherwise the rows have to be looked at.
+  bool a_query_sees(int64_t block) const {
+    const SequenceGraph::Parts& parts = graph_.parts();
+    const int64_t at = block * kTileRows;
+    for (const int64_t i : {first_, last_ - 1}) {
+      const int64_t lo = parts.lo[static_cast<size_t>(i)], hi = parts.hi[static_cast<size_t>(i)];
+      if (std::max(lo, at) < std::min(hi, at + kTileRows)) return true;
+    }
+    return false;
+  }
   /// Ascending: those that the rows' intervals span, and those with scattered columns.
   std::vector<int64_t> blocks_with_edges() const {
-    const SequenceGraph::Parts& parts = graph_.parts();
-    int64_t low = graph_.length(), high = 0;
-    for (int64_t i = first_; i < last_; ++i) {
-      const auto at = static_cast<size_t>(i);
-      if (parts.lo[at] >= parts.hi[at]) continue;
-      low = std::min<int64_t>(low, parts.lo[at]);
-      high = std::max<int64_t>(high, parts.hi[at]);
-    }
     std::vector<int64_t> blocks = touched_;
-    for (int64_t block = low / kTileRows; block * kTileRows < high; ++block) {
+    for (int64_t block = low_ / kTileRows; block * kTileRows < high_; ++block) {
       if (slot_[static_cast<size_t>(block)] < 0) blocks.push_back(block);
     }
     std::ranges::sort(blocks);
@@ -106,10 +141,12 @@ class RowOfTiles {
 
   const SequenceGraph& graph_;
   int64_t blocks_;
-  int64_t first_ = 0, last_ = 0;
-  std::vector<int32_t> slot_;        // of a block's words in scattered_; -1 for none
-  std::vector<int64_t> touched_;     // blocks that have a slot, in order of slots
-  std::vector<uint64_t> scattered_;  // (slots, 64)
+  int64_t first_ = 0, last_ = 0;              // of the queries
+  int64_t low_ = 0, high_ = 0;                // keys of their intervals together
+  int64_t common_low_ = 0, common_high_ = 0;  // keys that all of them see
+  std::vector<int32_t> slot_;                 // of a block's words in scattered_; -1 for none
+  std::vector<int64_t> touched_;              // blocks that have a slot, in order of slots
+  std::vector<uint64_t> scattered_;           // (slots, 64)
 };
 
 /// The columns of tiles: the rows' entries by block, ascending in the row.
@@ -134,10 +171,10 @@ void transpose(SequenceTiles& tiles) {
 
 /// The host's side of a DeviceGraph while it grows.
 struct Assembly {
-  std::vector<int32_t> block_first, block_count;
+  std::vector<int32_t> lo, hi, block_first, block_count, group_of_head;
   std::vector<int64_t> row_bounds, column_bounds;
-  std::vector<int32_t> row_entries, column_entries;
-  std::vector<int64_t> masks;
+  std::vector<TileEntry> row_entries, column_entries;
+  std::vector<uint64_t> masks;
 
   void add_blocks(int64_t first, int64_t length) {
     for (int64_t at = 0; at < length; at += kTileRows) {
@@ -145,35 +182,76 @@ struct Assembly {
       block_count.push_back(static_cast<int32_t>(std::min(kTileRows, length - at)));
     }
   }
-  /// The tiles of a sequence that begins at packed token `first`; bounds without their last.
+  /// Those of a sequence that begins at packed token `first`.
+  void add_intervals(const SequenceGraph::Parts& parts, int64_t first) {
+    const auto shifted = [&](int32_t column) { return column + static_cast<int32_t>(first); };
+    std::ranges::transform(parts.lo, std::back_inserter(lo), shifted);
+    std::ranges::transform(parts.hi, std::back_inserter(hi), shifted);
+  }
+  /// Likewise; bounds without their last.
   void add_tiles(const SequenceTiles& tiles, int64_t first, int64_t length) {
     const auto shift = static_cast<int32_t>(static_cast<int64_t>(masks.size()) / kTileRows);
     masks.insert(masks.end(), tiles.masks.begin(), tiles.masks.end());
     const auto add = [&](const std::vector<int64_t>& bounds,
                          const std::vector<SequenceTiles::Entry>& entries,
-                         std::vector<int64_t>& to_bounds, std::vector<int32_t>& to) {
-      const auto before = static_cast<int64_t>(to.size()) / 3;
+                         std::vector<int64_t>& to_bounds, std::vector<TileEntry>& to) {
+      const auto before = static_cast<int64_t>(to.size());
       for (size_t b = 0; b + 1 < bounds.size(); ++b) to_bounds.push_back(before + bounds[b]);
       for (const auto& entry : entries) {
         const int64_t at = entry.block * kTileRows;
-        to.push_back(static_cast<int32_t>(first + at));
-        to.push_back(static_cast<int32_t>(std::min(kTileRows, length - at)));
-        to.push_back(entry.mask < 0 ? entry.mask : entry.mask + shift);
+        to.push_back({static_cast<int32_t>(first + at),
+                      static_cast<int32_t>(std::min(kTileRows, length - at)),
+                      entry.mask < 0 ? entry.mask : entry.mask + shift});
       }
     };
     add(tiles.row_bounds, tiles.rows, row_bounds, row_entries);
     add(tiles.column_bounds, tiles.columns, column_bounds, column_entries);
   }
   void end_group() {
-    row_bounds.push_back(static_cast<int64_t>(row_entries.size()) / 3);
-    column_bounds.push_back(static_cast<int64_t>(column_entries.size()) / 3);
+    row_bounds.push_back(static_cast<int64_t>(row_entries.size()));
+    column_bounds.push_back(static_cast<int64_t>(column_entries.size()));
+  }
+
+  /// The tables one behind the other in one block of memory, each at a multiple of 16 bytes.
+  DeviceGraph on(Device device) const {
+    DeviceGraph made;
+    const auto each = [&](auto visit) {
+      visit(lo, made.lo);
+      visit(hi, made.hi);
+      visit(block_first, made.block_first);
+      visit(block_count, made.block_count);
+      visit(row_bounds, made.row_bounds);
+      visit(column_bounds, made.column_bounds);
+      visit(row_entries, made.row_entries);
+      visit(column_entries, made.column_entries);
+      visit(masks, made.masks);
+      visit(group_of_head, made.group_of_head);
+    };
+    int64_t bytes = 0;
+    each([&](const auto& table, auto&) { bytes += padded(table); });
+    Tensor all({bytes}, DType::u8);
+    auto* to = static_cast<std::byte*>(all.raw());
+    each([&](const auto& table, auto&) {
+      std::memcpy(to, table.data(), table.size() * sizeof table[0]);
+      to += padded(table);
+    });
+    made.memory = all.to(device);
+    const auto* from = static_cast<const std::byte*>(std::as_const(made.memory).raw());
+    each([&](const auto& table, auto& pointer) {
+      pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(from);
+      from += padded(table);
+    });
+    made.blocks = static_cast<int64_t>(block_first.size());
+    return made;
+  }
+
+ private:
+  template <class T>
+  static int64_t padded(const std::vector<T>& table) {
+    const auto bytes = static_cast<int64_t>(table.size() * sizeof(T));
+    return (bytes + 15) / 16 * 16;
   }
 };
-
-template <class T>
-Tensor on_device(const std::vector<T>& values, const Shape& shape, Device device) {
-  return Tensor::from(values, shape).to(device);
-}
 
 }  // namespace
 
@@ -205,42 +283,20 @@ DeviceGraph make_device_graph(const AttentionGraph& graph, Device device) {
     sequence.schedules().tiles.get(sequence);
   });
   Assembly all;
-  std::vector<int32_t> lo, hi;
-  lo.reserve(static_cast<size_t>(groups * tokens));
-  hi.reserve(static_cast<size_t>(groups * tokens));
+  all.lo.reserve(static_cast<size_t>(groups * tokens));
+  all.hi.reserve(static_cast<size_t>(groups * tokens));
   for (int g = 0; g < groups; ++g) {
     for (int64_t b = 0; b < sequences; ++b) {
       const SequenceGraph& sequence = graph.sequence(g, b);
       const int64_t first = offsets[static_cast<size_t>(b)];
       if (g == 0) all.add_blocks(first, sequence.length());
       all.add_tiles(sequence.schedules().tiles.get(sequence), first, sequence.length());
-      const auto shifted = [&](int32_t column) { return column + static_cast<int32_t>(first); };
-      std::ranges::transform(sequence.parts().lo, std::back_inserter(lo), shifted);
-      std::ranges::transform(sequence.parts().hi, std::back_inserter(hi), shifted);
+      all.add_intervals(sequence.parts(), first);
     }
     all.end_group();
   }
-  std::vector<int32_t> group_of_head;
-  for (int h = 0; h < graph.heads(); ++h) group_of_head.push_back(graph.group_of_head(h));
-
-  const auto blocks = static_cast<int64_t>(all.block_first.size());
-  const auto entries_of = [&](const std::vector<int32_t>& entries) {
-    return on_device(entries, {static_cast<int64_t>(entries.size()) / 3, 3}, device);
-  };
-  DeviceGraph made;
-  made.blocks = blocks;
-  made.lo = on_device(lo, {groups, tokens}, device);
-  made.hi = on_device(hi, {groups, tokens}, device);
-  made.block_first = on_device(all.block_first, {blocks}, device);
-  made.block_count = on_device(all.block_count, {blocks}, device);
-  made.row_bounds = on_device(all.row_bounds, {groups, blocks + 1}, device);
-  made.column_bounds = on_device(all.column_bounds, {groups, blocks + 1}, device);
-  made.row_entries = entries_of(all.row_entries);
-  made.column_entries = entries_of(all.column_entries);
-  made.masks =
-      on_device(all.masks, {static_cast<int64_t>(all.masks.size()) / kTileRows, kTileRows}, device);
-  made.group_of_head = on_device(group_of_head, {graph.heads()}, device);
-  return made;
+  for (int h = 0; h < graph.heads(); ++h) all.group_of_head.push_back(graph.group_of_head(h));
+  return all.on(device);
 }
 
 const SequenceTiles& TilesCache::get(const SequenceGraph& graph) {

@@ -44,14 +44,15 @@ struct TileEntry {
 };
 
 /// The tiles of a batch on a device. Blocks are those of all sequences, in order; every group has
-/// the same. All integers: the kernels read it through pointers.
+/// the same. The pointers lead into `memory`, which went there as one copy.
 struct DeviceGraph {
-  Tensor lo, hi;                       // (groups, T) i32: packed keys of every token's interval
-  Tensor block_first, block_count;     // (NB) i32: packed tokens of a block
-  Tensor row_bounds, column_bounds;    // (groups, NB+1) i64 into the entries
-  Tensor row_entries, column_entries;  // (E, 3) i32: TileEntry
-  Tensor masks;                        // (M, 64) i64
-  Tensor group_of_head;                // (H) i32
+  Tensor memory;                               // (bytes) u8
+  const int32_t *lo = nullptr, *hi = nullptr;  // (groups, T): packed keys of a token's interval
+  const int32_t *block_first = nullptr, *block_count = nullptr;   // (NB): packed tokens of a block
+  const int64_t *row_bounds = nullptr, *column_bounds = nullptr;  // (groups, NB+1) into the entries
+  const TileEntry *row_entries = nullptr, *column_entries = nullptr;  // (E)
+  const uint64_t* masks = nullptr;                                    // (M, 64)
+  const int32_t* group_of_head = nullptr;                             // (H)
   int64_t blocks = 0;
 };
 

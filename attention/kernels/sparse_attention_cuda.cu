@@ -136,12 +136,12 @@ Prepared<S> prepare(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
     pass.dropout_key = arguments.dropout_key;
   }
   const DeviceGraph& tiles = *made.graph;
-  pass.lo = tiles.lo.data<int32_t>();
-  pass.hi = tiles.hi.data<int32_t>();
-  pass.block_first = tiles.block_first.data<int32_t>();
-  pass.block_count = tiles.block_count.data<int32_t>();
-  pass.group_of_head = tiles.group_of_head.data<int32_t>();
-  pass.masks = reinterpret_cast<const uint64_t*>(tiles.masks.data<int64_t>());
+  pass.lo = tiles.lo;
+  pass.hi = tiles.hi;
+  pass.block_first = tiles.block_first;
+  pass.block_count = tiles.block_count;
+  pass.group_of_head = tiles.group_of_head;
+  pass.masks = tiles.masks;
   pass.blocks = tiles.blocks;
   return made;
 }
@@ -183,13 +183,13 @@ void with_width(int64_t dim, Body body) {
 
 template <class S>
 void walk_rows(const DeviceGraph& tiles, TilePass<S>& pass) {
-  pass.bounds = tiles.row_bounds.data<int64_t>();
-  pass.entries = reinterpret_cast<const TileEntry*>(tiles.row_entries.data<int32_t>());
+  pass.bounds = tiles.row_bounds;
+  pass.entries = tiles.row_entries;
 }
 template <class S>
 void walk_columns(const DeviceGraph& tiles, TilePass<S>& pass) {
-  pass.bounds = tiles.column_bounds.data<int64_t>();
-  pass.entries = reinterpret_cast<const TileEntry*>(tiles.column_entries.data<int32_t>());
+  pass.bounds = tiles.column_bounds;
+  pass.entries = tiles.column_entries;
 }
 
 /// body.template operator()<C>() with 16 C >= dim columns a thread.
@@ -294,8 +294,7 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
                              dk.data<S>() + arguments.k_at, dv.data<S>() + arguments.v_at);
     });
     const auto add_up = [&](const Tensor& from, auto* to) {
-      filigree::cuda::column_sums<T>(kOp, q, from.size(0), from.size(1),
-                                     filigree::cuda::RowsOf<T>{from.data<T>(), from.size(1)}, to);
+      filigree::cuda::column_sums(kOp, q, from.size(0), from.size(1), from.data<T>(), to);
     };
     if (bias.defined()) add_up(bias_parts, dbias.data<S>());
     if (gate.defined()) {

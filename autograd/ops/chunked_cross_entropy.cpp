@@ -6,9 +6,11 @@
 #include <vector>
 
 #include "autograd/function.h"
+#include "core/kernels/cast.h"
 #include "core/kernels/chunked_cross_entropy.h"
 #include "core/kernels/elementwise.h"
 #include "core/kernels/embedding.h"
+#include "core/kernels/linear.h"
 #include "core/kernels/matmul.h"
 #include "core/kernels/reduce.h"
 
@@ -112,22 +114,23 @@ Tensors ChunkedCrossEntropy::forward(const Tensors& in) {
     kernels::embedding_forward(in[0], rows_, h);
   }
   const Tensor bias = in.size() > 2 ? in[2] : Tensor::zeros({classes}, dtype, device);
-  Tensor top = Tensor::full({rows}, -std::numeric_limits<double>::infinity(), dtype, device);
-  Tensor sum = Tensor::zeros({rows}, dtype, device);
-  Tensor target = Tensor::zeros({rows}, dtype, device);
+  const DType exact = statistics_dtype(dtype);  // of logits and losses
+  Tensor top = Tensor::full({rows}, -std::numeric_limits<double>::infinity(), exact, device);
+  Tensor sum = Tensor::zeros({rows}, exact, device);
+  Tensor target = Tensor::zeros({rows}, exact, device);
   const int64_t step = chunk_size(classes);
-  const Tensor buffer({rows * step}, dtype, device);
+  const Tensor buffer({rows * step}, exact, device);
   for (int64_t first = 0; rows > 0 && first < classes; first += step) {
     const int64_t count = std::min(step, classes - first);
     kernels::add_chunk_to_softmax(logits(h, weight, first, count, buffer), bias.slice(first, count),
                                   counted_, first, top, sum, target);
   }
-  Tensor log_sum({rows}, dtype, device), losses({rows}, dtype, device);
+  Tensor log_sum({rows}, exact, device), losses({rows}, exact, device);
   kernels::logarithm(sum, log_sum);
   kernels::add(log_sum, top, log_sum);
   kernels::subtract(log_sum, target, losses);
   save_for_backward({h, weight, bias, log_sum});
-  Tensor loss({}, dtype, device);
+  Tensor loss({}, exact, device);
   kernels::sum_all(losses, factor_, loss);
   return {loss};
 }
@@ -137,36 +140,44 @@ Tensors ChunkedCrossEntropy::backward(const Tensors& grad) {
   const DType dtype = weight.dtype();
   const Device device = weight.device();
   const int64_t classes = weight.size(0), rows = rows_.numel();
-  const double factor = factor_ * grad[0].item();
-  Tensor dh = Tensor::zeros(h.shape(), dtype, device);               // (R, E)
+  const DType exact = log_sum.dtype();
+  const bool wants_bias = edges().size() > 2;
+  Tensor sums = Tensor::zeros(h.shape(), exact, device);             // of dh (R, E)
   Tensor dweight = rows > 0 ? Tensor(weight.shape(), dtype, device)  // (V, E)
                             : Tensor::zeros(weight.shape(), dtype, device);
   Tensor dbias = Tensor::zeros({classes}, dtype, device);
   const int64_t step = chunk_size(classes);
-  const Tensor buffer({rows * step}, dtype, device);
+  const Tensor buffer({rows * step}, exact, device);
+  const Tensor rounded = dtype == exact ? buffer : Tensor({rows * step}, dtype, device);
   for (int64_t first = 0; rows > 0 && first < classes; first += step) {
     const int64_t count = std::min(step, classes - first);
-    Tensor dlogits = logits(h, weight, first, count, buffer);  // (R, C)
-    kernels::chunk_softmax_gradient(bias.slice(first, count), counted_, log_sum, first, factor,
-                                    dlogits);
+    Tensor dlogits = rounded.slice(0, rows * count).view({rows, count});  // (R, C)
+    kernels::chunk_softmax_gradient(logits(h, weight, first, count, buffer),
+                                    bias.slice(first, count), counted_, log_sum, first, factor_,
+                                    grad[0], dlogits);
     if (needs_grad(0)) {
-      kernels::matmul(dlogits, weight.slice(first, count), {false, false, true}, dh);
+      kernels::matmul(dlogits, weight.slice(first, count), {false, false, true}, sums);
     }
-    if (needs_grad(1)) {
-      Tensor part = dweight.slice(first, count);
-      kernels::matmul(dlogits, h, {true, false, false}, part);
+    Tensor weights = dweight.slice(first, count), biases = dbias.slice(first, count);
+    if (needs_grad(1) && wants_bias) {
+      kernels::linear_weight_backward(h, dlogits, weights, biases);
+    } else if (needs_grad(1)) {
+      kernels::matmul(dlogits, h, {true, false, false}, weights);
+    } else if (wants_bias) {
+      kernels::sum_rows(dlogits, biases);
     }
-    if (edges().size() > 2) {
-      Tensor part = dbias.slice(first, count);
-      kernels::sum_rows(dlogits, part);
-    }
+  }
+  Tensor dh = sums;
+  if (dtype != exact) {
+    dh = Tensor(h.shape(), dtype, device);
+    kernels::cast(sums, dh);
   }
   Tensors result{dh, dweight};
   if (rows < shape_[0] && needs_grad(0)) {
     result[0] = Tensor(shape_, dtype, device);
     kernels::embedding_backward(dh, rows_, result[0]);
   }
-  if (edges().size() > 2) result.push_back(dbias);
+  if (wants_bias) result.push_back(dbias);
   return result;
 }
 

@@ -40,7 +40,7 @@ class CrossEntropy final : public Function {
     const Tensor& probabilities = saved(0);
     Tensor dx(probabilities.shape(), probabilities.dtype(), probabilities.device());
     kernels::cross_entropy_backward(probabilities, labels_, options_.ignore, options_.smoothing,
-                                    factor_ * grad[0].item(), dx);
+                                    factor_, grad[0], dx);
     return {dx};
   }
 

@@ -29,10 +29,13 @@ class Dropout final : public Function {
 
 }  // namespace
 
+void expect_dropout(double p) {
+  if (p >= 0 && p < 1) return;
+  throw ConfigError("dropout", fmt::format("expected a probability in [0, 1), got {}", p));
+}
+
 Variable dropout(const Variable& x, double p, uint64_t key) {
-  if (!(p >= 0 && p < 1)) {
-    throw ConfigError("dropout", fmt::format("expected a probability in [0, 1), got {}", p));
-  }
+  expect_dropout(p);
   return p == 0 ? x : Function::apply<Dropout>({x}, p, key);
 }
 

@@ -10,4 +10,7 @@ namespace filigree {
 /// x itself.
 Variable dropout(const Variable& x, double p, uint64_t key);
 
+/// ConfigError unless p is in [0, 1).
+void expect_dropout(double p);
+
 }  // namespace filigree

@@ -21,7 +21,8 @@ class LayerNorm final : public Function {
     const DType kept = statistics_dtype(x.dtype());
     Tensor mean({x.shape().rows()}, kept, x.device());  // (R)
     Tensor rstd({x.shape().rows()}, kept, x.device());  // (R)
-    kernels::layer_norm_forward(x, in[1], in[2], eps_, y, mean, rstd);
+    Tensor sum;                                         // x itself
+    kernels::layer_norm_forward(x, {}, {}, in[1], in[2], eps_, sum, y, mean, rstd);
     save_for_backward({x, in[1], mean, rstd});
     return {y};
   }
@@ -30,7 +31,9 @@ class LayerNorm final : public Function {
     Tensor dx(x.shape(), x.dtype(), x.device());
     Tensor dgamma(gamma.shape(), x.dtype(), x.device());
     Tensor dbeta(gamma.shape(), x.dtype(), x.device());
-    kernels::layer_norm_backward(x, gamma, saved(2), saved(3), grad[0], dx, dgamma, dbeta);
+    Tensor dbranch;  // there is none
+    kernels::layer_norm_backward(x, gamma, saved(2), saved(3), grad[0], {}, {}, dx, dbranch, dgamma,
+                                 dbeta);
     return {dx, dgamma, dbeta};
   }
 

@@ -6,6 +6,7 @@
 #include "autograd/ops/reduce.h"
 #include "autograd/ops/shape.h"
 #include "core/kernels/elementwise.h"
+#include "core/kernels/linear.h"
 #include "core/kernels/matmul.h"
 
 namespace filigree {
@@ -29,11 +30,12 @@ class Linear final : public Function {
     expect_shape("linear", "weight", {weight.size(0), x.size(1)}, weight.shape());
     save_for_backward({x, weight});
     Tensor y({x.size(0), weight.size(0)}, x.dtype(), x.device());  // (T, O)
-    kernels::matmul(x, weight, {false, true, false}, y);
     if (in.size() > 2) {
       expect_shape("linear", "bias", {weight.size(0)}, in[2].shape());
       expect_same_kind("linear", x, in[2]);
-      kernels::add_bias(y, in[2], y);
+      kernels::linear_forward(x, weight, in[2], y);
+    } else {
+      kernels::matmul(x, weight, {false, true, false}, y);
     }
     return {y};
   }
@@ -44,11 +46,15 @@ class Linear final : public Function {
       result[0] = Tensor(x.shape(), x.dtype(), x.device());
       kernels::matmul(dy, weight, {false, false, false}, result[0]);
     }
-    if (needs_grad(1)) {
-      result[1] = Tensor(weight.shape(), x.dtype(), x.device());
+    if (needs_grad(1)) result[1] = Tensor(weight.shape(), x.dtype(), x.device());
+    if (needs_grad(1) && needs_grad(2)) {
+      result[2] = Tensor({weight.size(0)}, x.dtype(), x.device());
+      kernels::linear_weight_backward(x, dy, result[1], result[2]);
+    } else if (needs_grad(1)) {
       kernels::matmul(dy, x, {true, false, false}, result[1]);
+    } else if (needs_grad(2)) {
+      result[2] = column_sums(dy, weight.size(0));
     }
-    if (needs_grad(2)) result[2] = column_sums(dy, weight.size(0));
     return result;
   }
 };

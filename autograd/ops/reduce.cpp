@@ -23,7 +23,9 @@ class Sum final : public Function {
     return {y};
   }
   Tensors backward(const Tensors& grad) override {
-    return {Tensor::full(shape_, grad[0].item() * factor_, grad[0].dtype(), grad[0].device())};
+    Tensor dx(shape_, grad[0].dtype(), grad[0].device());
+    kernels::spread_scalar(grad[0], factor_, dx);
+    return {dx};
   }
   Variables backward_graph(const Variables& grad) override {
     return {scale(reshape(spread_last(grad[0], shape_.numel()), shape_), factor_)};

@@ -37,7 +37,7 @@ class SegmentCrossEntropy final : public Function {
   Tensors backward(const Tensors& grad) override {
     const Tensor& probabilities = saved(0);
     Tensor dx(probabilities.shape(), probabilities.dtype(), probabilities.device());
-    kernels::segment_cross_entropy_backward(probabilities, offsets_, targets_, grad[0].item(), dx);
+    kernels::segment_cross_entropy_backward(probabilities, offsets_, targets_, grad[0], dx);
     return {dx};
   }
 

@@ -2,6 +2,7 @@
 #include <array>
 #include <cstring>
 #include <mutex>
+#include <nvtx3/nvToolsExt.h>
 
 #include "core/allocator.h"
 #include "core/cuda/context.cuh"
@@ -91,6 +92,8 @@ class CudaBackend final : public DeviceBackend {
   int64_t free_bytes(int index) override { return memory(index).first; }
   int64_t total_bytes(int index) override { return memory(index).second; }
 
+  void set_tf32(int index, bool on) override { cuda::context_of(device_at(index)).set_tf32(on); }
+
   void upload(int index, void* to, const void* from, int64_t bytes) override {
     staging_.at(static_cast<size_t>(index))
         .upload(cuda::context_of(device_at(index)), static_cast<char*>(to),
@@ -116,6 +119,9 @@ class CudaBackend final : public DeviceBackend {
     cuda::check(cudaStreamSynchronize(cuda::context_of(device_at(index)).stream()), kWhere,
                 "cudaStreamSynchronize");
   }
+
+  void begin_range(const std::string& name) override { nvtxRangePushA(name.c_str()); }
+  void end_range() noexcept override { nvtxRangePop(); }
 
  private:
   static std::pair<int64_t, int64_t> memory(int index) {

@@ -33,13 +33,17 @@ void check(cublasStatus_t code, std::string_view op, std::string_view call) {
 Context::Context(int index) {
   check(cudaSetDevice(index), "device", "cudaSetDevice");
   check(cudaGetDeviceProperties(&properties_, index), "device", "cudaGetDeviceProperties");
-  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "device", "cudaStreamCreate");
-  check(cublasCreate(&blas_), "device", "cublasCreate");
-  check(cublasSetStream(blas_, stream_), "device", "cublasSetStream");
+  cudaStream_t stream = nullptr;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "device", "cudaStreamCreate");
+  stream_.reset(stream);
+  cublasHandle_t blas = nullptr;
+  check(cublasCreate(&blas), "device", "cublasCreate");
+  blas_.reset(blas);
+  check(cublasSetStream(blas, stream), "device", "cublasSetStream");
   // Sums of bf16 products are f32, also where a product is divided.
   check(cublasSetMathMode(
-            blas_, static_cast<cublasMath_t>(CUBLAS_DEFAULT_MATH |
-                                             CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)),
+            blas, static_cast<cublasMath_t>(CUBLAS_DEFAULT_MATH |
+                                            CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)),
         "device", "cublasSetMathMode");
 }
 

@@ -1,9 +1,12 @@
 // One CUDA device: its stream, its library handles, and launches on it. For .cu files alone.
 #pragma once
 
+#include <cublasLt.h>
 #include <cublas_v2.h>
 #include <cuda_runtime.h>
+#include <memory>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "core/device.h"
@@ -17,6 +20,16 @@ inline constexpr int kMostDevices = 64;
 void check(cudaError_t code, std::string_view op, std::string_view call);
 void check(cublasStatus_t code, std::string_view op, std::string_view call);
 
+class LtPlans;  // blas_lt.cu
+std::shared_ptr<LtPlans> make_lt_plans();
+
+struct StreamDeleter {
+  void operator()(cudaStream_t stream) const { cudaStreamDestroy(stream); }
+};
+struct BlasDeleter {
+  void operator()(cublasHandle_t handle) const { cublasDestroy(handle); }
+};
+
 /// What one device is driven through. Everything goes through one stream, so that work happens in
 /// the order it was asked for and freed memory may be handed on at once.
 class Context {
@@ -25,13 +38,21 @@ class Context {
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
-  cudaStream_t stream() const { return stream_; }
-  cublasHandle_t blas() const { return blas_; }
+  cudaStream_t stream() const { return stream_.get(); }
+  cublasHandle_t blas() const { return blas_.get(); }
+  /// The same; cuBLAS says that its handle may be used so.
+  cublasLtHandle_t blas_lt() const { return reinterpret_cast<cublasLtHandle_t>(blas()); }
+  LtPlans& lt_plans() { return *lt_plans_; }
+  /// Whether products of f32 may round their operands to TF32 (10 bits of mantissa).
+  bool tf32() const { return tf32_; }
+  void set_tf32(bool on) { tf32_ = on; }
   const cudaDeviceProp& properties() const { return properties_; }
 
  private:
-  cudaStream_t stream_ = nullptr;
-  cublasHandle_t blas_ = nullptr;
+  std::unique_ptr<std::remove_pointer_t<cudaStream_t>, StreamDeleter> stream_;
+  std::unique_ptr<std::remove_pointer_t<cublasHandle_t>, BlasDeleter> blas_;
+  std::shared_ptr<LtPlans> lt_plans_ = make_lt_plans();
+  bool tf32_ = false;
   cudaDeviceProp properties_{};
 };
 

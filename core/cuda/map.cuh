@@ -6,6 +6,7 @@
 
 #include "core/cuda/context.cuh"
 #include "core/cuda/element.cuh"
+#include "core/cuda/pack.cuh"
 
 namespace filigree::cuda {
 
@@ -42,21 +43,6 @@ __device__ int last_not_above(int64_t at, int count, NumberOf number_of) {
   return k;
 }
 
-/// N neighbours, loaded and stored at once.
-template <class T, int N>
-struct alignas(sizeof(T) * N) Pack {
-  T of[N];
-};
-/// Elements of S that a thread takes at once: 16 bytes.
-template <class S>
-inline constexpr int kPack = static_cast<int>(16 / sizeof(S));
-
-/// True if packs of N may be loaded from, or stored to, all of these.
-template <int N, class... T>
-bool packs_fit(const T*... at) {
-  return ((reinterpret_cast<uintptr_t>(at) % (sizeof(T) * N) == 0) && ...);
-}
-
 /// one(i) for elements N p .. N p + N - 1, or whole(N p) for all of them at once, where they are
 /// `packed` (packs_fit()) and all there.
 template <int N, class One, class Whole>
@@ -64,15 +50,6 @@ __device__ void each_of_pack(int64_t p, int64_t count, bool packed, One one, Who
   const int64_t first = N * p;
   if (packed && first + N <= count) return whole(first);
   for (int64_t i = first; i < first + N && i < count; ++i) one(i);
-}
-
-template <class T, int N>
-__device__ Pack<T, N> load_pack(const T* from) {
-  return *reinterpret_cast<const Pack<T, N>*>(from);
-}
-template <class T, int N>
-__device__ void store_pack(const Pack<T, N>& pack, T* to) {
-  *reinterpret_cast<Pack<T, N>*>(to) = pack;
 }
 
 /// Body of y_i = f(x_i), a pack a call; f works in Compute<T>.

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cuda_runtime.h>
 
+#include "core/kernels/dropout.h"
+
 namespace filigree::cuda {
 
 struct Bits {
@@ -34,5 +36,31 @@ __device__ inline uint64_t mix_key(uint64_t a, uint64_t b) {
 __device__ inline float to_uniform(uint32_t bits) {
   return static_cast<float>(bits >> 8) * 0x1p-24f;
 }
+
+/// The mask of kernels::dropout: values are T.
+template <class T>
+struct DropoutMask {
+  uint64_t key;
+  float threshold;
+  T kept;
+
+  explicit DropoutMask(KeyedDropout dropout)
+      : key(dropout.key),
+        threshold(static_cast<float>(dropout.p)),
+        kept(static_cast<T>(1 / (1 - dropout.p))) {}
+  /// False where all is kept.
+  __device__ bool drops() const { return threshold > 0; }
+  /// 1 / (1 - p) or 0, of the elements first .. first+N-1, which are within one or more whole
+  /// counters of four, or within a part of one.
+  template <int N>
+  __device__ void factors(int64_t first, T (&factor)[N]) const {
+    Bits bits;
+    for (int j = 0; j < N; ++j) {
+      const int64_t i = first + j;
+      if (j == 0 || i % 4 == 0) bits = philox(key, 0, static_cast<uint64_t>(i / 4));
+      factor[j] = to_uniform(bits.word[i % 4]) >= threshold ? kept : T(0);
+    }
+  }
+};
 
 }  // namespace filigree::cuda

@@ -1,10 +1,13 @@
 // Kernels that give a warp to every row, and sums in a fixed order. For .cu files alone.
 #pragma once
 
+#include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "core/cuda/context.cuh"
 #include "core/cuda/element.cuh"
+#include "core/cuda/pack.cuh"
 
 namespace filigree::cuda {
 
@@ -68,26 +71,28 @@ void for_rows(std::string_view op, const Tensor& where, int64_t rows, int64_t wi
 }
 
 inline constexpr int kColumnRows = 8;         // rows of a block at a time
-inline constexpr int64_t kColumnChunk = 512;  // rows of a block in all
+inline constexpr int64_t kColumnChunk = 128;  // rows of a block in all, if they are not too many
 
-/// Column sums of a chunk of rows: block (x: 32 columns, y: chunk). 8 rows at a time, their sums
-/// added in order.
-template <class T, class Out, class Body>
-__global__ void column_sums_kernel(int64_t rows, int64_t width, Body body, Out* sums) {
-  __shared__ T partial[kColumnRows][kWarp];
+/// Column sums of chunks of rows: block (x: 32 N columns, y: chunk). 8 rows at a time, their sums
+/// added in order, which is the same for every N.
+template <class T, int N, class Out, class Body>
+__global__ void column_sums_kernel(int64_t rows, int64_t width, int64_t chunk, Body body,
+                                   Out* sums) {
+  __shared__ T partial[kColumnRows][kWarp][N];
   const int lane = threadIdx.x % kWarp, part = threadIdx.x / kWarp;
-  const int64_t column = int64_t{blockIdx.x} * kWarp + lane, first = blockIdx.y * kColumnChunk;
-  const int64_t last = first + kColumnChunk < rows ? first + kColumnChunk : rows;
-  T total = 0;
+  const int64_t column = (int64_t{blockIdx.x} * kWarp + lane) * N, first = blockIdx.y * chunk;
+  const int64_t last = first + chunk < rows ? first + chunk : rows;
+  T total[N] = {};
   if (column < width) {
-    for (int64_t row = first + part; row < last; row += kColumnRows) total += body(row, column);
+    for (int64_t row = first + part; row < last; row += kColumnRows) body.add(row, column, total);
   }
-  partial[part][lane] = total;
+  for (int i = 0; i < N; ++i) partial[part][lane][i] = total[i];
   __syncthreads();
-  if (part == 0 && column < width) {
+  if (part != 0 || column >= width) return;
+  for (int i = 0; i < N; ++i) {
     T all = 0;
-    for (int p = 0; p < kColumnRows; ++p) all += partial[p][lane];
-    sums[blockIdx.y * width + column] = convert<Out>(all);
+    for (int p = 0; p < kColumnRows; ++p) all += partial[p][lane][i];
+    sums[blockIdx.y * width + column + i] = convert<Out>(all);
   }
 }
 
@@ -96,28 +101,48 @@ template <class S>
 struct RowsOf {
   const S* x;
   int64_t width;
-  __device__ Compute<S> operator()(int64_t row, int64_t column) const {
-    return load(x[row * width + column]);
+  template <class T, int N>
+  __device__ void add(int64_t row, int64_t column, T (&total)[N]) const {
+    const auto values = load_pack<S, N>(x + row * width + column);
+    for (int i = 0; i < N; ++i) total[i] += load(values.of[i]);
   }
 };
 
-/// sums (width): over all rows of body(row, column), which is of T, in an order that depends on the
-/// sizes alone.
-template <class T, class Out, class Body>
+template <class S, class Out>
+void column_sums(std::string_view op, const Tensor& where, int64_t rows, int64_t width, const S* x,
+                 Out* sums);
+
+/// sums (width): over all rows, of what body.add(row, column, total) adds to N totals, in an order
+/// that depends on the sizes alone. N divides the width.
+template <class T, int N, class Out, class Body>
 void column_sums(std::string_view op, const Tensor& where, int64_t rows, int64_t width, Body body,
                  Out* sums) {
-  const int64_t tiles = (width + kWarp - 1) / kWarp;
-  const int64_t chunks = (rows + kColumnChunk - 1) / kColumnChunk;
+  constexpr int64_t kMostChunks = 65535;  // blockIdx.y has 16 bits
+  const int64_t tiles = (width + kWarp * N - 1) / (kWarp * N);
+  const int64_t chunk = std::max(kColumnChunk, (rows + kMostChunks - 1) / kMostChunks);
+  const int64_t chunks = (rows + chunk - 1) / chunk;
   if (chunks <= 1) {
     launch(op, where, {.blocks = tiles, .threads = kColumnRows * kWarp},
-           column_sums_kernel<T, Out, Body>, rows, width, body, sums);
+           column_sums_kernel<T, N, Out, Body>, rows, width, chunk, body, sums);
     return;
   }
   Tensor partial({chunks, width}, dtype_of<T>, where.device());
-  // blockIdx.y has 16 bits: 32 million rows
   launch(op, where, {.blocks = tiles, .heads = chunks, .threads = kColumnRows * kWarp},
-         column_sums_kernel<T, T, Body>, rows, width, body, partial.template data<T>());
-  column_sums<T>(op, where, chunks, width, RowsOf<T>{partial.template data<T>(), width}, sums);
+         column_sums_kernel<T, N, T, Body>, rows, width, chunk, body, partial.template data<T>());
+  column_sums(op, where, chunks, width, std::as_const(partial).template data<T>(), sums);
+}
+
+/// sums (width) of the rows of x (rows, width).
+template <class S, class Out>
+void column_sums(std::string_view op, const Tensor& where, int64_t rows, int64_t width, const S* x,
+                 Out* sums) {
+  constexpr int N = kPack<S>;
+  const RowsOf<S> body{x, width};
+  if (width % N == 0 && packs_fit<N>(x)) {
+    column_sums<Compute<S>, N>(op, where, rows, width, body, sums);
+  } else {
+    column_sums<Compute<S>, 1>(op, where, rows, width, body, sums);
+  }
 }
 
 }  // namespace filigree::cuda

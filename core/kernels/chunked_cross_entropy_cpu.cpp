@@ -29,18 +29,20 @@ void add_chunk_to_softmax(const Tensor& x, const Tensor& bias, const Tensor& lab
   });
 }
 
-void chunk_softmax_gradient(const Tensor& bias, const Tensor& labels, const Tensor& log_sum,
-                            int64_t first, double factor, Tensor& x) {
+void chunk_softmax_gradient(const Tensor& x, const Tensor& bias, const Tensor& labels,
+                            const Tensor& log_sum, int64_t first, double factor,
+                            const Tensor& dloss, Tensor& dx) {
   dispatch_float("chunked_cross_entropy", x.dtype(), [&]<class T>() {
     const int64_t classes = x.size(1);
-    const T *b = bias.data<T>(), *log_sums = log_sum.data<T>();
+    const T *logits = x.data<T>(), *b = bias.data<T>(), *log_sums = log_sum.data<T>();
     const int32_t* label = labels.data<int32_t>();
-    T* gradient = x.data<T>();
-    const T f = static_cast<T>(factor);
+    T* gradient = dx.data<T>();
+    const T f = static_cast<T>(factor * dloss.item());
     for_rows(x.size(0), classes, [&](int64_t row) {
+      const T* in = logits + row * classes;
       T* out = gradient + row * classes;
       const T shift = log_sums[row];
-      for (int64_t c = 0; c < classes; ++c) out[c] = f * exp_of(out[c] + b[c] - shift);
+      for (int64_t c = 0; c < classes; ++c) out[c] = f * exp_of(in[c] + b[c] - shift);
       const int64_t own = label[row] - first;
       if (own >= 0 && own < classes) out[own] -= f;
     });

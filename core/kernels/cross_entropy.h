@@ -12,10 +12,10 @@ FILIGREE_KERNEL(cross_entropy_forward,
                 (const Tensor& x, const Tensor& labels, int32_t ignore, double smoothing,
                  Tensor& losses, Tensor& probabilities),
                 (x, labels, ignore, smoothing, losses, probabilities))
-/// dx = factor (softmax - q); 0 in ignored rows.
+/// dx = factor dloss (softmax - q), dloss a scalar tensor; 0 in ignored rows.
 FILIGREE_KERNEL(cross_entropy_backward,
                 (const Tensor& probabilities, const Tensor& labels, int32_t ignore,
-                 double smoothing, double factor, Tensor& dx),
-                (probabilities, labels, ignore, smoothing, factor, dx))
+                 double smoothing, double factor, const Tensor& dloss, Tensor& dx),
+                (probabilities, labels, ignore, smoothing, factor, dloss, dx))
 
 }  // namespace filigree::kernels

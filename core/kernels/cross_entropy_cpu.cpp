@@ -37,13 +37,13 @@ void cross_entropy_forward(const Tensor& x, const Tensor& labels, int32_t ignore
 }
 
 void cross_entropy_backward(const Tensor& probabilities, const Tensor& labels, int32_t ignore,
-                            double smoothing, double factor, Tensor& dx) {
+                            double smoothing, double factor, const Tensor& dloss, Tensor& dx) {
   dispatch_float("cross_entropy", probabilities.dtype(), [&]<class T>() {
     const int64_t classes = dx.size(1);
     const T* p = probabilities.data<T>();
     const int32_t* label = labels.data<int32_t>();
     T* to = dx.data<T>();
-    const T s = static_cast<T>(smoothing), f = static_cast<T>(factor);
+    const T s = static_cast<T>(smoothing), f = static_cast<T>(factor * dloss.item());
     for_rows(dx.size(0), classes, [&](int64_t row) {
       const bool ignored = label[row] == ignore;
       for (int64_t c = 0; c < classes; ++c) {

@@ -44,13 +44,16 @@ struct Backward {
   const T* probabilities;
   const int32_t* labels;
   int32_t ignore;
-  T smoothing, factor;
+  T smoothing;
+  double factor;
+  const T* dloss;
   T* dx;
   int64_t classes;
   __device__ void operator()(int64_t i) const {
     const int32_t label = labels[i / classes];
     const T q = (i % classes == label ? T(1) - smoothing : T(0)) + smoothing / T(classes);
-    dx[i] = label == ignore ? T(0) : factor * (probabilities[i] - q);
+    const T f = static_cast<T>(factor * static_cast<double>(*dloss));
+    dx[i] = label == ignore ? T(0) : f * (probabilities[i] - q);
   }
 };
 
@@ -67,12 +70,12 @@ void cross_entropy_forward(const Tensor& x, const Tensor& labels, int32_t ignore
 }
 
 void cross_entropy_backward(const Tensor& probabilities, const Tensor& labels, int32_t ignore,
-                            double smoothing, double factor, Tensor& dx) {
+                            double smoothing, double factor, const Tensor& dloss, Tensor& dx) {
   dispatch_float("cross_entropy", probabilities.dtype(), [&]<class T>() {
     filigree::cuda::for_each(
         "cross_entropy", dx, dx.numel(),
         Backward<T>{probabilities.data<T>(), labels.data<int32_t>(), ignore,
-                    static_cast<T>(smoothing), static_cast<T>(factor), dx.data<T>(), dx.size(1)});
+                    static_cast<T>(smoothing), factor, dloss.data<T>(), dx.data<T>(), dx.size(1)});
   });
 }
 

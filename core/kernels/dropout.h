@@ -3,6 +3,16 @@
 
 #include "core/kernels/kernel.h"
 
+namespace filigree {
+
+/// Dropout as a part of another kernel; none where p is 0. See kernels::dropout.
+struct KeyedDropout {
+  double p = 0;
+  uint64_t key = 0;
+};
+
+}  // namespace filigree
+
 namespace filigree::kernels {
 
 /// y_i = x_i / (1 - p) where uniform(key, i) >= p, else 0. The mask is a pure function of key and i

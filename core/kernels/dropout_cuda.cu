@@ -6,26 +6,26 @@ namespace filigree::kernels::cuda {
 
 namespace {
 
+using filigree::cuda::Compute;
+
 /// Four elements a thread, of one counter.
-template <class T>
+template <class S>
 struct Dropout {
-  const T* x;
-  T* y;
+  using T = Compute<S>;
+  const S* x;
+  S* y;
   int64_t count;
-  uint64_t key;
-  float threshold;
-  filigree::cuda::Compute<T> kept;
+  filigree::cuda::DropoutMask<T> mask;
   bool packed;
 
   __device__ void operator()(int64_t block) const {
-    const filigree::cuda::Bits bits = filigree::cuda::philox(key, 0, static_cast<uint64_t>(block));
-    const auto drop = [&](T value, int j) {
-      return filigree::cuda::to_uniform(bits.word[j]) >= threshold
-                 ? convert<T>(filigree::cuda::load(value) * kept)
-                 : convert<T>(0);
+    T factor[4];
+    mask.factors(4 * block, factor);
+    const auto drop = [&](S value, int j) {
+      return factor[j] > T(0) ? convert<S>(filigree::cuda::load(value) * factor[j]) : convert<S>(0);
     };
     if (packed && 4 * block + 4 <= count) {
-      auto values = filigree::cuda::load_pack<T, 4>(x + 4 * block);
+      auto values = filigree::cuda::load_pack<S, 4>(x + 4 * block);
       for (int j = 0; j < 4; ++j) values.of[j] = drop(values.of[j], j);
       return filigree::cuda::store_pack(values, y + 4 * block);
     }
@@ -40,12 +40,11 @@ struct Dropout {
 }  // namespace
 
 void dropout(const Tensor& x, double p, uint64_t key, Tensor& y) {
-  filigree::cuda::dispatch_stored("dropout", x.dtype(), [&]<class T>() {
-    filigree::cuda::for_each(
-        "dropout", y, (x.numel() + 3) / 4,
-        Dropout<T>{x.data<T>(), y.data<T>(), x.numel(), key, static_cast<float>(p),
-                   static_cast<filigree::cuda::Compute<T>>(1 / (1 - p)),
-                   filigree::cuda::packs_fit<4>(x.data<T>(), y.data<T>())});
+  filigree::cuda::dispatch_stored("dropout", x.dtype(), [&]<class S>() {
+    filigree::cuda::for_each("dropout", y, (x.numel() + 3) / 4,
+                             Dropout<S>{x.data<S>(), y.data<S>(), x.numel(),
+                                        filigree::cuda::DropoutMask<Compute<S>>({p, key}),
+                                        filigree::cuda::packs_fit<4>(x.data<S>(), y.data<S>())});
   });
 }
 

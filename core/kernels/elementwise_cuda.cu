@@ -116,8 +116,7 @@ void add_bias(const Tensor& x, const Tensor& bias, Tensor& y) {
 void sum_rows(const Tensor& x, Tensor& sums) {
   filigree::cuda::dispatch_stored("sum_rows", x.dtype(), [&]<class T>() {
     const int64_t width = sums.numel(), rows = width == 0 ? 0 : x.numel() / width;
-    filigree::cuda::column_sums<Compute<T>>(
-        "sum_rows", x, rows, width, filigree::cuda::RowsOf<T>{x.data<T>(), width}, sums.data<T>());
+    filigree::cuda::column_sums("sum_rows", x, rows, width, x.data<T>(), sums.data<T>());
   });
 }
 

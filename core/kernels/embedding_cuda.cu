@@ -12,13 +12,21 @@ namespace {
 constexpr int64_t kPiece = 64;  // rows that one block adds up
 constexpr int kThreads = 128;
 
-template <class T>
+using filigree::cuda::Compute;
+using filigree::cuda::load;
+
+/// N elements of a row a call.
+template <class S, int N>
 struct Gather {
-  const T* weight;
+  const S* weight;
   const int32_t* ids;
-  T* y;
+  S* y;
   int64_t width;
-  __device__ void operator()(int64_t i) const { y[i] = weight[ids[i / width] * width + i % width]; }
+  __device__ void operator()(int64_t p) const {
+    const int64_t packs = width / N, row = p / packs, column = N * (p % packs);
+    const auto found = filigree::cuda::load_pack<S, N>(weight + ids[row] * width + column);
+    filigree::cuda::store_pack(found, y + N * p);
+  }
 };
 
 struct Count {
@@ -37,32 +45,32 @@ struct Sorted {
 };
 
 /// sums[p]: of the piece that begins at p. A block a position.
-template <class T>
-__global__ void sum_pieces(Sorted sorted, int64_t width, const T* dy, T* sums) {
+template <class S>
+__global__ void sum_pieces(Sorted sorted, int64_t width, const S* dy, Compute<S>* sums) {
   const int64_t p = blockIdx.x;
   if (!sorted.begins_piece(p)) return;
   int64_t end = p + 1;
   while (end < sorted.count && !sorted.begins_piece(end)) ++end;
   for (int64_t j = threadIdx.x; j < width; j += blockDim.x) {
-    T sum = 0;
-    for (int64_t q = p; q < end; ++q) sum += dy[sorted.row[q] * width + j];
+    Compute<S> sum = 0;
+    for (int64_t q = p; q < end; ++q) sum += load(dy[sorted.row[q] * width + j]);
     sums[p * width + j] = sum;
   }
 }
 
 /// dweight of the id that begins at p: its pieces in order.
-template <class T>
-__global__ void sum_ids(Sorted sorted, int64_t width, const T* sums, T* dweight) {
+template <class S>
+__global__ void sum_ids(Sorted sorted, int64_t width, const Compute<S>* sums, S* dweight) {
   const int64_t p = blockIdx.x;
   if (!sorted.begins_id(p)) return;
   const int32_t id = sorted.key[p];
   for (int64_t j = threadIdx.x; j < width; j += blockDim.x) {
-    T sum = sums[p * width + j];
+    Compute<S> sum = sums[p * width + j];
     for (int64_t q = (p / kPiece + 1) * kPiece; q < sorted.count && sorted.key[q] == id;
          q += kPiece) {
       sum += sums[q * width + j];
     }
-    dweight[id * width + j] = sum;
+    dweight[id * width + j] = convert<S>(sum);
   }
 }
 
@@ -87,10 +95,17 @@ void sort_ids(const Tensor& ids, Tensor& keys, Tensor& rows) {
 }  // namespace
 
 void embedding_forward(const Tensor& weight, const Tensor& ids, Tensor& y) {
-  dispatch_float("embedding", weight.dtype(), [&]<class T>() {
-    filigree::cuda::for_each(
-        "embedding", y, y.numel(),
-        Gather<T>{weight.data<T>(), ids.data<int32_t>(), y.data<T>(), weight.size(1)});
+  filigree::cuda::dispatch_stored("embedding", weight.dtype(), [&]<class S>() {
+    const S* from = weight.data<S>();
+    const int32_t* rows = ids.data<int32_t>();
+    S* to = y.data<S>();
+    const int64_t width = weight.size(1);
+    constexpr int N = filigree::cuda::kPack<S>;
+    if (width % N == 0 && filigree::cuda::packs_fit<N>(from, to)) {
+      filigree::cuda::for_each("embedding", y, y.numel() / N, Gather<S, N>{from, rows, to, width});
+    } else {
+      filigree::cuda::for_each("embedding", y, y.numel(), Gather<S, 1>{from, rows, to, width});
+    }
   });
 }
 
@@ -103,13 +118,14 @@ void embedding_backward(const Tensor& dy, const Tensor& ids, Tensor& dweight) {
   sort_ids(ids, keys, rows);
   const Sorted sorted{std::as_const(keys).data<int32_t>(), std::as_const(rows).data<int32_t>(),
                       count};
-  dispatch_float("embedding", dy.dtype(), [&]<class T>() {
-    Tensor sums({count, width}, dy.dtype(), dy.device());
+  filigree::cuda::dispatch_stored("embedding", dy.dtype(), [&]<class S>() {
+    using T = Compute<S>;
+    Tensor sums({count, width}, dtype_of<T>, dy.device());
     const filigree::cuda::Grid grid{.blocks = count, .threads = kThreads};
-    filigree::cuda::launch("embedding", dy, grid, sum_pieces<T>, sorted, width, dy.data<T>(),
+    filigree::cuda::launch("embedding", dy, grid, sum_pieces<S>, sorted, width, dy.data<S>(),
                            sums.data<T>());
-    filigree::cuda::launch("embedding", dy, grid, sum_ids<T>, sorted, width, sums.data<T>(),
-                           dweight.data<T>());
+    filigree::cuda::launch("embedding", dy, grid, sum_ids<S>, sorted, width, sums.data<T>(),
+                           dweight.data<S>());
   });
 }
 

@@ -15,6 +15,10 @@ int blas_size(int64_t size) {
   throw ShapeError("matmul", "a size of " + std::to_string(size) + " is more than cuBLAS takes");
 }
 
+cudaDataType_t blas_type(DType dtype) {
+  return dtype == DType::f64 ? CUDA_R_64F : dtype == DType::f32 ? CUDA_R_32F : CUDA_R_16BF;
+}
+
 }  // namespace
 
 /// cuBLAS stores columns: what we store row by row is the transpose to it, so it is asked for
@@ -28,10 +32,7 @@ void matmul(const Tensor& a, const Tensor& b, MatmulForm form, Tensor& c) {
       if (!form.accumulate) c.fill(0);
       return;
     }
-    const bool doubles = dtype_of<T> == DType::f64;
-    const cudaDataType_t type = doubles                     ? CUDA_R_64F
-                                : dtype_of<T> == DType::f32 ? CUDA_R_32F
-                                                            : CUDA_R_16BF;
+    const cudaDataType_t type = blas_type(dtype_of<T>);
     const filigree::cuda::Compute<T> one = 1, kept = form.accumulate ? 1 : 0;
     const filigree::cuda::Context& context = filigree::cuda::context_of(c.device());
     filigree::cuda::check(
@@ -39,9 +40,12 @@ void matmul(const Tensor& a, const Tensor& b, MatmulForm form, Tensor& c) {
             context.blas(), form.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
             form.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, blas_size(n), blas_size(m), blas_size(k),
             &one, b.data<T>(), type, blas_size(b.size(-1)), b.size(-2) * b.size(-1), a.data<T>(),
-            type, blas_size(a.size(-1)), a.size(-2) * a.size(-1), &kept, c.data<T>(), type,
-            blas_size(n), m * n, blas_size(batch),
-            doubles ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+            type, blas_size(a.size(-1)), a.size(-2) * a.size(-1), &kept, c.raw(),
+            blas_type(c.dtype()), blas_size(n), m * n, blas_size(batch),
+            dtype_of<T> == DType::f64 ? CUBLAS_COMPUTE_64F
+            : context.tf32()          ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                      : CUBLAS_COMPUTE_32F,
+            CUBLAS_GEMM_DEFAULT),
         "matmul",
         "cublasGemm of " + to_string(a.shape()) + " and " + to_string(b.shape()) + " to " +
             to_string(c.shape()));

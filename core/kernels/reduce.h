@@ -1,4 +1,4 @@
-// Reductions to one number, in an order that does not depend on the threads.
+// Reductions to one number and back, in an order that does not depend on the threads.
 #pragma once
 
 #include <span>
@@ -16,6 +16,8 @@ namespace filigree::kernels {
 
 /// y (scalar) = factor * sum of all elements of x.
 FILIGREE_KERNEL(sum_all, (const Tensor& x, double factor, Tensor& y), (x, factor, y))
+/// y_i = factor * x, a scalar: the gradient of sum_all.
+FILIGREE_KERNEL(spread_scalar, (const Tensor& x, double factor, Tensor& y), (x, factor, y))
 /// squares (scalar, f64) = sum of x_i^2 of all tensors, accumulated in double. For the global
 /// gradient norm.
 FILIGREE_KERNEL(sum_squares, (Tensor & squares, std::span<const Tensor> tensors),

@@ -14,6 +14,8 @@ void sum_all(const Tensor& x, double factor, Tensor& y) {
   });
 }
 
+void spread_scalar(const Tensor& x, double factor, Tensor& y) { y.fill(x.item() * factor); }
+
 void sum_squares(Tensor& squares, std::span<const Tensor> tensors) {
   expect_one_kind("sum_squares", tensors, squares.device());
   double sum = 0;

@@ -60,6 +60,16 @@ struct LastSum {
   }
 };
 
+template <class T>
+struct Spread {
+  const T* x;
+  double factor;
+  T* y;
+  __device__ void operator()(int64_t i) const {
+    y[i] = static_cast<T>(static_cast<double>(*x) * factor);
+  }
+};
+
 int64_t chunks_of(int64_t count) { return (count + kChunk - 1) / kChunk; }
 
 template <class T>
@@ -83,6 +93,12 @@ void finish(std::string_view op, Tensor sums, double factor, Tensor& y) {
 void sum_all(const Tensor& x, double factor, Tensor& y) {
   dispatch_float("sum", x.dtype(),
                  [&]<class T>() { finish<T>("sum", chunk_sums<T>("sum", x), factor, y); });
+}
+
+void spread_scalar(const Tensor& x, double factor, Tensor& y) {
+  dispatch_float("sum", x.dtype(), [&]<class T>() {
+    filigree::cuda::for_each("sum", y, y.numel(), Spread<T>{x.data<T>(), factor, y.data<T>()});
+  });
 }
 
 void sum_squares(Tensor& squares, std::span<const Tensor> tensors) {

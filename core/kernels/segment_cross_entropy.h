@@ -13,10 +13,10 @@ FILIGREE_KERNEL(segment_cross_entropy_forward,
                 (const Tensor& x, const Tensor& offsets, const Tensor& targets, Tensor& losses,
                  Tensor& probabilities),
                 (x, offsets, targets, losses, probabilities))
-/// dx (T, C) = factor * (p - 1 at the target), 0 where the target is -1.
+/// dx (T, C) = dloss (p - 1 at the target), dloss a scalar tensor; 0 where the target is -1.
 FILIGREE_KERNEL(segment_cross_entropy_backward,
                 (const Tensor& probabilities, const Tensor& offsets, const Tensor& targets,
-                 double factor, Tensor& dx),
-                (probabilities, offsets, targets, factor, dx))
+                 const Tensor& dloss, Tensor& dx),
+                (probabilities, offsets, targets, dloss, dx))
 
 }  // namespace filigree::kernels

@@ -37,14 +37,14 @@ void segment_cross_entropy_forward(const Tensor& x, const Tensor& offsets, const
 }
 
 void segment_cross_entropy_backward(const Tensor& probabilities, const Tensor& offsets,
-                                    const Tensor& targets, double factor, Tensor& dx) {
+                                    const Tensor& targets, const Tensor& dloss, Tensor& dx) {
   dispatch_float("segment_cross_entropy", probabilities.dtype(), [&]<class T>() {
     const int64_t width = dx.size(1);
     const T* p = probabilities.data<T>();
     const int64_t* offset = offsets.data<int64_t>();
     const int32_t* target = targets.data<int32_t>();
     T* to = dx.data<T>();
-    const T f = static_cast<T>(factor);
+    const T f = *dloss.data<T>();
     std::fill(to, to + dx.numel(), T(0));
     parallel_for(targets.size(0), 1, [&](int64_t b) {
       const int64_t first = offset[b], length = offset[b + 1] - first;

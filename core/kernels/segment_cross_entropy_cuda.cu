@@ -37,7 +37,7 @@ struct Backward {
   const T* probabilities;
   const int64_t* offsets;
   const int32_t* targets;
-  T factor;
+  const T* dloss;
   T* dx;
   int64_t columns;
 
@@ -48,7 +48,7 @@ struct Backward {
     row.width = offsets[b + 1] - offsets[b];
     row.each([&](int64_t i) {
       const int64_t at = (offsets[b] + i) * columns + c;
-      dx[at] = factor * (probabilities[at] - (i == wanted ? T(1) : T(0)));
+      dx[at] = *dloss * (probabilities[at] - (i == wanted ? T(1) : T(0)));
     });
   }
 };
@@ -67,13 +67,13 @@ void segment_cross_entropy_forward(const Tensor& x, const Tensor& offsets, const
 }
 
 void segment_cross_entropy_backward(const Tensor& probabilities, const Tensor& offsets,
-                                    const Tensor& targets, double factor, Tensor& dx) {
+                                    const Tensor& targets, const Tensor& dloss, Tensor& dx) {
   dx.fill(0);
   dispatch_float("segment_cross_entropy", probabilities.dtype(), [&]<class T>() {
     filigree::cuda::for_rows(
         "segment_cross_entropy", dx, targets.numel(), 0,
         Backward<T>{probabilities.data<T>(), offsets.data<int64_t>(), targets.data<int32_t>(),
-                    static_cast<T>(factor), dx.data<T>(), dx.size(1)});
+                    dloss.data<T>(), dx.data<T>(), dx.size(1)});
   });
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "core/device_backend.h"
 #include "core/error.h"
 #include "core/safetensors.h"
 #include "nn/finetuning.h"
@@ -205,7 +206,11 @@ ModelSetup set_up_model(const TrainConfig& config, const TokenDataset& train,
   }
   setup.model->encoder().set_recompute(c.model.recompute);
   if (c.model.precision == "bf16") setup.model->encoder().set_compute(DType::bf16);
-  setup.model->to(parse_device(c.train.device));
+  const Device device = parse_device(c.train.device);
+  if (!device.is_cpu()) {
+    backend_of(device).set_tf32(device.index, c.model.precision == "tf32");
+  }
+  setup.model->to(device);
   return setup;
 }
 

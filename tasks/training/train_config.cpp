@@ -69,9 +69,10 @@ void TrainConfig::validate() const {
   expect_one_of("model.activation", model.activation, {"gelu", "gelu_tanh", "relu"});
   expect_one_of("model.pool", model.pool, {"first", "mean"});
   expect_one_of("model.positions", model.positions, {"learned", "none"});
-  expect_one_of("model.precision", model.precision, {"f32", "f64", "bf16"});
-  if (model.precision == "bf16" && parse_device(train.device).is_cpu()) {
-    throw ConfigError("model.precision", "bf16 is computed on CUDA alone",
+  expect_one_of("model.precision", model.precision, {"f32", "tf32", "f64", "bf16"});
+  const bool device_alone = model.precision == "bf16" || model.precision == "tf32";
+  if (device_alone && parse_device(train.device).is_cpu()) {
+    throw ConfigError("model.precision", model.precision + " is computed on CUDA alone",
                       "give --device cuda, or leave it at f32");
   }
   expect_range("model.head_seed", static_cast<double>(model.head_seed), -1, kMany);

@@ -28,8 +28,8 @@ void each_setting(Config& c, Visit&& visit) {
   visit("model.init_std", c.model.init_std, "standard deviation of the initial weights", true);
   visit("model.recompute", c.model.recompute, "recompute activations: less memory, more time",
         false);
-  visit("model.precision", c.model.precision, "f32; bf16 (layers alone, on CUDA); or f64 to check",
-        true);
+  visit("model.precision", c.model.precision,
+        "f32; on CUDA tf32 (products alone) or bf16 (layers); or f64 to check", true);
   visit("model.init", c.model.init,
         "run or model file to start the encoder from, which gives its shape", false);
   visit("model.init_head", c.model.init_head,

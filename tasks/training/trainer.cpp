@@ -19,7 +19,6 @@
 #include "nn/finetuning.h"
 #include "nn/optimizer.h"
 #include "nn/schedules.h"
-#include "tasks/dataset/batch.h"
 #include "tasks/tokenizer/tokenizer.h"
 #include "tasks/training/attention_setup.h"
 #include "tasks/training/degree_training.h"
@@ -28,6 +27,7 @@
 #include "tasks/training/metrics_log.h"
 #include "tasks/training/model_setup.h"
 #include "tasks/training/run_lock.h"
+#include "tasks/training/step_source.h"
 
 namespace filigree {
 
@@ -112,10 +112,9 @@ class Trainer {
   TrainResult run(bool resume) {
     start(resume);
     if (state_.best_step < 0) evaluate_now();
-    Prefetcher batches(data_, sampler_, state_.cursor, -1,
-                       static_cast<int>(std::min<int64_t>(config_.train.accumulate, 64)) + 2);
+    StepSource source(config_, data_, sampler_, *setup_.task, plan_, state_.cursor);
     while (state_.step < steps_ && !out_of_patience() && !result_.stopped) {
-      step(batches);
+      step(source);
       const bool last = state_.step == steps_;
       if (last || state_.step % evaluate_every_ == 0) evaluate_now();
       result_.stopped = !last && observer_.stop && observer_.stop();
@@ -204,16 +203,16 @@ class Trainer {
     }
   }
 
-  /// Sum of the losses of one batch, divided by `units`; adds to the gradients. Stays on the
+  /// Sum of the losses of batch k, divided by the step's units; adds to the gradients. Stays on the
   /// device: reading it waits.
-  Tensor accumulate(const Batch& batch, int64_t units) {
+  Tensor accumulate(const StepData& data, size_t k) {
+    const Batch& batch = data.batches[k];
     ForwardContext context{true, config_.train.seed, static_cast<uint64_t>(batch.cursor)};
     context.draw_temperature = draw_temperature(state_.step, steps_);
-    const LayerGraphs graphs = plan_.build(sequence_view(batch), config_.train.seed, context.step);
-    if (!std::exchange(graphs_seen_, true)) look_at(graphs);
-    const Variable outputs = model_.forward(token_batch(model_, batch), graphs, context);
+    if (!std::exchange(graphs_seen_, true)) look_at(data.graphs[k]);
+    const Variable outputs = model_.forward(token_batch(model_, batch), data.graphs[k], context);
     const Variable loss =
-        scale(setup_.task->loss(model_, outputs, batch), 1.0 / static_cast<double>(units));
+        scale(setup_.task->loss(model_, outputs, batch), 1.0 / static_cast<double>(data.units));
     backward(loss);
     return loss.value();
   }
@@ -231,31 +230,24 @@ class Trainer {
     }
   }
 
-  void step(Prefetcher& source) {
+  void step(StepSource& source) {
     const auto start = Clock::now();
-    std::vector<Batch> batches;
-    int64_t units = 0;
-    for (int64_t k = 0; k < config_.train.accumulate; ++k) {
-      batches.push_back(*source.next());
-      Batch& batch = batches.back();
-      setup_.task->draw(batch, config_.order_seed(),
-                        1 + batch.cursor / sampler_.batches_per_epoch());
-      units += setup_.task->units(batch);
-      state_.tokens += batches.back().tokens();
-    }
-    units = std::max<int64_t>(units, 1);  // a step may hold nothing to learn from
+    const StepData data = source.next();
+    state_.tokens += data.tokens;
     Progress progress;
     std::vector<Tensor> losses;
-    for (const Batch& batch : batches) losses.push_back(accumulate(batch, units));
+    for (size_t k = 0; k < data.batches.size(); ++k) losses.push_back(accumulate(data, k));
+    if (state_.step + 1 < steps_) source.look_ahead();
     progress.gradient_norm = optimizer_->gradient_norm();
     for (const Tensor& loss : losses) progress.loss += loss.item();
-    if (degrees_) progress.density = degrees_->add_objective(state_.step, progress.loss, batches);
+    if (degrees_)
+      progress.density = degrees_->add_objective(state_.step, progress.loss, data.batches);
     progress.learning_rate = config_.train.lr * schedule_.factor(schedule_start_ + state_.step);
     if (is_finite(progress)) {
       update(progress);
       state_.skipped_in_a_row = 0;
     } else {
-      on_not_finite(batches, units);
+      on_not_finite(data);
     }
     zero_grad();
     ++state_.step;
@@ -279,7 +271,7 @@ class Trainer {
     if (degrees_) degrees_->zero_grad();
   }
 
-  void on_not_finite(const std::vector<Batch>& batches, int64_t units) {
+  void on_not_finite(const StepData& data) {
     if (config_.train.nan == "skip" && ++state_.skipped_in_a_row <= kMostSkippedInARow) {
       ++state_.skipped_steps;
       note(fmt::format("step {}: loss or gradient is not finite; skipped", state_.step + 1));
@@ -288,7 +280,7 @@ class Trainer {
     zero_grad();
     {  // once more, with every op watched: the error names op and module
       const DetectNaN detect;
-      for (const Batch& batch : batches) accumulate(batch, units);
+      for (size_t k = 0; k < data.batches.size(); ++k) accumulate(data, k);
     }
     throw NumericError(fmt::format("step {}", state_.step + 1), "the gradient norm overflows",
                        "lower train.lr or train.clip, or train with train.nan = skip");

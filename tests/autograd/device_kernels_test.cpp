@@ -8,6 +8,8 @@
 #include "core/kernels/cast.h"
 #include "core/kernels/dropout.h"
 #include "core/kernels/elementwise.h"
+#include "core/kernels/layer_norm.h"
+#include "core/kernels/linear.h"
 #include "core/kernels/optimizer.h"
 #include "core/kernels/reduce.h"
 #include "core/random.h"
@@ -130,6 +132,77 @@ TEST(DeviceKernels, StepManyParametersAsTheCpuDoes) {
         const Tensor got = (there[k].*tensor).to(kCpu);
         for (int64_t i = 0; i < got.numel(); ++i) {
           ASSERT_NEAR(got.at(i), (here[k].*tensor).at(i), tolerance) << "parameter " << k;
+        }
+      }
+    }
+  }
+}
+
+// Rows of all the widths for which there is a kernel of its own, and of none: more rows than a
+// block has, the last block not full.
+TEST(DeviceKernels, NormaliseRowsOfAnyWidthAsTheCpuDoes) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  RandomStream random(53, Purpose::test);
+  constexpr int64_t kRows = 131;
+  for (const int64_t width : {4, 37, 256, 264, 520, 776, 1024, 1032}) {
+    const auto matrix = [&] {
+      return random_numbers(random, kRows * width, DType::f64).view({kRows, width});
+    };
+    const Tensor x = matrix(), branch = matrix(), dy = matrix(), dsum = matrix(),
+                 gamma = random_numbers(random, width, DType::f64),
+                 beta = random_numbers(random, width, DType::f64);
+    const KeyedDropout dropout{0.3, 99};
+    const auto all = [&](DType dtype, Device device) {
+      const auto there = [&](const Tensor& t) { return t.to(dtype).to(device); };
+      const auto like = [&](const Tensor& t) { return Tensor(t.shape(), dtype, device); };
+      Tensor sum = like(x), y = like(x), dx = like(x), dbranch = like(x), dgamma = like(gamma),
+             dbeta = like(beta), mean({kRows}, dtype, device), rstd({kRows}, dtype, device);
+      kernels::layer_norm_forward(there(x), there(branch), dropout, there(gamma), there(beta), 1e-5,
+                                  sum, y, mean, rstd);
+      kernels::layer_norm_backward(sum, there(gamma), mean, rstd, there(dy), there(dsum), dropout,
+                                   dx, dbranch, dgamma, dbeta);
+      return std::vector<Tensor>{sum, y, mean, rstd, dx, dbranch, dgamma, dbeta};
+    };
+    const std::vector<Tensor> want = all(DType::f64, kCpu);
+    for (const DType dtype : {DType::f32, DType::f64}) {
+      const std::vector<Tensor> got = all(dtype, kCuda), again = all(dtype, kCuda);
+      for (size_t k = 0; k < got.size(); ++k) {
+        const Tensor here = got[k].to(kCpu);
+        expect_same(here, again[k].to(kCpu), "twice");
+        const double tolerance = dtype == DType::f32 ? 1e-4 : 1e-11;
+        for (int64_t i = 0; i < here.numel(); ++i) {
+          ASSERT_NEAR(here.at(i), want[k].at(i), tolerance) << width << ", tensor " << k;
+        }
+      }
+    }
+  }
+}
+
+// Sums of columns and the products that do them on the way, in chunks and across them.
+TEST(DeviceKernels, AddUpColumnsAsTheCpuDoes) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  RandomStream random(54, Purpose::test);
+  for (const int64_t rows : {1, 127, 128, 129, 700}) {
+    for (const int64_t width : {1, 8, 37, 264}) {
+      const Tensor dy = random_numbers(random, rows * width, DType::f64).view({rows, width});
+      const Tensor x = random_numbers(random, rows * 8, DType::f64).view({rows, 8});
+      Tensor want({width}, DType::f64), product({width, 8}, DType::f64);
+      kernels::linear_weight_backward(x, dy, product, want);
+      for (const DType dtype : {DType::f32, DType::f64}) {
+        Tensor sums({width}, dtype, kCuda), also({width}, dtype, kCuda),
+            shift({width}, dtype, kCuda), weights({width, 8}, dtype, kCuda);
+        const Tensor there = dy.to(dtype).to(kCuda);
+        kernels::sum_rows(there, sums);
+        kernels::sum_rows(shifted(dy.to(dtype)).view({rows, width}), shift);
+        kernels::linear_weight_backward(x.to(dtype).to(kCuda), there, weights, also);
+        expect_same(sums.to(kCpu), shift.to(kCpu), "where no pack fits");
+        const double tolerance = dtype == DType::f32 ? 1e-3 : 1e-11;
+        for (int64_t j = 0; j < width; ++j) {
+          ASSERT_NEAR(sums.to(kCpu).at(j), want.at(j), tolerance) << rows << " x " << width;
+          ASSERT_NEAR(also.to(kCpu).at(j), want.at(j), tolerance) << rows << " x " << width;
+        }
+        for (int64_t i = 0; i < product.numel(); ++i) {
+          ASSERT_NEAR(weights.to(kCpu).at(i), product.at(i), tolerance) << rows << " x " << width;
         }
       }
     }

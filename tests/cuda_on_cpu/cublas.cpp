@@ -1,24 +1,16 @@
+#include "brain.h"
 #include "cublas_v2.h"
 
 namespace {
 
-/// bfloat16, rounded to nearest, ties to even.
-struct Brain {
-  uint16_t bits;
-  explicit Brain(float value) {
-    const unsigned all = __float_as_uint(value);
-    bits = static_cast<uint16_t>(value != value ? all >> 16 | 0x40U
-                                                : (all + 0x7fffU + (all >> 16 & 1U)) >> 16);
-  }
-  explicit operator double() const { return __uint_as_float(unsigned{bits} << 16); }
-};
+using cuda_on_cpu::Brain;
 
 constexpr int kSums = 32;
 
 /// Columns of `rows` elements; what is stored transposed is read so.
-template <class T, class C>
+template <class T, class C, class R>
 void multiply(cublasOperation_t op_a, cublasOperation_t op_b, int m, int n, int k, C alpha,
-              const T* a, int lda, const T* b, int ldb, C beta, T* c, int ldc) {
+              const T* a, int lda, const T* b, int ldb, C beta, R* c, int ldc) {
   for (int j = 0; j < n; ++j) {
     for (int i = 0; i < m; ++i) {
       C sums[kSums] = {};  // side by side, as there
@@ -30,9 +22,9 @@ void multiply(cublasOperation_t op_a, cublasOperation_t op_b, int m, int n, int 
       }
       C sum = 0;
       for (const C part : sums) sum += part;
-      T& to = c[i + int64_t{j} * ldc];
+      R& to = c[i + int64_t{j} * ldc];
       const C before = beta == C(0) ? C(0) : beta * static_cast<C>(static_cast<double>(to));
-      to = T(alpha * sum + before);
+      to = R(alpha * sum + before);
     }
   }
 }
@@ -61,23 +53,26 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t, cublasOperation_t op_a
   // What cuBLAS refuses.
   const bool sound = m >= 0 && n >= 0 && k >= 0 && batch >= 0 && ldc >= m && m > 0 && n > 0 &&
                      lda >= (op_a == CUBLAS_OP_N ? m : k) && ldb >= (op_b == CUBLAS_OP_N ? k : n) &&
-                     lda > 0 && ldb > 0 && type_a == type_b && type_b == type_c;
+                     lda > 0 && ldb > 0 && type_a == type_b &&
+                     (type_b == type_c || (type_b == CUDA_R_16BF && type_c == CUDA_R_32F));
   if (!sound) return CUBLAS_STATUS_INVALID_VALUE;
   const cuda_on_cpu::DeviceAccess access;
-  const auto all = [&]<class T, class C>() {
+  const auto all = [&]<class T, class C, class R>() {
     for (int i = 0; i < batch; ++i) {
-      multiply<T, C>(op_a, op_b, m, n, k, *static_cast<const C*>(alpha),
-                     static_cast<const T*>(a) + i * stride_a, lda,
-                     static_cast<const T*>(b) + i * stride_b, ldb, *static_cast<const C*>(beta),
-                     static_cast<T*>(c) + i * stride_c, ldc);
+      multiply<T, C, R>(op_a, op_b, m, n, k, *static_cast<const C*>(alpha),
+                        static_cast<const T*>(a) + i * stride_a, lda,
+                        static_cast<const T*>(b) + i * stride_b, ldb, *static_cast<const C*>(beta),
+                        static_cast<R*>(c) + i * stride_c, ldc);
     }
   };
   if (type_a == CUDA_R_64F) {
-    all.template operator()<double, double>();
+    all.template operator()<double, double, double>();
   } else if (type_a == CUDA_R_32F) {
-    all.template operator()<float, float>();
+    all.template operator()<float, float, float>();
+  } else if (type_a == CUDA_R_16BF && type_c == CUDA_R_32F) {
+    all.template operator()<Brain, float, float>();
   } else if (type_a == CUDA_R_16BF) {
-    all.template operator()<Brain, float>();
+    all.template operator()<Brain, float, Brain>();
   } else {
     return CUBLAS_STATUS_INVALID_VALUE;
   }

@@ -1,0 +1,169 @@
+#include <cublasLt.h>
+#include <map>
+#include <mutex>
+
+#include "core/cuda/blas_lt.cuh"
+#include "core/cuda/context.cuh"
+
+namespace filigree::cuda {
+
+namespace {
+
+constexpr std::string_view kWhere = "matmul";
+constexpr int64_t kWorkspace = int64_t{32} << 20;  // what NVIDIA recommends for Hopper
+constexpr size_t kMostPlans = 4096;
+constexpr uint32_t kAlignment = 16;
+
+void check_lt(cublasStatus_t code, std::string_view call) { check(code, kWhere, call); }
+
+template <class T>
+void set(cublasLtMatmulDesc_t of, cublasLtMatmulDescAttributes_t attribute, const T& value) {
+  check_lt(cublasLtMatmulDescSetAttribute(of, attribute, &value, sizeof value),
+           "cublasLtMatmulDescSetAttribute");
+}
+template <class T>
+void set(cublasLtMatmulPreference_t of, cublasLtMatmulPreferenceAttributes_t attribute,
+         const T& value) {
+  check_lt(cublasLtMatmulPreferenceSetAttribute(of, attribute, &value, sizeof value),
+           "cublasLtMatmulPreferenceSetAttribute");
+}
+
+/// A column-major product as cuBLASLt wants it described: m x n = op(a) op(b), sums over k.
+struct ProductForm {
+  int64_t m, n, k;
+  bool transpose_a, transpose_b, tf32;
+  cudaDataType_t type;
+  Epilogue epilogue;
+  auto operator<=>(const ProductForm&) const = default;
+};
+
+class Layout {
+ public:
+  Layout(cudaDataType_t type, int64_t rows, int64_t columns) {
+    check_lt(cublasLtMatrixLayoutCreate(&layout_, type, static_cast<uint64_t>(rows),
+                                        static_cast<uint64_t>(columns), rows),
+             "cublasLtMatrixLayoutCreate");
+  }
+  ~Layout() { cublasLtMatrixLayoutDestroy(layout_); }
+  Layout(const Layout&) = delete;
+  Layout& operator=(const Layout&) = delete;
+  operator cublasLtMatrixLayout_t() const { return layout_; }
+
+ private:
+  cublasLtMatrixLayout_t layout_ = nullptr;
+};
+
+/// The description of one form of product, and the algorithm that was found for it, if one was.
+class Plan {
+ public:
+  Plan(cublasLtHandle_t handle, const ProductForm& form, const void* vector)
+      : a_(form.type, form.transpose_a ? form.k : form.m, form.transpose_a ? form.m : form.k),
+        b_(form.type, form.transpose_b ? form.n : form.k, form.transpose_b ? form.k : form.n),
+        c_(form.type, form.m, form.n) {
+    check_lt(
+        cublasLtMatmulDescCreate(
+            &product_, form.tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F),
+        "cublasLtMatmulDescCreate");
+    set(product_, CUBLASLT_MATMUL_DESC_TRANSA, form.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
+    set(product_, CUBLASLT_MATMUL_DESC_TRANSB, form.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
+    // Operands are exchanged (matmul_with), so that our rows are its columns, our a its b.
+    set(product_, CUBLASLT_MATMUL_DESC_EPILOGUE,
+        form.epilogue == Epilogue::bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_BGRADB);
+    set(product_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector);
+    choose(handle);
+  }
+  ~Plan() { cublasLtMatmulDescDestroy(product_); }
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+
+  bool found() const { return found_; }
+
+  void run(const Context& context, const void* a, const void* b, void* c, const void* vector,
+           Tensor& workspace) const {
+    set(product_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector);
+    const float one = 1, zero = 0;
+    check_lt(cublasLtMatmul(context.blas_lt(), product_, &one, a, a_, b, b_, &zero, c, c_, c, c_,
+                            &chosen_.algo, workspace.raw(), static_cast<size_t>(kWorkspace),
+                            context.stream()),
+             "cublasLtMatmul");
+  }
+
+ private:
+  void choose(cublasLtHandle_t handle) {
+    cublasLtMatmulPreference_t wanted = nullptr;
+    check_lt(cublasLtMatmulPreferenceCreate(&wanted), "cublasLtMatmulPreferenceCreate");
+    set(wanted, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<uint64_t>(kWorkspace));
+    // Sums that are divided are put together in f32, in a fixed order.
+    set(wanted, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+        static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+    for (const auto attribute :
+         {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+          CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
+      set(wanted, attribute, kAlignment);
+    }
+    int count = 0;
+    const cublasStatus_t code = cublasLtMatmulAlgoGetHeuristic(handle, product_, a_, b_, c_, c_,
+                                                               wanted, 1, &chosen_, &count);
+    cublasLtMatmulPreferenceDestroy(wanted);
+    if (code != CUBLAS_STATUS_NOT_SUPPORTED && code != CUBLAS_STATUS_INVALID_VALUE) {
+      check_lt(code, "cublasLtMatmulAlgoGetHeuristic");
+    }
+    found_ = code == CUBLAS_STATUS_SUCCESS && count > 0 && chosen_.state == CUBLAS_STATUS_SUCCESS &&
+             chosen_.workspaceSize <= static_cast<size_t>(kWorkspace);
+  }
+
+  Layout a_, b_, c_;
+  cublasLtMatmulDesc_t product_ = nullptr;
+  cublasLtMatmulHeuristicResult_t chosen_{};
+  bool found_ = false;
+};
+
+bool aligned(const Tensor& x) { return reinterpret_cast<uintptr_t>(x.raw()) % kAlignment == 0; }
+
+}  // namespace
+
+/// The plans of one device, and the room that their products work in.
+class LtPlans {
+ public:
+  bool run(const Context& context, const ProductForm& form, const Tensor& a, const Tensor& b,
+           Tensor& c, Tensor& vector) {
+    const std::lock_guard lock(mutex_);
+    auto place = plans_.find(form);
+    if (place == plans_.end()) {
+      if (plans_.size() >= kMostPlans) plans_.clear();
+      place = plans_.try_emplace(form, context.blas_lt(), form, vector.raw()).first;
+    }
+    if (!place->second.found()) return false;
+    if (!workspace_.defined()) workspace_ = Tensor({kWorkspace}, DType::u8, a.device());
+    place->second.run(context, a.raw(), b.raw(), c.raw(), vector.raw(), workspace_);
+    return true;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<ProductForm, Plan> plans_;
+  Tensor workspace_;
+};
+
+std::shared_ptr<LtPlans> make_lt_plans() { return std::make_shared<LtPlans>(); }
+
+/// cuBLASLt stores columns: what we store row by row is the transpose to it, so it is asked for
+/// c^T = op(b)^T op(a)^T.
+bool matmul_with(Epilogue epilogue, const Tensor& a, const Tensor& b, MatmulForm form, Tensor& c,
+                 Tensor& vector) {
+  const bool single = a.dtype() == DType::f32 || a.dtype() == DType::bf16;
+  if (!single || a.numel() == 0 || b.numel() == 0 || form.accumulate) return false;
+  if (!aligned(a) || !aligned(b) || !aligned(c) || !aligned(vector)) return false;
+  Context& context = context_of(c.device());
+  const ProductForm product{.m = c.size(1),
+                            .n = c.size(0),
+                            .k = form.transpose_a ? a.size(0) : a.size(1),
+                            .transpose_a = form.transpose_b,
+                            .transpose_b = form.transpose_a,
+                            .tf32 = context.tf32(),
+                            .type = a.dtype() == DType::f32 ? CUDA_R_32F : CUDA_R_16BF,
+                            .epilogue = epilogue};
+  return context.lt_plans().run(context, product, b, a, c, vector);
+}
+
+}  // namespace filigree::cuda

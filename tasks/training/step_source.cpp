@@ -1,0 +1,46 @@
+#include "tasks/training/step_source.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace filigree {
+
+namespace {
+
+constexpr int64_t kMostAhead = 64;  // batches that are read while others are worked on
+
+}  // namespace
+
+StepSource::StepSource(const TrainConfig& config, const TokenDataset& data, const Sampler& sampler,
+                       const Task& task, const AttentionPlan& plan, int64_t cursor)
+    : config_(config),
+      task_(task),
+      plan_(plan),
+      batches_per_epoch_(sampler.batches_per_epoch()),
+      device_(parse_device(config.train.device)),
+      batches_(data, sampler, cursor, -1,
+               static_cast<int>(std::min(config.train.accumulate, kMostAhead)) + 2) {}
+
+StepData StepSource::next() { return ahead_ ? *std::exchange(ahead_, std::nullopt) : make(); }
+
+void StepSource::look_ahead() {
+  if (!device_.is_cpu() && !ahead_) ahead_ = make();
+}
+
+StepData StepSource::make() {
+  StepData made;
+  for (int64_t k = 0; k < config_.train.accumulate; ++k) {
+    made.batches.push_back(*batches_.next());
+    Batch& batch = made.batches.back();
+    task_.draw(batch, config_.order_seed(), 1 + batch.cursor / batches_per_epoch_);
+    made.units += task_.units(batch);
+    made.tokens += batch.tokens();
+    made.graphs.push_back(
+        plan_.build(sequence_view(batch), config_.train.seed, static_cast<uint64_t>(batch.cursor)));
+    for (const auto& graph : made.graphs.back()) graph->prepare_for(device_);
+  }
+  made.units = std::max<int64_t>(made.units, 1);  // a step may hold nothing to learn from
+  return made;
+}
+
+}  // namespace filigree
