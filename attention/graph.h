@@ -71,8 +71,8 @@ class AttentionGraph {
   int64_t empty_rows() const;
   /// Memory of the graphs of group g, each that is shared counted once.
   int64_t group_bytes(int g) const;
-  /// Works out what kernels of this device need of the batch and puts it there, so that the first of
-  /// them need not; nothing on the CPU.
+  /// Works out what kernels of this device need of the batch and puts it there, so that the first
+  /// of them need not; nothing on the CPU.
   void prepare_for(Device device) const;
   /// What the kernels have worked out about the batch; shared by copies of the graph.
   kernels::BatchSchedules& schedules() const { return *schedules_; }

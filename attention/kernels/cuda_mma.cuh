@@ -106,4 +106,17 @@ __device__ void load_halves(const Half* from, int64_t stride, int first, int cou
   }
 }
 
+/// Whether a lane's results are all finite.
+class FiniteProbe {
+ public:
+  __device__ void look_at(float value) { sum_ = std::fma(value, 0.0F, sum_); }
+  /// Says so, if they are not: all that do write the same.
+  __device__ void tell(int32_t* not_finite) const {
+    if (sum_ != 0.0F) *not_finite = 1;  // NaN
+  }
+
+ private:
+  float sum_ = 0;
+};
+
 }  // namespace filigree::kernels::cuda

@@ -22,10 +22,11 @@ __device__ void row_products(const Half* a, const Half* b, int own, MmaLane lane
   }
 }
 
-/// Rows own .. of a gradient, times `factor`.
+/// Rows own .. of a gradient, times `factor`; says where one is NaN or Inf.
 template <int W>
 __device__ void store_rows(const TilePass<Half>& pass, const TilePlace& place, int own,
                            MmaLane lane, const float (&sums)[W / 8][4], float factor, Half* to) {
+  FiniteProbe probe;
   for (int r = 0; r < 2; ++r) {
     const int row = own + lane.g + 8 * r;
     if (row >= place.count) break;
@@ -33,11 +34,14 @@ __device__ void store_rows(const TilePass<Half>& pass, const TilePlace& place, i
       for (int i = 0; i < 2; ++i) {
         const int d = 8 * n + 2 * lane.t + i;
         if (d >= pass.dim) break;
+        const float value = factor * sums[n][2 * r + i];
+        probe.look_at(value);
         to[(place.first + row) * pass.stride + int64_t{place.head} * pass.dim + d] =
-            to_bfloat16(factor * sums[n][2 * r + i]);
+            to_bfloat16(value);
       }
     }
   }
+  probe.tell(pass.not_finite);
 }
 
 /// q, do, k, v as rows, k across, and the slopes where sums by distance are wanted.
@@ -47,11 +51,10 @@ inline int64_t mma_rows_shared_bytes(int width, bool distances) {
          (distances ? static_cast<int64_t>(sizeof(float)) * kTile * tile_stride(kTile) : 0);
 }
 
-/// What tile_backward_rows() does, for inputs without NaN and Inf; for others nothing.
+/// What tile_backward_rows() does, where no result is NaN or Inf; else says so.
 template <int W>
 __global__ void __launch_bounds__(kMmaThreads)
     mma_backward_rows(TilePass<Half> pass, Half* dq, DistanceParts<float> parts) {
-  if (*pass.not_finite) return;
   Half* const queries = filigree::cuda::shared_memory<Half>();
   Half* const grads = queries + kTile * mma_stride(W);
   Half* const keys = grads + kTile * mma_stride(W);
@@ -64,6 +67,7 @@ __global__ void __launch_bounds__(kMmaThreads)
   const int64_t column = int64_t{place.head} * pass.dim;
   const uint64_t dropout_key = head_dropout_key(pass, place.head);
   const bool distances = parts.bias || parts.gate;
+  clear_parts(pass, place.head, parts);
   load_halves<W, kMmaThreads>(pass.q + column, pass.stride, place.first, place.count, pass.dim,
                               queries, nullptr);
   load_halves<W, kMmaThreads>(pass.grad + column, pass.width, place.first, place.count, pass.dim,
@@ -112,12 +116,11 @@ inline int64_t mma_columns_shared_bytes(int width) {
          (4 * kTile * mma_stride(width) + 2 * width * mma_stride(kTile));
 }
 
-/// What tile_backward_columns() does, for inputs without NaN and Inf; for others nothing. A warp
-/// has 16 keys.
+/// What tile_backward_columns() does, where no result is NaN or Inf; else says so. A warp has 16
+/// keys.
 template <int W>
 __global__ void __launch_bounds__(kMmaThreads)
     mma_backward_columns(TilePass<Half> pass, Half* dk, Half* dv) {
-  if (*pass.not_finite) return;
   Half* const keys = filigree::cuda::shared_memory<Half>();
   Half* const values = keys + kTile * mma_stride(W);
   Half* const queries = values + kTile * mma_stride(W);

@@ -44,12 +44,11 @@ inline int64_t mma_forward_shared_bytes(int width) {
          (kTile * mma_stride(width) + width * mma_stride(kTile));
 }
 
-/// What tile_forward() does, for inputs without NaN and Inf; for others nothing.
-/// W: elements of a head, filled up.
+/// What tile_forward() does, where no result is NaN or Inf; else says so. W: elements of a head,
+/// filled up.
 template <int W>
 __global__ void __launch_bounds__(kMmaThreads)
     mma_forward(TilePass<Half> pass, Half* o, float* lse) {
-  if (*pass.not_finite) return;
   constexpr float kNone = -std::numeric_limits<float>::infinity();
   Half* const keys = filigree::cuda::shared_memory<Half>();  // (64, W)
   Half* const values = keys + kTile * mma_stride(W);         // (W, 64): transposed
@@ -110,6 +109,7 @@ __global__ void __launch_bounds__(kMmaThreads)
     }
     add_product<W>(s, values, lane, out);
   }
+  FiniteProbe probe;
   for (int r = 0; r < 2; ++r) {
     const int row = own + lane.g + 8 * r;
     if (row >= place.count) break;
@@ -119,13 +119,16 @@ __global__ void __launch_bounds__(kMmaThreads)
       for (int i = 0; i < 2; ++i) {
         const int d = 8 * n + 2 * lane.t + i;
         if (d >= pass.dim) break;
-        o[token * pass.width + column + d] = to_bfloat16(none ? 0.0F : out[n][2 * r + i] / sum[r]);
+        const float value = none ? 0.0F : out[n][2 * r + i] / sum[r];
+        probe.look_at(value);
+        o[token * pass.width + column + d] = to_bfloat16(value);
       }
     }
     if (lane.t == 0) {
       lse[token * pass.heads + place.head] = none ? kNone : top[r] + std::log(sum[r]);
     }
   }
+  probe.tell(pass.not_finite);
 }
 
 }  // namespace filigree::kernels::cuda

@@ -37,10 +37,10 @@ struct TilePass {
   int heads, dim;
   T scale;
   int64_t bias_reach, gate_reach;  // -1: none
-  /// Whether an input has NaN or Inf, where tensor cores do the work of those that have none (what
-  /// is not seen has weight 0 there, and 0 times NaN is NaN); null: the kernels of cuda_tile do it
-  /// all.
-  const int32_t* not_finite;
+  /// Where tensor cores do the work, what is not seen has weight 0, and 0 times NaN is NaN: whether
+  /// a result was NaN or Inf, 0 at first. Then the kernels of cuda_tile, which never look at what
+  /// is not seen, do it again. Null: they do it all.
+  int32_t* not_finite;
   uint64_t dropout_key;
   uint32_t least;  // of 24 random bits that keep a weight; 0: no dropout
   T kept;

@@ -6,12 +6,24 @@
 
 namespace filigree::kernels::cuda {
 
-/// What a block adds up by distance, for its own 64 queries: (blocks, H, 2 R + 1), zeros at first.
-/// Distance d from one block is touched by one thread at a time.
+/// What a block adds up by distance, for its own 64 queries: (blocks, H, 2 R + 1). Distance d from
+/// one block is touched by one thread at a time.
 template <class T>
 struct DistanceParts {
   T *bias, *gate;  // null for none
 };
+
+/// Zeros for the block's parts; its threads meet before they add to them.
+template <class S, class T>
+__device__ void clear_parts(const TilePass<S>& pass, int head, DistanceParts<T> parts) {
+  const int64_t at = int64_t{blockIdx.x} * pass.heads + head;
+  const auto clear = [&](T* all, int64_t reach) {
+    const int64_t count = 2 * reach + 1;
+    for (int64_t d = threadIdx.x; all && d < count; d += blockDim.x) all[at * count + d] = 0;
+  };
+  clear(parts.bias, pass.bias_reach);
+  clear(parts.gate, pass.gate_reach);
+}
 
 /// What becomes of a pair in the backward pass.
 template <class T>
@@ -127,6 +139,7 @@ __global__ void __launch_bounds__(kThreads)
   const TilePlace place(pass);
   const int64_t column = int64_t{place.head} * pass.dim;
   const uint64_t dropout_key = head_dropout_key(pass, place.head);
+  clear_parts(pass, place.head, parts);
   load_tile(pass.q + column, pass.stride, place.first, place.count, pass.dim, pass.scale, queries);
   load_tile(pass.grad + column, pass.width, place.first, place.count, pass.dim, T(1), grads);
   T sums[kMine][C] = {};

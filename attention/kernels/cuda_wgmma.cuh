@@ -235,13 +235,15 @@ __device__ void start_columns(const FragmentA (&left)[4], Operand right, float (
 /// of 4 bytes.
 template <int W>
 __device__ void store_row(const float (&sums)[W / 8][4], int r, float factor, MmaLane lane, int dim,
-                          Half* to) {
+                          FiniteProbe& probe, Half* to) {
 #pragma unroll
   for (int n = 0; n < W / 8; ++n) {
     const int d = 8 * n + 2 * lane.t;
     if (d < dim) {
-      *reinterpret_cast<uint32_t*>(to + d) =
-          pack(factor * sums[n][2 * r], factor * sums[n][2 * r + 1]);
+      const float left = factor * sums[n][2 * r], right = factor * sums[n][2 * r + 1];
+      probe.look_at(left);
+      probe.look_at(right);
+      *reinterpret_cast<uint32_t*>(to + d) = pack(left, right);
     }
   }
 }

@@ -40,7 +40,6 @@ __device__ void weigh(const TileView<Half>& view, int row, int at, float scale2,
 template <int W, bool Dropout>
 __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
     wgmma_backward_rows(TilePass<Half> pass, Half* dq) {
-  if (*pass.not_finite) return;
   constexpr int kTileElements = panels_elements(W);
   Half* const queries = filigree::cuda::shared_memory<Half>();
   Half* const grads = queries + kTileElements;
@@ -107,12 +106,14 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
     hold(sums);
     stream.done();
   }
+  FiniteProbe probe;
   for (int r = 0; r < 2; ++r) {
     const int row = own + lane.g + 8 * r;
     if (row >= place.count) continue;
-    store_row<W>(sums, r, pass.scale, lane, pass.dim,
+    store_row<W>(sums, r, pass.scale, lane, pass.dim, probe,
                  dq + (place.first + row) * pass.stride + column);
   }
+  probe.tell(pass.not_finite);
 }
 
 /// What of a tile's 64 queries a block of keys needs, in shared memory.
@@ -130,7 +131,6 @@ inline int64_t wgmma_columns_shared_bytes(int width) {
 template <int W, bool Dropout>
 __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 3 : 2)
     wgmma_backward_columns(TilePass<Half> pass, Half* dk, Half* dv) {
-  if (*pass.not_finite) return;
   constexpr int kTileElements = panels_elements(W);
   Half* const keys = filigree::cuda::shared_memory<Half>();
   Half* const values = keys + kTileElements;
@@ -215,13 +215,15 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 3 : 2)
     hold(value_sums);
     stream.done();
   }
+  FiniteProbe probe;
   for (int r = 0; r < 2; ++r) {
     const int row = own + lane.g + 8 * r;
     if (row >= place.count) continue;
     const int64_t at = (place.first + row) * pass.stride + column;
-    store_row<W>(key_sums, r, pass.scale, lane, pass.dim, dk + at);
-    store_row<W>(value_sums, r, 1.0F, lane, pass.dim, dv + at);
+    store_row<W>(key_sums, r, pass.scale, lane, pass.dim, probe, dk + at);
+    store_row<W>(value_sums, r, 1.0F, lane, pass.dim, probe, dv + at);
   }
+  probe.tell(pass.not_finite);
 }
 
 }  // namespace filigree::kernels::cuda

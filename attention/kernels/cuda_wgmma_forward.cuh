@@ -118,14 +118,12 @@ inline int64_t wgmma_forward_shared_bytes(int width) {
   return int64_t{5} * panels_elements(width) * static_cast<int64_t>(sizeof(Half));
 }
 
-/// What mma_forward() does, without bias and gate, for inputs without NaN and Inf; a block of one
-/// warpgroup. W: elements of a head, filled up to panels. While a tile is worked on, the next is
-/// fetched. The queries stay in shared memory: in registers from tile to tile, nvcc 13.0 gave them
-/// away for the weights.
+/// What mma_forward() does, without bias and gate; a block of one warpgroup. W: elements of a head,
+/// filled up to panels. While a tile is worked on, the next is fetched. The queries stay in shared
+/// memory: in registers from tile to tile, nvcc 13.0 gave them away for the weights.
 template <int W, bool Dropout>
 __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
     wgmma_forward(TilePass<Half> pass, Half* o, float* lse) {
-  if (*pass.not_finite) return;
   constexpr float kNone = -std::numeric_limits<float>::infinity();
   constexpr int kTileElements = panels_elements(W);
   Half* const queries = filigree::cuda::shared_memory<Half>();
@@ -217,6 +215,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
     hold(out);
     stream.done();
   }
+  FiniteProbe probe;
   for (int r = 0; r < 2; ++r) {
     const int row = own + lane.g + 8 * r;
     sum[r] = sum_over_row(sum[r]);
@@ -224,11 +223,12 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
     const bool none = sum[r] == 0.0F;  // an empty row
     const float factor = none ? 0.0F : 1.0F / sum[r];
     const int64_t token = place.first + row;
-    store_row<W>(out, r, factor, lane, pass.dim, o + token * pass.width + column);
+    store_row<W>(out, r, factor, lane, pass.dim, probe, o + token * pass.width + column);
     if (lane.t == 0) {
       lse[token * pass.heads + place.head] = none ? kNone : top[r] * pass.scale + std::log(sum[r]);
     }
   }
+  probe.tell(pass.not_finite);
 }
 
 }  // namespace filigree::kernels::cuda

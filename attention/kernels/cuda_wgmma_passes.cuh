@@ -11,8 +11,8 @@ namespace filigree::kernels::cuda {
 /// environment leaves all to the kernels of cuda_mma.
 bool wgmma_takes(const TilePass<BFloat16>& pass, const Tensor& where);
 
-/// For inputs without NaN and Inf; for others (pass.not_finite) they do nothing. The pass walks
-/// over rows of tiles, or over columns.
+/// Where a result is NaN or Inf they say so (pass.not_finite). The pass walks over rows of tiles,
+/// or over columns.
 void wgmma_forward_pass(const TilePass<BFloat16>& pass, const Tensor& where, BFloat16* o,
                         float* lse);
 void wgmma_rows_pass(const TilePass<BFloat16>& pass, const Tensor& where, BFloat16* dq);

@@ -70,24 +70,6 @@ Tensor always_on(const AttentionArguments& arguments, Device device) {
   return flags.to(device);
 }
 
-/// Sets *found if one of eight elements is NaN or Inf: all that do write the same.
-struct FindNotFinite {
-  const Half* x;
-  int64_t count;
-  int32_t* found;
-  __device__ void operator()(int64_t i) const {
-    const int64_t first = 8 * i;
-    bool any = false;
-    if (first + 8 <= count && reinterpret_cast<uintptr_t>(x) % sizeof(Eight) == 0) {
-      const Eight values = *reinterpret_cast<const Eight*>(x + first);
-      for (const Half value : values.h) any |= (value.bits & 0x7f80) == 0x7f80;
-    } else {
-      for (int64_t e = first; e < count; ++e) any |= (x[e].bits & 0x7f80) == 0x7f80;
-    }
-    if (any) *found = 1;
-  }
-};
-
 /// The tensors that a pass points at, and the pass.
 template <class S>
 struct Prepared {
@@ -149,27 +131,13 @@ Prepared<S> prepare(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
 /// Tensor cores take heads of up to so many elements.
 constexpr int64_t kWidestMma = 128;
 
-/// Looks for NaN and Inf in the inputs, if tensor cores are to take the pass; says whether they
-/// are.
+/// Whether tensor cores take the pass; then makes room for what they find (TilePass::not_finite).
 template <class S>
-bool look_for_not_finite(Prepared<S>& made, std::initializer_list<const Tensor*> inputs) {
-  if constexpr (!std::is_same_v<S, Half>) {
-    return false;
-  } else {
-    if (made.pass.dim > kWidestMma) return false;
-    const Tensor& first = **inputs.begin();
-    made.not_finite = Tensor::zeros({1}, DType::i32, first.device());
-    int32_t* found = made.not_finite.template data<int32_t>();
-    const Tensor* before = nullptr;
-    for (const Tensor* input : inputs) {
-      if (before && before->same_data(*input)) continue;  // q, k, v of one tensor
-      filigree::cuda::for_each(kOp, first, (input->numel() + 7) / 8,
-                               FindNotFinite{input->data<Half>(), input->numel(), found});
-      before = input;
-    }
-    made.pass.not_finite = found;
-    return true;
-  }
+bool tensor_cores_take(Prepared<S>& made, Device device) {
+  if (!std::is_same_v<S, Half> || made.pass.dim > kWidestMma) return false;
+  made.not_finite = Tensor::zeros({1}, DType::i32, device);
+  made.pass.not_finite = made.not_finite.template data<int32_t>();
+  return true;
 }
 
 /// body.template operator()<W>() with W the elements of a head, filled up.
@@ -218,7 +186,7 @@ void attention_forward(const Tensor& q, const Tensor& k, const Tensor& v, const 
     using T = filigree::cuda::Compute<S>;
     Prepared<S> made = prepare<S>(q, k, v, bias, gate, arguments);
     walk_rows(*made.graph, made.pass);
-    if (look_for_not_finite(made, {&q, &k, &v})) {
+    if (tensor_cores_take(made, q.device())) {
       if constexpr (std::is_same_v<S, Half>) {
         if (wgmma_takes(made.pass, q)) {
           wgmma_forward_pass(made.pass, q, o.data<Half>(), lse.data<float>());
@@ -255,13 +223,13 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
     const auto parts_of = [&](const Tensor& wanted, int64_t reach) {
       if (!wanted.defined()) return Tensor();
       const Shape shape{pass.blocks, pass.heads * (2 * reach + 1)};
-      return Tensor::zeros(shape, dtype_of<T>, q.device());
+      return Tensor(shape, dtype_of<T>, q.device());
     };
     Tensor bias_parts = parts_of(bias, pass.bias_reach),
            gate_parts = parts_of(gate, pass.gate_reach);
     const DistanceParts<T> parts{bias.defined() ? bias_parts.data<T>() : nullptr,
                                  gate.defined() ? gate_parts.data<T>() : nullptr};
-    if (look_for_not_finite(made, {&q, &k, &v, &grad})) {
+    if (tensor_cores_take(made, q.device())) {
       if constexpr (std::is_same_v<S, Half>) {
         Half* const dq_at = dq.data<Half>() + arguments.q_at;
         Half* const dk_at = dk.data<Half>() + arguments.k_at;
