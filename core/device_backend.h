@@ -2,12 +2,21 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "core/device.h"
+#include "core/readback.h"
 
 namespace filigree {
+
+/// What a device has been asked for since the start of the process.
+struct DeviceCounters {
+  int64_t launches = 0;  ///< of kernels, without those of libraries
+  int64_t uploads = 0;   ///< copies to the device
+  int64_t waits = 0;     ///< how often the host waited until all that it had asked for was done
+};
 
 /// Memory of the devices of one type. What is called for a device happens in the order of the
 /// calls, together with the kernels that were launched on it. Throws DeviceError.
@@ -33,8 +42,11 @@ class DeviceBackend {
   /// To the host; returns when the bytes are there.
   virtual void download(int index, void* to, const void* from, int64_t bytes) = 0;
   virtual void copy(int index, void* to, const void* from, int64_t bytes) = 0;
+  /// For reads of so many bytes that do not wait.
+  virtual std::unique_ptr<Readback::Copy> make_readback(int index, int64_t bytes) = 0;
   /// Returns when all that was asked of the device is done.
   virtual void synchronize(int index) = 0;
+  virtual DeviceCounters counters(int index) = 0;
 
   /// What the calling thread asks for between the two is shown under `name` by profilers (NVTX).
   /// Ranges nest.

@@ -190,13 +190,11 @@ std::string describe(const Tensor& tensor) {
 
 std::string statistics(const Tensor& tensor) {
   if (!tensor.defined()) return "undefined";
-  if (!tensor.device().is_cpu()) {
-    return fmt::format("{} on {}", statistics(tensor.to(kCpu)), name_of(tensor.device()));
-  }
+  const Tensor here = tensor.to(kCpu);
   int64_t nan = 0, inf = 0, finite = 0;
   double low = std::numeric_limits<double>::infinity(), high = -low, sum = 0;
   for (int64_t i = 0; i < tensor.numel(); ++i) {
-    const double value = tensor.at(i);
+    const double value = here.at(i);
     if (std::isnan(value)) {
       ++nan;
     } else if (std::isinf(value)) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/kernels/accumulate.h"
 #include "core/kernels/optimizer.h"
 #include "core/kernels/reduce.h"
 
@@ -40,15 +41,27 @@ double Optimizer::decay_of(size_t k, double decay) const {
   return parameters_[k].kind == ParameterKind::weight ? decay : 0;
 }
 
-double Optimizer::gradient_norm() const {
-  const Device device = parameters_.empty() ? kCpu : parameters_.front().value.device();
-  Tensor squares({}, DType::f64, device);
+void Optimizer::sum_squares(Tensor& squares) const {
   Tensors gradients;
   for (const auto& [name, parameter, kind] : parameters_) {
     if (parameter.grad().defined()) gradients.push_back(parameter.grad());
   }
   kernels::sum_squares(squares, gradients);
+}
+
+double Optimizer::gradient_norm() const {
+  Tensor squares({}, DType::f64, device());
+  sum_squares(squares);
   return std::sqrt(squares.item());
+}
+
+Tensor Optimizer::judge(std::span<const Tensor> losses, double clip) const {
+  Tensor numbers = Tensor::zeros({3}, DType::f64, device());
+  Tensor squares = numbers.slice(0, 1).view({}), total = numbers.slice(1, 1).view({});
+  sum_squares(squares);
+  for (const Tensor& loss : losses) kernels::accumulate(loss.to(DType::f64).to(device()), total);
+  kernels::judge_step(numbers, clip);
+  return numbers;
 }
 
 void Optimizer::zero_grad() {
@@ -103,7 +116,8 @@ class AdamW final : public Optimizer {
       v_.push_back(zeros_like(parameter));
     }
   }
-  void step(double learning_rate, double gradient_scale) override {
+  void take_back() override { --steps_.data<int64_t>()[0]; }
+  void update(double learning_rate, double gradient_scale, const Tensor& scale) override {
     ++steps_.data<int64_t>()[0];
     std::vector<AdamWParameter> all;
     for (size_t k = 0; k < parameters_.size(); ++k) {
@@ -113,9 +127,9 @@ class AdamW final : public Optimizer {
                      decay_of(k, options_.weight_decay)});
     }
     if (all.empty()) return;
-    kernels::adamw(
-        all.front().weight, all,
-        {options_.beta1, options_.beta2, options_.eps, steps_.data<int64_t>()[0], gradient_scale});
+    kernels::adamw(all.front().weight, all,
+                   {options_.beta1, options_.beta2, options_.eps, steps_.data<int64_t>()[0],
+                    gradient_scale, scale});
   }
   StateDict state_dict() const override {
     StateDict state{{"adamw.steps", steps_}};
@@ -143,12 +157,12 @@ class Sgd final : public Optimizer {
     for (const auto& [name, parameter, kind] : parameters_)
       velocity_.push_back(zeros_like(parameter));
   }
-  void step(double learning_rate, double gradient_scale) override {
+  void update(double learning_rate, double gradient_scale, const Tensor& scale) override {
     for (size_t k = 0; k < parameters_.size(); ++k) {
       Variable& parameter = parameters_[k].value;
       if (!parameter.grad().defined()) continue;
       const SgdStep step{rate_of(k, learning_rate), options_.momentum,
-                         decay_of(k, options_.weight_decay), gradient_scale};
+                         decay_of(k, options_.weight_decay), gradient_scale, scale};
       kernels::sgd(parameter.grad(), step, parameter.value(), velocity_[k]);
     }
   }

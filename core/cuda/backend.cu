@@ -16,43 +16,98 @@ constexpr std::string_view kWhere = "device";
 
 Device device_at(int index) { return {DeviceType::cuda, index}; }
 
-/// Page-locked memory in two halves: while one is copied to the device, the other is filled.
+struct EventDeleter {
+  void operator()(cudaEvent_t event) const { cudaEventDestroy(event); }
+};
+struct HostDeleter {
+  void operator()(void* block) const { cudaFreeHost(block); }
+};
+
+using HostBlock = std::unique_ptr<void, HostDeleter>;
+using Event = std::unique_ptr<std::remove_pointer_t<cudaEvent_t>, EventDeleter>;
+
+HostBlock page_locked(size_t bytes) {
+  void* block = nullptr;
+  cuda::check(cudaMallocHost(&block, bytes), kWhere, "cudaMallocHost");
+  return HostBlock(block);
+}
+Event make_event() {
+  cudaEvent_t event = nullptr;
+  cuda::check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), kWhere, "cudaEventCreate");
+  return Event(event);
+}
+
+/// Page-locked memory in two halves, filled by one upload after the other: only when a half is full
+/// are the copies from the other waited for.
 class Staging {
  public:
   void upload(const cuda::Context& context, char* to, const char* from, int64_t bytes) {
     const std::lock_guard lock(mutex_);
-    for (Half& half : halves_) make(half);
-    for (int64_t done = 0; done < bytes; done += kHalf) {
-      const auto count = static_cast<size_t>(std::min(kHalf, bytes - done));
-      Half& half = halves_[next_];
-      next_ = 1 - next_;
-      cuda::check(cudaEventSynchronize(half.copied), kWhere, "cudaEventSynchronize");
-      std::memcpy(half.block, from + done, count);
-      cuda::check(
-          cudaMemcpyAsync(to + done, half.block, count, cudaMemcpyHostToDevice, context.stream()),
-          kWhere, "cudaMemcpyAsync to the device");
-      cuda::check(cudaEventRecord(half.copied, context.stream()), kWhere, "cudaEventRecord");
+    if (!halves_[0].block) make();
+    while (bytes > 0) {
+      if (used_ == kHalf) turn(context);
+      const int64_t count = std::min(kHalf - used_, bytes);
+      char* const place = static_cast<char*>(halves_[now_].block.get()) + used_;
+      std::memcpy(place, from, static_cast<size_t>(count));
+      cuda::check(cudaMemcpyAsync(to, place, static_cast<size_t>(count), cudaMemcpyHostToDevice,
+                                  context.stream()),
+                  kWhere, "cudaMemcpyAsync to the device");
+      used_ = std::min(kHalf, (used_ + count + kAlignment - 1) / kAlignment * kAlignment);
+      to += count;
+      from += count;
+      bytes -= count;
     }
+    context.count_upload();
   }
 
  private:
-  static constexpr int64_t kHalf = int64_t{4} << 20;
+  static constexpr int64_t kHalf = int64_t{4} << 20, kAlignment = 256;
   struct Half {
-    void* block = nullptr;
-    cudaEvent_t copied = nullptr;
+    HostBlock block;
+    Event copied;
   };
 
-  static void make(Half& half) {
-    if (!half.copied) {
-      cuda::check(cudaEventCreateWithFlags(&half.copied, cudaEventDisableTiming), kWhere,
-                  "cudaEventCreate");
-    }
-    if (!half.block) cuda::check(cudaMallocHost(&half.block, kHalf), kWhere, "cudaMallocHost");
+  void make() {
+    for (Half& half : halves_) half = {page_locked(static_cast<size_t>(kHalf)), make_event()};
+  }
+  void turn(const cuda::Context& context) {
+    cuda::check(cudaEventRecord(halves_[now_].copied.get(), context.stream()), kWhere,
+                "cudaEventRecord");
+    now_ = 1 - now_;
+    cuda::check(cudaEventSynchronize(halves_[now_].copied.get()), kWhere, "cudaEventSynchronize");
+    used_ = 0;
   }
 
   std::mutex mutex_;
   Half halves_[2];
-  int next_ = 0;
+  int now_ = 0;
+  int64_t used_ = 0;
+};
+
+/// Into page-locked memory of its own, with an event behind it.
+class CudaReadback final : public Readback::Copy {
+ public:
+  CudaReadback(const cuda::Context& context, int64_t bytes)
+      : context_(context),
+        bytes_(static_cast<size_t>(bytes)),
+        block_(page_locked(bytes_)),
+        copied_(make_event()) {}
+  void start(const void* from) override {
+    cuda::check(
+        cudaMemcpyAsync(block_.get(), from, bytes_, cudaMemcpyDeviceToHost, context_.stream()),
+        kWhere, "cudaMemcpyAsync to the host");
+    cuda::check(cudaEventRecord(copied_.get(), context_.stream()), kWhere, "cudaEventRecord");
+  }
+  const void* wait() override {
+    cuda::check(cudaEventSynchronize(copied_.get()), kWhere, "cudaEventSynchronize");
+    return block_.get();
+  }
+
+ private:
+  const cuda::Context& context_;
+  size_t bytes_;
+  HostBlock block_;
+  Event copied_;
 };
 
 class CudaBackend final : public DeviceBackend {
@@ -69,7 +124,8 @@ class CudaBackend final : public DeviceBackend {
   }
 
   std::string description(int index) override {
-    const cudaDeviceProp& found = cuda::context_of(device_at(index)).properties();
+    cudaDeviceProp found{};
+    cuda::check(cudaGetDeviceProperties(&found, index), kWhere, "cudaGetDeviceProperties");
     return std::string(found.name) + ", " + std::to_string(found.multiProcessorCount) +
            " processors, " + human_bytes(static_cast<int64_t>(found.totalGlobalMem)) + ", sm_" +
            std::to_string(found.major) + std::to_string(found.minor);
@@ -115,9 +171,17 @@ class CudaBackend final : public DeviceBackend {
                 kWhere, "cudaMemcpyAsync on the device");
   }
 
+  std::unique_ptr<Readback::Copy> make_readback(int index, int64_t bytes) override {
+    return std::make_unique<CudaReadback>(cuda::context_of(device_at(index)), bytes);
+  }
+
   void synchronize(int index) override {
-    cuda::check(cudaStreamSynchronize(cuda::context_of(device_at(index)).stream()), kWhere,
-                "cudaStreamSynchronize");
+    const cuda::Context& context = cuda::context_of(device_at(index));
+    cuda::check(cudaStreamSynchronize(context.stream()), kWhere, "cudaStreamSynchronize");
+    context.count_wait();
+  }
+  DeviceCounters counters(int index) override {
+    return cuda::context_of(device_at(index)).counters();
   }
 
   void begin_range(const std::string& name) override { nvtxRangePushA(name.c_str()); }

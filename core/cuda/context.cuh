@@ -1,6 +1,7 @@
 // One CUDA device: its stream, its library handles, and launches on it. For .cu files alone.
 #pragma once
 
+#include <atomic>
 #include <cublasLt.h>
 #include <cublas_v2.h>
 #include <cuda_runtime.h>
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include "core/device.h"
+#include "core/device_backend.h"
 #include "core/tensor.h"
 
 namespace filigree::cuda {
@@ -48,11 +50,18 @@ class Context {
   void set_tf32(bool on) { tf32_ = on; }
   const cudaDeviceProp& properties() const { return properties_; }
 
+  /// Of DeviceCounters.
+  void count_launch() const { launches_.fetch_add(1, std::memory_order_relaxed); }
+  void count_upload() const { uploads_.fetch_add(1, std::memory_order_relaxed); }
+  void count_wait() const { waits_.fetch_add(1, std::memory_order_relaxed); }
+  DeviceCounters counters() const { return {launches_.load(), uploads_.load(), waits_.load()}; }
+
  private:
   std::unique_ptr<std::remove_pointer_t<cudaStream_t>, StreamDeleter> stream_;
   std::unique_ptr<std::remove_pointer_t<cublasHandle_t>, BlasDeleter> blas_;
   std::shared_ptr<LtPlans> lt_plans_ = make_lt_plans();
   bool tf32_ = false;
+  mutable std::atomic<int64_t> launches_ = 0, uploads_ = 0, waits_ = 0;
   cudaDeviceProp properties_{};
 };
 
@@ -91,6 +100,7 @@ void launch(std::string_view op, const Tensor& where, const Grid& grid, void (*k
   const cudaError_t launched =
       cudaLaunchKernelEx(&config, kernel, static_cast<P>(std::forward<A>(arguments))...);
   if (launched != cudaSuccess) check(launched, op, "launch of " + describe(grid));
+  context.count_launch();
 }
 
 }  // namespace filigree::cuda

@@ -1,21 +1,8 @@
-#include "core/cuda/map.cuh"
 #include "core/kernels/accumulate.h"
+#include "core/kernels/elementwise.h"
 
 namespace filigree::kernels::cuda {
 
-namespace {
-
-template <class T>
-struct Add {
-  __device__ T operator()(T p, T q) const { return p + q; }
-};
-
-}  // namespace
-
-void accumulate(const Tensor& x, Tensor& y) {
-  filigree::cuda::dispatch_stored("accumulate", x.dtype(), [&]<class T>() {
-    filigree::cuda::map_elements<T>("accumulate", y, x, y, Add<filigree::cuda::Compute<T>>{});
-  });
-}
+void accumulate(const Tensor& x, Tensor& y) { add(y, x, y); }
 
 }  // namespace filigree::kernels::cuda

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <bit>
 #include <climits>
 #include <cub/cub.cuh>
 
@@ -74,8 +76,9 @@ __global__ void sum_ids(Sorted sorted, int64_t width, const Compute<S>* sums, S*
   }
 }
 
-/// Sorts (id, t) by id, stably.
-void sort_ids(const Tensor& ids, Tensor& keys, Tensor& rows) {
+/// Sorts (id, t) by id < `count`, stably.
+void sort_ids(const Tensor& ids, int64_t count, Tensor& keys, Tensor& rows) {
+  const int bits = std::max(1, static_cast<int>(std::bit_width(static_cast<uint64_t>(count - 1))));
   const filigree::cuda::Context& context = filigree::cuda::context_of(ids.device());
   Tensor places(ids.shape(), DType::i32, ids.device());
   filigree::cuda::for_each("embedding", ids, ids.numel(), Count{places.data<int32_t>()});
@@ -83,7 +86,7 @@ void sort_ids(const Tensor& ids, Tensor& keys, Tensor& rows) {
     filigree::cuda::check(
         cub::DeviceRadixSort::SortPairs(scratch, bytes, ids.data<int32_t>(), keys.data<int32_t>(),
                                         std::as_const(places).data<int32_t>(), rows.data<int32_t>(),
-                                        static_cast<int>(ids.numel()), 0, 32, context.stream()),
+                                        static_cast<int>(ids.numel()), 0, bits, context.stream()),
         "embedding", "cub::DeviceRadixSort");
   };
   size_t bytes = 0;
@@ -115,7 +118,7 @@ void embedding_backward(const Tensor& dy, const Tensor& ids, Tensor& dweight) {
   if (count == 0 || width == 0) return;
   if (count > INT_MAX) throw ShapeError("embedding", "more than 2^31 - 1 tokens");
   Tensor keys({count}, DType::i32, dy.device()), rows({count}, DType::i32, dy.device());
-  sort_ids(ids, keys, rows);
+  sort_ids(ids, dweight.size(0), keys, rows);
   const Sorted sorted{std::as_const(keys).data<int32_t>(), std::as_const(rows).data<int32_t>(),
                       count};
   filigree::cuda::dispatch_stored("embedding", dy.dtype(), [&]<class S>() {

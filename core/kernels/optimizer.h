@@ -17,12 +17,14 @@ struct AdamWStep {
   double beta1, beta2, eps;
   int64_t t;
   double gradient_scale = 1;  ///< every gradient is multiplied by this first (clipping)
+  Tensor device_scale = {};   ///< instead, if defined: a scalar, f64, of judge_step(); NaN: no step
 };
 
 /// One SGD step with momentum.
 struct SgdStep {
   double learning_rate, momentum, weight_decay;
   double gradient_scale = 1;
+  Tensor device_scale = {};  ///< as AdamW's
 };
 
 /// The numbers of an AdamW step that all elements share: w -= rate m / (root sqrt(v) + eps) +
@@ -48,6 +50,10 @@ namespace filigree::kernels {
 FILIGREE_KERNEL(adamw,
                 (const Tensor& where, std::span<const AdamWParameter> parameters, AdamWStep step),
                 (where, parameters, step))
+/// numbers (3) f64, of which the first two are given: {sum of the squares of all gradients, loss,
+/// what gradients are to be multiplied by}. The latter is clip / norm where the norm is above clip
+/// > 0, else 1; NaN where the norm or the loss is not finite.
+FILIGREE_KERNEL(judge_step, (Tensor & numbers, double clip), (numbers, clip))
 /// u = momentum u + (g + decay w); w -= lr u.
 FILIGREE_KERNEL(sgd, (const Tensor& gradient, SgdStep step, Tensor& weight, Tensor& velocity),
                 (gradient, step, weight, velocity))

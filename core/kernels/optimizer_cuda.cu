@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/cuda/map.cuh"
 #include "core/kernels/optimizer.h"
@@ -10,6 +11,30 @@ namespace {
 
 /// So many parameters a launch that a kernel's arguments (4 KB) hold them.
 inline constexpr int kTogether = 40;
+
+/// What gradients are multiplied by, known here or there; NaN for no step.
+template <class T>
+struct GradientScale {
+  T here;
+  const double* there;  // null: here
+  __device__ T get() const { return there ? static_cast<T>(*there) : here; }
+};
+template <class T, class Step>
+GradientScale<T> scale_of(const Step& step) {
+  return {static_cast<T>(step.gradient_scale),
+          step.device_scale.defined() ? step.device_scale.template data<double>() : nullptr};
+}
+
+struct Judge {
+  double* numbers;
+  double clip;
+  __device__ void operator()(int64_t) const {
+    const double norm = std::sqrt(numbers[0]), loss = numbers[1];
+    const bool finite = norm - norm == 0 && loss - loss == 0;
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    numbers[2] = !finite ? nan : clip > 0 && norm > clip ? clip / norm : 1;
+  }
+};
 
 /// AdamW on several parameters, a pack of one of them a call.
 template <class T>
@@ -24,9 +49,12 @@ struct AdamW {
   };
   Parameter of[kTogether];
   int parameters;
-  T b1, b2, scale, eps, root;
+  T b1, b2, eps, root;
+  GradientScale<T> gradient_scale;
 
   __device__ void operator()(int64_t pack) const {
+    const T scale = gradient_scale.get();
+    if (scale != scale) return;
     const Parameter& one = of[filigree::cuda::last_not_above<kTogether>(
         pack, parameters, [&](int k) { return of[k].first; })];
     constexpr int N = filigree::cuda::kPack<T>;
@@ -56,14 +84,21 @@ template <class T>
 struct Sgd {
   const T* gradient;
   T *w, *u;
-  T scale, decay, momentum, rate;
+  GradientScale<T> gradient_scale;
+  T decay, momentum, rate;
   __device__ void operator()(int64_t i) const {
+    const T scale = gradient_scale.get();
+    if (scale != scale) return;
     u[i] = momentum * u[i] + gradient[i] * scale + decay * w[i];
     w[i] -= rate * u[i];
   }
 };
 
 }  // namespace
+
+void judge_step(Tensor& numbers, double clip) {
+  filigree::cuda::for_each("judge_step", numbers, 1, Judge{numbers.data<double>(), clip});
+}
 
 void adamw(const Tensor& where, std::span<const AdamWParameter> parameters, AdamWStep step) {
   expect_adamw(parameters);
@@ -76,7 +111,7 @@ void adamw(const Tensor& where, std::span<const AdamWParameter> parameters, Adam
       static_assert(sizeof(body) <= 4000);
       body.b1 = b1;
       body.b2 = b2;
-      body.scale = static_cast<T>(step.gradient_scale);
+      body.gradient_scale = scale_of<T>(step);
       body.eps = static_cast<T>(step.eps);
       constexpr int N = filigree::cuda::kPack<T>;
       int64_t packs = 0;
@@ -109,9 +144,9 @@ void sgd(const Tensor& gradient, SgdStep step, Tensor& weight, Tensor& velocity)
   dispatch_float("sgd", weight.dtype(), [&]<class T>() {
     filigree::cuda::for_each(
         "sgd", weight, weight.numel(),
-        Sgd<T>{gradient.data<T>(), weight.data<T>(), velocity.data<T>(),
-               static_cast<T>(step.gradient_scale), static_cast<T>(step.weight_decay),
-               static_cast<T>(step.momentum), static_cast<T>(step.learning_rate)});
+        Sgd<T>{gradient.data<T>(), weight.data<T>(), velocity.data<T>(), scale_of<T>(step),
+               static_cast<T>(step.weight_decay), static_cast<T>(step.momentum),
+               static_cast<T>(step.learning_rate)});
   });
 }
 

@@ -29,4 +29,30 @@ void MetricsLog::write(const std::string& json) {
   }
 }
 
+void MetricsLog::write_step(const Progress& progress, int64_t peak, double multiplier) {
+  nlohmann::json line{{"kind", "train"},
+                      {"step", progress.step},
+                      {"loss", progress.loss},
+                      {"learning_rate", progress.learning_rate},
+                      {"gradient_norm", progress.gradient_norm},
+                      {"tokens_per_second", progress.tokens_per_second},
+                      {"memory_peak", peak}};
+  if (progress.density >= 0) {
+    line["density"] = progress.density;
+    line["multiplier"] = multiplier;
+  }
+  write(line.dump());
+}
+
+void MetricsLog::write_evaluation(int64_t step, const Metrics& metrics, bool best) {
+  nlohmann::json line{{"kind", "evaluate"},
+                      {"step", step},
+                      {"loss", metrics.loss},
+                      {"density", metrics.density},
+                      {"best", best}};
+  if (!metrics.layer_density.empty()) line["layer_density"] = metrics.layer_density;
+  for (const NamedValue& each : metrics.values) line[each.name] = each.value;
+  write(line.dump());
+}
+
 }  // namespace filigree

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cmath>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
@@ -16,9 +15,9 @@
 #include "core/allocator.h"
 #include "core/file.h"
 #include "core/parallel.h"
+#include "core/readback.h"
 #include "nn/finetuning.h"
 #include "nn/optimizer.h"
-#include "nn/schedules.h"
 #include "tasks/tokenizer/tokenizer.h"
 #include "tasks/training/attention_setup.h"
 #include "tasks/training/degree_training.h"
@@ -27,6 +26,7 @@
 #include "tasks/training/metrics_log.h"
 #include "tasks/training/model_setup.h"
 #include "tasks/training/run_lock.h"
+#include "tasks/training/run_schedule.h"
 #include "tasks/training/step_source.h"
 
 namespace filigree {
@@ -87,21 +87,10 @@ class Trainer {
     for (const TokenDataset* data : {&data_, &dev_}) expect_attention_fits(plan_, *data);
     checkpoints_.emplace(folder_ / "checkpoints", config.train.keep, config_.hash(data_, dev_));
     optimizer_ = make_optimizer(config.train, setup_);
+    schedule_.emplace(config.train, sampler_.batches_per_epoch());
+    steps_ = schedule_->steps();
     const TrainConfig::Train& t = config.train;
     const int64_t epoch = std::max<int64_t>(1, sampler_.batches_per_epoch() / t.accumulate);
-    schedule_.kind = parse_schedule(t.schedule);
-    steps_ = t.steps;
-    if (t.steps == 0) {
-      const double batches = t.epochs * static_cast<double>(sampler_.batches_per_epoch());
-      steps_ = std::max<int64_t>(
-          1, static_cast<int64_t>(std::ceil(batches / static_cast<double>(t.accumulate))));
-    }
-    const double whole = static_cast<double>(steps_) / (t.schedule_to - t.schedule_from);
-    schedule_.steps = std::llround(whole);
-    schedule_start_ = std::llround(whole * t.schedule_from);
-    schedule_.warmup = std::llround(t.warmup * whole);
-    schedule_.floor = t.floor;
-    schedule_.decay = t.decay;
     if (DegreeLearner* learner = model_.encoder().degrees()) {
       degrees_ = std::make_unique<DegreeTraining>(config_, *learner, setup_.degrees, steps_);
     }
@@ -116,9 +105,15 @@ class Trainer {
     while (state_.step < steps_ && !out_of_patience() && !result_.stopped) {
       step(source);
       const bool last = state_.step == steps_;
-      if (last || state_.step % evaluate_every_ == 0) evaluate_now();
+      if (last || state_.step % evaluate_every_ == 0) {
+        settle_now();
+        evaluate_now();
+      }
       result_.stopped = !last && observer_.stop && observer_.stop();
-      if (last || out_of_patience() || result_.stopped || state_.step % save_every_ == 0) save();
+      if (last || out_of_patience() || result_.stopped || state_.step % save_every_ == 0) {
+        settle_now();
+        save();
+      }
     }
     if (evaluated_step_ != state_.step && !result_.stopped) {
       result_.last = evaluate(view(), plan_, dev_);
@@ -230,82 +225,99 @@ class Trainer {
     }
   }
 
-  void step(StepSource& source) {
-    const auto start = Clock::now();
-    const StepData data = source.next();
-    state_.tokens += data.tokens;
+  /// A step that has been asked for, and what is known of it.
+  struct AskedStep {
+    StepData data;
     Progress progress;
+    bool refused = false;  // its update was not asked for
+  };
+
+  void step(StepSource& source) {
+    clock_ = Clock::now();
+    AskedStep asked{source.next(), {}, false};
+    state_.tokens += asked.data.tokens;
     std::vector<Tensor> losses;
-    for (size_t k = 0; k < data.batches.size(); ++k) losses.push_back(accumulate(data, k));
-    if (state_.step + 1 < steps_) source.look_ahead();
-    progress.gradient_norm = optimizer_->gradient_norm();
-    for (const Tensor& loss : losses) progress.loss += loss.item();
-    if (degrees_)
-      progress.density = degrees_->add_objective(state_.step, progress.loss, data.batches);
-    progress.learning_rate = config_.train.lr * schedule_.factor(schedule_start_ + state_.step);
-    if (is_finite(progress)) {
-      update(progress);
-      state_.skipped_in_a_row = 0;
-    } else {
-      on_not_finite(data);
+    for (size_t k = 0; k < asked.data.batches.size(); ++k) {
+      losses.push_back(accumulate(asked.data, k));
     }
+    if (state_.step + 1 < steps_) source.look_ahead();
+    settle();  // the step before, which the device has done meanwhile
+    asked.progress.step = state_.step + 1;
+    asked.progress.learning_rate = schedule_->learning_rate(state_.step);
+    const Tensor numbers = optimizer_->judge(losses, config_.train.clip);
+    if (!numbers_) numbers_.emplace(numbers.shape(), numbers.dtype(), numbers.device());
+    numbers_->start(numbers);
+    if (degrees_) {
+      asked.progress.density =
+          degrees_->add_objective(state_.step, numbers_->get().at(1), asked.data.batches);
+      asked.refused = !std::isfinite(degrees_->gradient_norm());
+    }
+    if (!asked.refused) optimizer_->step(asked.progress.learning_rate, numbers);
+    asked_ = std::move(asked);
+    if (degrees_ || device_.is_cpu()) settle();  // nothing is gained by waiting
     zero_grad();
     ++state_.step;
     state_.cursor += config_.train.accumulate;
-    state_.seconds += seconds_since(start);
-    report(progress);
+    charge();
   }
 
-  bool is_finite(const Progress& progress) const {
-    return std::isfinite(progress.loss) && std::isfinite(progress.gradient_norm) &&
-           (!degrees_ || std::isfinite(degrees_->gradient_norm()));
+  /// Reads how the step that was asked for went, and does what follows from it. On a device that is
+  /// behind the next step's passes, so that it always has work.
+  void settle() {
+    if (!asked_) return;
+    const AskedStep asked = *std::exchange(asked_, std::nullopt);
+    Progress progress = asked.progress;
+    const Tensor& numbers = numbers_->get();
+    progress.gradient_norm = std::sqrt(numbers.at(0));
+    progress.loss = numbers.at(1);
+    if (!asked.refused && std::isfinite(progress.gradient_norm) && std::isfinite(progress.loss)) {
+      state_.skipped_in_a_row = 0;
+      if (degrees_) degrees_->step(progress.step - 1, progress.density, progress.loss);
+    } else {
+      if (!asked.refused) optimizer_->take_back();
+      on_not_finite(asked);
+    }
+    charge();
+    report(progress);
   }
-  void update(const Progress& progress) {
-    const double clip = config_.train.clip;
-    const bool clipped = clip > 0 && progress.gradient_norm > clip;
-    optimizer_->step(progress.learning_rate, clipped ? clip / progress.gradient_norm : 1);
-    if (degrees_) degrees_->step(state_.step, progress.density, progress.loss);
+  void settle_now() {
+    clock_ = Clock::now();
+    settle();
+  }
+  /// Adds the time since the clock was set to the run's, and sets it.
+  void charge() {
+    state_.seconds += seconds_since(clock_);
+    clock_ = Clock::now();
   }
   void zero_grad() {
     optimizer_->zero_grad();
     if (degrees_) degrees_->zero_grad();
   }
 
-  void on_not_finite(const StepData& data) {
+  void on_not_finite(const AskedStep& asked) {
     if (config_.train.nan == "skip" && ++state_.skipped_in_a_row <= kMostSkippedInARow) {
       ++state_.skipped_steps;
-      note(fmt::format("step {}: loss or gradient is not finite; skipped", state_.step + 1));
+      note(fmt::format("step {}: loss or gradient is not finite; skipped", asked.progress.step));
       return;
     }
     zero_grad();
     {  // once more, with every op watched: the error names op and module
       const DetectNaN detect;
-      for (size_t k = 0; k < data.batches.size(); ++k) accumulate(data, k);
+      for (size_t k = 0; k < asked.data.batches.size(); ++k) accumulate(asked.data, k);
     }
-    throw NumericError(fmt::format("step {}", state_.step + 1), "the gradient norm overflows",
+    throw NumericError(fmt::format("step {}", asked.progress.step), "the gradient norm overflows",
                        "lower train.lr or train.clip, or train with train.nan = skip");
   }
 
   void report(Progress& progress) {
-    progress.step = state_.step;
     progress.steps = steps_;
     progress.tokens_per_second = speed();
-    progress.memory = memory_stats(parse_device(config_.train.device)).in_use;
-    progress.seconds_left = static_cast<double>(steps_ - state_.step) * state_.seconds /
-                            static_cast<double>(state_.step);
-    if (state_.step % config_.train.log_every == 0 || state_.step == steps_) {
-      nlohmann::json line{{"kind", "train"},
-                          {"step", progress.step},
-                          {"loss", progress.loss},
-                          {"learning_rate", progress.learning_rate},
-                          {"gradient_norm", progress.gradient_norm},
-                          {"tokens_per_second", progress.tokens_per_second},
-                          {"memory_peak", memory_stats(parse_device(config_.train.device)).peak}};
-      if (degrees_) {
-        line["density"] = progress.density;
-        line["multiplier"] = degrees_->state().multiplier;
-      }
-      log_->write(line.dump());
+    progress.memory = memory_stats(device_).in_use;
+    progress.seconds_left = static_cast<double>(steps_ - progress.step) * state_.seconds /
+                            static_cast<double>(progress.step);
+    if (progress.step % config_.train.log_every == 0 || progress.step == steps_) {
+      const double multiplier = degrees_ ? degrees_->state().multiplier : 0;
+      log_->write_step(progress, memory_stats(device_).peak, multiplier);
     }
     if (observer_.step) observer_.step(progress);
   }
@@ -331,16 +343,8 @@ class Trainer {
     } else {
       ++state_.without_gain;
     }
-    const Metrics& m = result_.last;
-    nlohmann::json line{{"kind", "evaluate"},
-                        {"step", state_.step},
-                        {"loss", m.loss},
-                        {"density", m.density},
-                        {"best", best}};
-    if (!m.layer_density.empty()) line["layer_density"] = m.layer_density;
-    for (const NamedValue& each : m.values) line[each.name] = each.value;
-    log_->write(line.dump());
-    if (observer_.evaluated) observer_.evaluated(state_.step, m, best);
+    log_->write_evaluation(state_.step, result_.last, best);
+    if (observer_.evaluated) observer_.evaluated(state_.step, result_.last, best);
   }
 
   bool out_of_patience() const {
@@ -373,10 +377,14 @@ class Trainer {
   std::optional<CheckpointStore> checkpoints_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<DegreeTraining> degrees_;  // null where they are not learned
-  Schedule schedule_;
-  int64_t steps_ = 0, schedule_start_ = 0;  // of this run; where in the schedule it begins
+  std::optional<RunSchedule> schedule_;
+  int64_t steps_ = 0;
   int64_t evaluate_every_ = 1, save_every_ = 1, evaluated_step_ = -1;
   bool graphs_seen_ = false;
+  Device device_ = parse_device(config_.train.device);
+  std::optional<AskedStep> asked_;
+  std::optional<Readback> numbers_;  // of Optimizer::judge()
+  Clock::time_point clock_;
   TrainState state_;
   TrainResult result_;
   std::optional<MetricsLog> log_;

@@ -1,6 +1,9 @@
 // The same run on the CPU and on a CUDA device: losses, metrics, checkpoints that go on elsewhere.
 #include <gtest/gtest.h>
 
+#include "core/allocator.h"
+#include "core/device_backend.h"
+#include "core/error.h"
 #include "tasks/degrees/learn.h"
 #include "tasks/training/model_file.h"
 #include "tasks/training/trainer.h"
@@ -156,6 +159,71 @@ TEST(DeviceRun, GoesOnOnAnotherDevice) {
     ASSERT_TRUE(train(config, run, false, stop).stopped);
     config.train.device = first == "cuda" ? "cpu" : "cuda";
     EXPECT_NEAR(train(config, run, true).last.loss, straight, 1e-4) << "begun on " << first;
+  }
+}
+
+// From the second step on; the sentences are of one length, so that all batches have one size.
+TEST(DeviceRun, AStepNeitherWaitsForTheDeviceNorAllocates) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  const TemporaryFolder data;
+  testing::prepare_language(data, Labelling::fifth, 200, 20);
+  for (const std::string precision : {"f32", "bf16"}) {
+    TrainConfig config = config_for(data / "train", "");
+    config.data.dev = data / "dev";
+    config.train.batch_tokens = 190;
+    config.train.steps = config.train.evaluate_every = 12;
+    config.train.device = "cuda";
+    config.model.precision = precision;
+    std::vector<DeviceCounters> counted;
+    std::vector<int64_t> allocated;
+    train(config, data.path() / precision, false, {.step = [&](const Progress&) {
+            counted.push_back(backend_of(testing_device::kCuda).counters(0));
+            allocated.push_back(memory_stats(testing_device::kCuda).system_calls);
+          }});
+    ASSERT_EQ(counted.size(), 12U);
+    for (size_t k = 2; k < counted.size(); ++k) {
+      EXPECT_EQ(counted[k].waits, counted[1].waits) << precision << ", step " << k + 1;
+      EXPECT_EQ(allocated[k], allocated[1]) << precision << ", step " << k + 1;
+      EXPECT_GT(counted[k].launches, counted[k - 1].launches);
+    }
+  }
+}
+
+// The device refuses the step before the host knows.
+TEST(DeviceRun, SkipsOrStopsAtNanAsTheCpuDoes) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  const TemporaryFolder folder;
+  kTasks[0].prepare(folder);
+  TrainConfig config = config_for(folder / "out", kTasks[0].task);
+  config.model.init_std = 1e25;  // products overflow
+  for (const std::string optimizer : {"adamw", "sgd"}) {
+    config.train.optimizer = optimizer;
+    std::vector<std::string> said[2], errors[2];
+    std::vector<TrainState> states;
+    for (const int on_device : {0, 1}) {
+      config.train.device = on_device == 1 ? "cuda" : "cpu";
+      config.train.nan = "skip";
+      const auto run = folder.path() / (optimizer + config.train.device);
+      states.push_back(train(config, run, false,
+                             {.note =
+                                  [&](const std::string& text) {
+                                    if (text.starts_with("step ")) said[on_device].push_back(text);
+                                  }})
+                           .state);
+      config.train.nan = "stop";
+      try {
+        train(config, folder.path() / (optimizer + config.train.device + "-stop"), false);
+        FAIL() << "no error";
+      } catch (const NumericError& error) {
+        const std::string text = error.what();
+        errors[on_device].push_back(text.substr(0, text.find('\n')));  // then come tensors
+      }
+    }
+    EXPECT_GT(states[0].skipped_steps, 3) << "nothing was not finite: the test shows nothing";
+    EXPECT_EQ(states[1].skipped_steps, states[0].skipped_steps);
+    EXPECT_EQ(states[1].skipped_in_a_row, states[0].skipped_in_a_row);
+    EXPECT_EQ(said[1], said[0]);
+    EXPECT_EQ(errors[1], errors[0]);
   }
 }
 
