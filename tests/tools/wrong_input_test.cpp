@@ -166,6 +166,25 @@ TEST(WrongInput, ACrossoverTableThatIsNone) {
   EXPECT_EQ(run_command({"bench", "crossover", "--dims", "none"}).status, 2);
 }
 
+TEST(WrongInput, TrainingStepsThatCannotBeTimed) {
+  const std::vector<std::string> small{
+      "bench",    "step", "--layers", "1", "--width",  "16", "--length",     "20", "--mixed",
+      "--tokens", "64",   "--steps",  "1", "--rounds", "2",  "--vocabulary", "50"};
+  const CommandResult result = run_command(small);
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("in sequences of 2 to 20"));
+  const auto with = [&](const std::string& flag, const std::string& value) {
+    std::vector<std::string> words = small;
+    words.insert(words.end(), {flag, value});
+    return run_command(words);
+  };
+  EXPECT_EQ(with("--threads", "0").status, 2);
+  EXPECT_EQ(with("--heads", "3").status, 2);
+  EXPECT_EQ(with("--precision", "f16").status, 2);
+  EXPECT_EQ(with("--pattern", "neighbor:2").status, 2);
+  EXPECT_THAT(with("--precision", "tf32").output, HasSubstr("give --device cuda"));
+}
+
 TEST(WrongInput, MoreSentencesThanFitInMemory) {
   const TemporaryFolder folder;
   const CommandResult result =

@@ -215,7 +215,7 @@ int bench_attention(std::span<const std::string> words) {
   std::string device = "cpu";
   int threads = 0;
   bool json = false, explained = false;
-  Options cli("bench [crossover|loss] [--patterns \"P;P\"] [--kernels K,K] [options]",
+  Options cli("bench [crossover|loss|step] [--patterns \"P;P\"] [--kernels K,K] [options]",
               "Times attention, forward and backward: every pattern under every kernel, in turn, "
               "round after round. `bench crossover --help`: which kernel when.");
   cli.add("patterns", patterns, "patterns, separated by ; [dense;neighbour:16;random:16]");
@@ -278,10 +278,12 @@ int bench_attention(std::span<const std::string> words) {
 int run(std::span<const std::string> words) {
   if (!words.empty() && words[0] == "crossover") return bench_crossover(words.subspan(1));
   if (!words.empty() && words[0] == "loss") return bench_loss(words.subspan(1));
+  if (!words.empty() && words[0] == "step") return bench_step(words.subspan(1));
   return bench_attention(words);
 }
 
-const RegisterCommand registered{{"bench", "times of attention kernels; the crossover table", run}};
+const RegisterCommand registered{
+    {"bench", "times of attention kernels and training steps; the crossover table", run}};
 
 }  // namespace
 

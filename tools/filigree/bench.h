@@ -10,5 +10,7 @@ namespace filigree {
 int bench_crossover(std::span<const std::string> words);
 /// `filigree bench loss`: the loss of a large vocabulary, in chunks and whole.
 int bench_loss(std::span<const std::string> words);
+/// `filigree bench step`: training steps, their speed and what they ask of a device.
+int bench_step(std::span<const std::string> words);
 
 }  // namespace filigree

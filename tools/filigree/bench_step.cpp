@@ -1,0 +1,286 @@
+// filigree bench step: training steps of an encoder, their speed and what they ask of a device.
+#include <fmt/format.h>
+#include <optional>
+
+#include "attention/placement.h"
+#include "autograd/backward.h"
+#include "autograd/ops/arithmetic.h"
+#include "core/allocator.h"
+#include "core/device_backend.h"
+#include "core/error.h"
+#include "core/kernels/matmul.h"
+#include "core/parallel.h"
+#include "core/random.h"
+#include "core/readback.h"
+#include "nn/masked_lm.h"
+#include "nn/optimizer.h"
+#include "tools/filigree/bench.h"
+#include "tools/filigree/options.h"
+#include "tools/filigree/timing.h"
+
+namespace filigree {
+
+namespace {
+
+struct Settings {
+  int64_t layers = 4, width = 256, heads = 4, vocabulary = 16'000, length = 256, tokens = 16'384;
+  int64_t rounds = 5, steps = 10;
+  double dropout = 0;
+  bool mixed = false;
+  std::string pattern = "dense", precision = "f32", device = "cpu";
+};
+
+constexpr double kHiddenShare = 0.15;
+
+DType compute_dtype(const Settings& settings) {
+  if (settings.precision == "f64") return DType::f64;
+  return settings.precision == "bf16" ? DType::bf16 : DType::f32;
+}
+
+/// Random tokens in packed sequences, some of them to be found again.
+struct StepBatch {
+  TokenBatch tokens;
+  Tensor targets;
+  std::vector<uint8_t> special;
+  int64_t hidden = 0;
+};
+
+StepBatch random_batch(const Settings& settings, uint64_t number) {
+  RandomStream random(number, Purpose::test);
+  std::vector<int32_t> ids, positions, targets;
+  std::vector<int64_t> offsets{0};
+  StepBatch batch;
+  while (true) {
+    const int64_t least =
+        settings.mixed ? std::max<int64_t>(1, settings.length / 8) : settings.length;
+    const int64_t length =
+        least +
+        static_cast<int64_t>(random.below(static_cast<uint64_t>(settings.length - least + 1)));
+    if (offsets.size() > 1 && offsets.back() + length > settings.tokens) break;
+    for (int64_t p = 0; p < length; ++p) {
+      const auto id =
+          static_cast<int32_t>(random.below(static_cast<uint64_t>(settings.vocabulary)));
+      const bool hidden = random.uniform() < kHiddenShare;
+      ids.push_back(id);
+      positions.push_back(static_cast<int32_t>(p));
+      targets.push_back(hidden ? id : -1);
+      batch.special.push_back(p == 0 || p + 1 == length ? 1 : 0);
+      batch.hidden += hidden ? 1 : 0;
+    }
+    offsets.push_back(offsets.back() + length);
+  }
+  batch.tokens.ids = Tensor::from(ids);
+  batch.tokens.positions = Tensor::from(positions);
+  batch.tokens.offsets = Tensor::from(offsets);
+  batch.targets = Tensor::from(targets);
+  return batch;
+}
+
+/// Floating-point operations of a step that a model of this shape must do, forward and backward:
+/// 6 a weight and token of the products (of the hidden tokens alone in the head), 14 an edge and
+/// element of a head.
+double work_of(const Settings& settings, const StepBatch& batch, const LayerGraphs& graphs) {
+  const auto width = static_cast<double>(settings.width);
+  const auto tokens = static_cast<double>(batch.tokens.ids.numel());
+  double work = 6 * tokens * static_cast<double>(settings.layers) * 12 * width * width +
+                6 * static_cast<double>(batch.hidden) *
+                    (width * width + static_cast<double>(settings.vocabulary) * width);
+  for (const auto& graph : graphs) {
+    for (int h = 0; h < graph->heads(); ++h) {
+      work +=
+          14 * static_cast<double>(graph->edges(h)) * width / static_cast<double>(settings.heads);
+    }
+  }
+  return work;
+}
+
+/// A model under training, one step after the other.
+class Run {
+ public:
+  explicit Run(const Settings& settings)
+      : settings_(settings),
+        device_(parse_device(settings.device)),
+        plan_(settings.pattern, "all", "all", static_cast<int>(settings.layers),
+              static_cast<int>(settings.heads)),
+        model_(shape_of(settings), settings.precision == "f64" ? DType::f64 : DType::f32) {
+    initialise(model_, 0.02, 1);
+    if (settings.precision == "bf16") model_.encoder().set_compute(DType::bf16);
+    model_.to(device_);
+    optimizer_ = make_adamw(model_.named_parameters());
+  }
+
+  int64_t parameters() const { return model_.parameter_count(); }
+  int64_t tokens() const { return tokens_; }
+  double work() const { return work_; }
+
+  /// As the trainer does it: the step before is looked at behind this one's passes.
+  void step() {
+    const StepBatch batch = random_batch(settings_, ++number_);
+    SequenceBatch sequences;
+    sequences.offsets = batch.tokens.offsets;
+    sequences.ids = std::as_const(batch.tokens.ids).span<int32_t>();
+    sequences.special = batch.special;
+    const LayerGraphs graphs = plan_.build(sequences, 1, number_);
+    for (const auto& graph : graphs) graph->prepare_for(device_);
+    const ForwardContext context{true, 1, number_};
+    const Variable hidden = model_.forward(batch.tokens, graphs, context);
+    const Variable loss = scale(model_.loss(hidden, batch.targets),
+                                1.0 / static_cast<double>(std::max<int64_t>(1, batch.hidden)));
+    backward(loss);
+    if (numbers_) numbers_->get();
+    const Tensor losses[] = {loss.value()};
+    const Tensor numbers = optimizer_->judge(losses, 1.0);
+    if (!numbers_) numbers_.emplace(numbers.shape(), numbers.dtype(), numbers.device());
+    numbers_->start(numbers);
+    optimizer_->step(1e-4, numbers);
+    optimizer_->zero_grad();
+    tokens_ += batch.tokens.ids.numel();
+    work_ += work_of(settings_, batch, graphs);
+  }
+
+ private:
+  static EncoderConfig shape_of(const Settings& settings) {
+    EncoderConfig config;
+    config.vocabulary = settings.vocabulary;
+    config.width = settings.width;
+    config.layers = settings.layers;
+    config.heads = settings.heads;
+    config.ffn = 4 * settings.width;
+    config.max_positions = settings.length;
+    config.dropout = config.attention_dropout = settings.dropout;
+    return config;
+  }
+
+  Settings settings_;
+  Device device_;
+  AttentionPlan plan_;
+  MaskedLm model_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::optional<Readback> numbers_;
+  uint64_t number_ = 0;
+  int64_t tokens_ = 0;
+  double work_ = 0;
+};
+
+/// Floating-point operations a second of a large square product: what the machine can do.
+double peak_of(const Settings& settings, Device device) {
+  const int64_t n = device.is_cpu() ? 1024 : 8192;
+  const Tensor a = Tensor::full({n, n}, 0.5, compute_dtype(settings), device);
+  Tensor c(a.shape(), a.dtype(), device);
+  std::vector<double> times;
+  for (int round = 0; round < 6; ++round) {
+    synchronize(device);
+    const double time = milliseconds([&] {
+      kernels::matmul(a, a, {false, true, false}, c);
+      synchronize(device);
+    });
+    if (round > 0) times.push_back(time);
+  }
+  const auto size = static_cast<double>(n);
+  return 2 * size * size * size / quantile(times, 0.5) * 1e3;
+}
+
+DeviceCounters counters_of(Device device) {
+  return device.is_cpu() ? DeviceCounters{} : backend_of(device).counters(device.index);
+}
+
+void measure(const Settings& settings) {
+  const Device device = parse_device(settings.device);
+  Run run(settings);
+  for (int64_t k = 0; k < settings.steps; ++k) run.step();  // sizes, plans, graphs
+  synchronize(device);
+  std::vector<double> times;
+  const DeviceCounters before = counters_of(device);
+  const int64_t tokens = run.tokens(), allocated = memory_stats(device).system_calls;
+  const double work = run.work();
+  double total = 0;
+  for (int64_t round = 0; round < settings.rounds; ++round) {
+    const double time = milliseconds([&] {
+      for (int64_t k = 0; k < settings.steps; ++k) run.step();
+      synchronize(device);
+    });
+    total += time;
+    times.push_back(time / static_cast<double>(settings.steps));
+  }
+  const DeviceCounters after = counters_of(device);
+  const auto steps = static_cast<double>(settings.rounds * settings.steps);
+  const auto trained = static_cast<double>(run.tokens() - tokens);
+  const double speed = (run.work() - work) / total * 1e3, peak = peak_of(settings, device);
+  fmt::print(
+      "{}, {}, {} threads; {} layers, width {}, {} heads, vocabulary {}: {} parameters; {}, "
+      "dropout {}\n"
+      "{:.0f} tokens a step in sequences of {}{}\n\n"
+      "step      {:.3f} ms [{:.3f}, {:.3f}], median of {} rounds of {} steps [quartiles]\n"
+      "speed     {:.0f} tokens/s, {:.3f} TFLOP/s of the model's work: {:.0f} % of a large "
+      "product's "
+      "{:.3f}\n"
+      "memory    {} at most\n",
+      name_of(device), settings.precision, thread_count(), settings.layers, settings.width,
+      settings.heads, settings.vocabulary, run.parameters(), settings.pattern, settings.dropout,
+      trained / steps, settings.mixed ? fmt::format("{} to ", settings.length / 8) : "",
+      settings.length, quantile(times, 0.5), quantile(times, 0.25), quantile(times, 0.75),
+      settings.rounds, settings.steps, trained / total * 1e3, speed * 1e-12, 100 * speed / peak,
+      peak * 1e-12, human_bytes(memory_stats(device).peak));
+  if (device.is_cpu()) return;
+  // The waits that are counted are those at the end of the rounds.
+  fmt::print("a step    {:.1f} kernels of ours, {:.1f} uploads, {:.2f} waits, {:.2f} allocations\n",
+             static_cast<double>(after.launches - before.launches) / steps,
+             static_cast<double>(after.uploads - before.uploads) / steps,
+             static_cast<double>(after.waits - before.waits - settings.rounds) / steps,
+             static_cast<double>(memory_stats(device).system_calls - allocated) / steps);
+}
+
+void expect_sound(const Settings& settings) {
+  for (const int64_t value : {settings.layers, settings.width, settings.heads, settings.vocabulary,
+                              settings.length, settings.tokens, settings.rounds, settings.steps}) {
+    if (value >= 1 && value <= int64_t{1} << 24) continue;
+    throw ConfigError("bench step", fmt::format("expected sizes and rounds from 1, got {}", value));
+  }
+  const bool known = settings.precision == "f32" || settings.precision == "tf32" ||
+                     settings.precision == "f64" || settings.precision == "bf16";
+  if (!known) {
+    throw ConfigError("--precision", fmt::format("expected f32, tf32, f64 or bf16, got \"{}\"",
+                                                 settings.precision));
+  }
+  const Device device = parse_device(settings.device);
+  const bool device_alone = settings.precision == "bf16" || settings.precision == "tf32";
+  if (device.is_cpu() && device_alone) {
+    throw ConfigError("--precision", settings.precision + " is computed on CUDA alone",
+                      "give --device cuda");
+  }
+  if (!device.is_cpu()) backend_of(device).set_tf32(device.index, settings.precision == "tf32");
+}
+
+}  // namespace
+
+int bench_step(std::span<const std::string> words) {
+  Settings settings;
+  int threads = 0;
+  Options cli("bench step [--layers L --width E --heads H --length n --tokens T] [options]",
+              "Times training steps of a masked language model on random tokens: packed sequences, "
+              "AdamW, clipping.");
+  cli.add("layers", settings.layers, "layers [4]");
+  cli.add("width", settings.width, "model dimension [256]");
+  cli.add("heads", settings.heads, "heads [4]");
+  cli.add("vocabulary", settings.vocabulary, "classes of the output [16000]");
+  cli.add("length", settings.length, "tokens a sequence [256]");
+  cli.flag("mixed", settings.mixed, "lengths from an eighth of that, evenly");
+  cli.add("tokens", settings.tokens, "tokens a step, at most [16384]");
+  cli.add("pattern", settings.pattern, "attention [dense]");
+  cli.add("dropout", settings.dropout, "probability, of attention too [0]");
+  cli.add("steps", settings.steps, "steps a round [10]");
+  cli.add("rounds", settings.rounds, "rounds, after one that does not count [5]");
+  cli.add("threads", threads, "threads [all]");
+  cli.add("precision", settings.precision, "f32, f64, or on CUDA tf32 or bf16 [f32]");
+  cli.add("device", settings.device, "where to compute: cpu, cuda or cuda:N [cpu]");
+  if (!cli.parse(words)) return 0;
+  if (cli.given("threads") && threads < 1) {
+    throw ConfigError("--threads", fmt::format("expected 1 or more, got {}", threads));
+  }
+  expect_sound(settings);
+  if (threads > 0) set_thread_count(threads);
+  measure(settings);
+  return 0;
+}
+
+}  // namespace filigree
