@@ -28,10 +28,8 @@ inline int64_t wgmma_backward_shared_bytes(int width) {
 /// Weight and slope of a visible pair: s is <q_i, k_j> and becomes the weight times the dropout's
 /// factor, dp is <do_i, v_j> and becomes dL/ds_ij.
 template <bool Dropout>
-__device__ void weigh(const TileView<Half>& view, int row, int at, float scale2, float lse2,
-                      float delta, uint64_t dropout_key, float& s, float& dp) {
+__device__ void weigh(float factor, float scale2, float lse2, float delta, float& s, float& dp) {
   const float weight = exp2_fast(std::fma(s, scale2, -lse2));
-  const float factor = Dropout && weight != 0.0F ? view.factor(dropout_key, row, at) : 1.0F;
   s = Dropout ? weight * factor : weight;
   dp = weight == 0.0F ? 0.0F : weight * ((Dropout ? factor * dp : dp) - delta);
 }
@@ -67,8 +65,9 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
     const TileView<Half> view{pass,        place.head, place.group, place.first,
                               place.count, tile.first, tile.count,  tile.mask};
     const bool whole = tile.mask == kFullTile && tile.count == kTile;
-    uint64_t bits[2];
+    uint64_t bits[2], kept[2] = {};
     intervals.visible(view, own, lane, bits);
+    if (Dropout) kept_keys(view, dropout_key, own, lane, kept);
     stream.wait();
     const Operand keys = stream.first(), values = stream.second();
     float s[8][4] = {}, dp[8][4] = {};
@@ -88,8 +87,8 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
         if (!whole && !(bits[i / 2] >> (8 * n + i % 2) & 1)) {
           s[n][i] = -std::numeric_limits<float>::infinity();
         }
-        weigh<Dropout>(view, own + lane.g + i / 2 * 8, 8 * n + 2 * lane.t + i % 2, scale2,
-                       statistics[i / 2].lse2, statistics[i / 2].delta, dropout_key, s[n][i],
+        const float factor = Dropout ? kept_factor(pass, kept[i / 2], 8 * n + i % 2) : 1.0F;
+        weigh<Dropout>(factor, scale2, statistics[i / 2].lse2, statistics[i / 2].delta, s[n][i],
                        dp[n][i]);
       }
     }
@@ -119,6 +118,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
 /// What of a tile's 64 queries a block of keys needs, in shared memory.
 struct QueryColumns {
   uint64_t visible[kTile];  // bit c: the block's key c
+  uint64_t kept[kTile];     // likewise, by dropout
   QueryStatistics statistics[kTile];
 };
 
@@ -165,6 +165,11 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 3 : 2)
       columns.visible[thread] = visible_keys(view, thread, lo, hi);
       columns.statistics[thread] = statistics_of(view, thread);
     }
+    if (Dropout) {  // two threads a query
+      const uint64_t kept = kept_of_row(view, dropout_key, thread / 2, thread % 2, 2);
+      const uint64_t both = kept | __shfl_xor_sync(~0U, kept, 1);
+      if (thread % 2 == 0) columns.kept[thread / 2] = both;
+    }
     stream.wait();
     const Operand queries = stream.first(), grads = stream.second();
     float s[8][4] = {}, dp[8][4] = {};  // of the warp's keys and the tile's queries
@@ -184,13 +189,14 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 3 : 2)
         const int row = 8 * n + 2 * lane.t + side;
         const QueryStatistics statistics = columns.statistics[row];
         const uint64_t visible = whole ? 0 : columns.visible[row] >> (own + lane.g);
+        const uint64_t kept = Dropout ? columns.kept[row] : 0;
 #pragma unroll
         for (int i = side; i < 4; i += 2) {
           if (!whole && !(visible >> (i / 2 * 8) & 1)) {
             s[n][i] = -std::numeric_limits<float>::infinity();
           }
-          weigh<Dropout>(view, row, own + lane.g + i / 2 * 8, scale2, statistics.lse2,
-                         statistics.delta, dropout_key, s[n][i], dp[n][i]);
+          const float factor = Dropout ? kept_factor(pass, kept, own + lane.g + i / 2 * 8) : 1.0F;
+          weigh<Dropout>(factor, scale2, statistics.lse2, statistics.delta, s[n][i], dp[n][i]);
         }
       }
     }

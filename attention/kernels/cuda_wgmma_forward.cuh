@@ -45,6 +45,38 @@ class RowIntervals {
   int lo_[2] = {}, hi_[2] = {};
 };
 
+/// Of query `row` of the tile: which of its 64 keys dropout keeps, as TileView::factor() says,
+/// those of every `parts`-th counter from `part` on. A counter is of four keys.
+__device__ inline uint64_t kept_of_row(const TileView<Half>& view, uint64_t dropout_key, int row,
+                                       int part, int parts) {
+  uint64_t kept = 0;
+  for (int block = view.key / 4 + part; 4 * block < view.key + kTile; block += parts) {
+    const filigree::cuda::Bits bits = filigree::cuda::philox(
+        dropout_key, static_cast<uint64_t>(view.query + row), static_cast<uint64_t>(block));
+    for (int word = 0; word < 4; ++word) {
+      const int column = 4 * block + word - view.key;
+      if (column < 0 || column >= kTile || bits.word[word] >> 8 < view.pass.least) continue;
+      kept |= uint64_t{1} << column;
+    }
+  }
+  return kept;
+}
+/// Of a lane's two queries, as RowIntervals::visible() gives bits; the four lanes of a row share
+/// the work.
+__device__ inline void kept_keys(const TileView<Half>& view, uint64_t dropout_key, int own,
+                                 MmaLane lane, uint64_t (&bits)[2]) {
+  for (int r = 0; r < 2; ++r) {
+    uint64_t kept = kept_of_row(view, dropout_key, own + lane.g + 8 * r, lane.t, 4);
+    kept |= __shfl_xor_sync(~0U, kept, 1);
+    kept |= __shfl_xor_sync(~0U, kept, 2);
+    bits[r] = kept >> (2 * lane.t);
+  }
+}
+/// The factor of dropout of the key at bit `at`.
+__device__ inline float kept_factor(const TilePass<Half>& pass, uint64_t kept, int at) {
+  return kept >> at & 1 ? pass.kept : 0.0F;
+}
+
 /// 2^x; 0 for -inf.
 __device__ inline float exp2_fast(float x) {
 #ifdef __CUDACC__
@@ -148,8 +180,9 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
     const TileView<Half> view{pass,        place.head, place.group, place.first,
                               place.count, tile.first, tile.count,  tile.mask};
     const bool whole = tile.mask == kFullTile && tile.count == kTile;
-    uint64_t bits[2];
+    uint64_t bits[2], kept[2] = {};
     intervals.visible(view, own, lane, bits);
+    if (Dropout) kept_keys(view, dropout_key, own, lane, kept);
     stream.wait();
     const Operand keys = stream.first(), values = stream.second();
     float s[8][4] = {};
@@ -191,10 +224,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
         const float weight = exp2_fast(std::fma(s[n][i], scale, minus[i / 2]));
         sum[i / 2] += weight;  // of the lane's columns; over the row at the end
         s[n][i] = weight;
-        if (Dropout && weight != 0.0F) {
-          const int row = own + lane.g + i / 2 * 8, at = 8 * n + 2 * lane.t + i % 2;
-          s[n][i] *= view.factor(dropout_key, row, at);
-        }
+        if (Dropout) s[n][i] *= kept_factor(pass, kept[i / 2], 8 * n + i % 2);
       }
     }
 #pragma unroll

@@ -1,5 +1,6 @@
 #include <cmath>
 #include <numbers>
+#include <type_traits>
 
 #include "core/cuda/map.cuh"
 #include "core/kernels/activation.h"
@@ -36,6 +37,46 @@ struct GeluTanh {
     return T(0.5) * (T(1) + t) + T(0.5) * x * (T(1) - t * t) * d;
   }
 };
+/// Where results are rounded to bf16 (2^-9 of themselves): e^y and quotients to about 2^-22, and
+/// Phi(x) to 1e-7 by Abramowitz and Stegun's 7.1.26, whose exponential is the density's.
+struct RoughGeluErf {
+  /// phi(x) sqrt(2 pi), and Phi(-|x|) as a share of twice that.
+  struct Tail {
+    float bell, share;
+  };
+  static __device__ Tail tail(float x) {
+    const float t = __fdividef(1.0F, std::fma(0.3275911F * kRootHalf<float>, std::fabs(x), 1.0F));
+    float sum = std::fma(1.061405429F, t, -1.453152027F);
+    sum = std::fma(sum, t, 1.421413741F);
+    sum = std::fma(sum, t, -0.284496736F);
+    sum = std::fma(sum, t, 0.254829592F);
+    return {__expf(-0.5F * x * x), sum * t};
+  }
+  static __device__ float normal(float x, Tail tail) {
+    const float below = 0.5F * tail.share * tail.bell;  // Phi(-|x|)
+    return x < 0.0F ? below : 1.0F - below;
+  }
+  static __device__ float value(float x) { return x * normal(x, tail(x)); }
+  static __device__ float slope(float x) {
+    const Tail at = tail(x);
+    return std::fma(x * 0.398942280F, at.bell, normal(x, at));
+  }
+};
+struct RoughGeluTanh {
+  static __device__ float value(float x) { return x * open(x); }
+  static __device__ float slope(float x) {
+    const float s = open(x);
+    const float d = kRootTwoOverPi<float> * std::fma(3 * kCubic<float> * x, x, 1.0F);
+    return std::fma(2.0F * x * d, s * (1.0F - s), s);
+  }
+
+ private:
+  /// (1 + tanh u) / 2 = 1 / (1 + e^{-2u}).
+  static __device__ float open(float x) {
+    const float u = kRootTwoOverPi<float> * std::fma(kCubic<float> * x * x, x, x);
+    return __fdividef(1.0F, 1.0F + __expf(-2.0F * u));
+  }
+};
 template <class T>
 struct Relu {
   static __device__ T value(T x) { return x > T(0) || x != x ? x : T(0); }
@@ -59,14 +100,16 @@ struct Backward {
   __device__ T operator()(T x, T grad) const { return grad * F::slope(x); }
 };
 
-/// body.template operator()<F>() with the activation's functions.
-template <class T, class Body>
+/// body.template operator()<F>() with the activation's functions for elements stored as S.
+template <class S, class Body>
 void with_activation(Activation f, Body body) {
+  using T = Compute<S>;
+  constexpr bool kRough = std::is_same_v<S, BFloat16>;
   switch (f) {
     case Activation::gelu_erf:
-      return body.template operator()<GeluErf<T>>();
+      return body.template operator()<std::conditional_t<kRough, RoughGeluErf, GeluErf<T>>>();
     case Activation::gelu_tanh:
-      return body.template operator()<GeluTanh<T>>();
+      return body.template operator()<std::conditional_t<kRough, RoughGeluTanh, GeluTanh<T>>>();
     case Activation::relu:
       return body.template operator()<Relu<T>>();
     case Activation::tanh:
@@ -78,7 +121,7 @@ void with_activation(Activation f, Body body) {
 
 void activation_forward(const Tensor& x, Activation f, Tensor& y) {
   filigree::cuda::dispatch_stored("activation", x.dtype(), [&]<class T>() {
-    with_activation<Compute<T>>(f, [&]<class F>() {
+    with_activation<T>(f, [&]<class F>() {
       filigree::cuda::map_elements<T>("activation", x, y, Forward<Compute<T>, F>{});
     });
   });
@@ -86,7 +129,7 @@ void activation_forward(const Tensor& x, Activation f, Tensor& y) {
 
 void activation_backward(const Tensor& x, const Tensor& dy, Activation f, Tensor& dx) {
   filigree::cuda::dispatch_stored("activation", x.dtype(), [&]<class T>() {
-    with_activation<Compute<T>>(f, [&]<class F>() {
+    with_activation<T>(f, [&]<class F>() {
       filigree::cuda::map_elements<T>("activation", x, dy, dx, Backward<Compute<T>, F>{});
     });
   });

@@ -1,10 +1,12 @@
 // Kernels on a CUDA device where OpCases do not reach: data that no pack fits, many tensors at
 // once.
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
 
 #include "core/kernels/accumulate.h"
+#include "core/kernels/activation.h"
 #include "core/kernels/cast.h"
 #include "core/kernels/dropout.h"
 #include "core/kernels/elementwise.h"
@@ -205,6 +207,32 @@ TEST(DeviceKernels, AddUpColumnsAsTheCpuDoes) {
           ASSERT_NEAR(weights.to(kCpu).at(i), product.at(i), tolerance) << rows << " x " << width;
         }
       }
+    }
+  }
+}
+
+// In bf16 they are approximated; on every number from -12 to 12 not worse than by the rounding.
+TEST(DeviceKernels, ActivationsOfBfloat16AreThoseOfTheCpuRounded) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  std::vector<double> numbers;
+  for (uint32_t bits = 0; bits < 1U << 16; ++bits) {
+    const auto value = static_cast<double>(std::bit_cast<float>(bits << 16));
+    if (std::abs(value) <= 12) numbers.push_back(value);
+  }
+  const Tensor x = Tensor::from(numbers), ones = Tensor::full(x.shape(), 1, DType::f64);
+  const Tensor there = x.to(DType::bf16).to(kCuda), ones_there = ones.to(DType::bf16).to(kCuda);
+  for (const Activation f :
+       {Activation::gelu_erf, Activation::gelu_tanh, Activation::relu, Activation::tanh}) {
+    Tensor y(x.shape(), DType::f64), dx(x.shape(), DType::f64);
+    kernels::activation_forward(x, f, y);
+    kernels::activation_backward(x, ones, f, dx);
+    Tensor y_there(x.shape(), DType::bf16, kCuda), dx_there(x.shape(), DType::bf16, kCuda);
+    kernels::activation_forward(there, f, y_there);
+    kernels::activation_backward(there, ones_there, f, dx_there);
+    const Tensor y_here = y_there.to(kCpu), dx_here = dx_there.to(kCpu);
+    for (int64_t i = 0; i < x.numel(); ++i) {
+      ASSERT_NEAR(y_here.at(i), y.at(i), std::abs(y.at(i)) / 256 + 5e-7) << "at " << x.at(i);
+      ASSERT_NEAR(dx_here.at(i), dx.at(i), std::abs(dx.at(i)) / 256 + 5e-7) << "at " << x.at(i);
     }
   }
 }
