@@ -33,8 +33,13 @@ DeviceRange::DeviceRange(Device device, std::string_view path, std::string_view 
   if (device.is_cpu()) return;
   backend_ = cuda_backend();
   if (!backend_) return;
-  backend_->begin_range(fmt::format("{}{}{}{}{}", path, path.empty() ? "" : " ", op,
-                                    phase.empty() ? "" : " ", phase));
+  thread_local std::string text;  // keeps its room
+  text = path;
+  for (const std::string_view part : {op, phase}) {
+    if (!text.empty() && !part.empty()) text += ' ';
+    text += part;
+  }
+  backend_->begin_range(text);
 }
 DeviceRange::~DeviceRange() {
   if (backend_) backend_->end_range();

@@ -15,7 +15,10 @@ namespace filigree {
 struct DeviceCounters {
   int64_t launches = 0;  ///< of kernels, without those of libraries
   int64_t uploads = 0;   ///< copies to the device
-  int64_t waits = 0;     ///< how often the host waited until all that it had asked for was done
+  int64_t waits = 0;     ///< how often the host waited for what it had asked for to be done, but
+                         ///< for readbacks
+  int64_t fused = 0;    ///< products that added a bias, or summed up its gradient, on their way out
+  int64_t unfused = 0;  ///< those that were to, and for which the library had no algorithm
 };
 
 /// Memory of the devices of one type. What is called for a device happens in the order of the

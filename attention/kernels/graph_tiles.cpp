@@ -229,10 +229,10 @@ struct Assembly {
     };
     int64_t bytes = 0;
     each([&](const auto& table, auto&) { bytes += padded(table); });
-    Tensor all({bytes}, DType::u8);
+    Tensor all = Tensor::zeros({bytes}, DType::u8);
     auto* to = static_cast<std::byte*>(all.raw());
     each([&](const auto& table, auto&) {
-      std::memcpy(to, table.data(), table.size() * sizeof table[0]);
+      if (!table.empty()) std::memcpy(to, table.data(), table.size() * sizeof table[0]);
       to += padded(table);
     });
     made.memory = all.to(device);

@@ -81,11 +81,9 @@ void ChunkedCrossEntropy::choose_rows(int64_t classes) {
 }
 
 int64_t ChunkedCrossEntropy::chunk_size(int64_t classes) const {
-  const int64_t wanted =
-      options_.chunk > 0
-          ? options_.chunk
-          : std::max<int64_t>(64, kChunkElements / std::max<int64_t>(1, rows_.numel()));
-  return std::min(classes, wanted);
+  // Whole multiples of 64, so that rows of logits are aligned for matrix products.
+  const int64_t fit = kChunkElements / std::max<int64_t>(1, rows_.numel()) / 64 * 64;
+  return std::min(classes, options_.chunk > 0 ? options_.chunk : std::max<int64_t>(64, fit));
 }
 
 Tensor ChunkedCrossEntropy::logits(const Tensor& h, const Tensor& weight, int64_t first,

@@ -43,7 +43,7 @@ class Staging {
  public:
   void upload(const cuda::Context& context, char* to, const char* from, int64_t bytes) {
     const std::lock_guard lock(mutex_);
-    if (!halves_[0].block) make();
+    if (!halves_[1].block) make();
     while (bytes > 0) {
       if (used_ == kHalf) turn(context);
       const int64_t count = std::min(kHalf - used_, bytes);
@@ -61,20 +61,29 @@ class Staging {
   }
 
  private:
-  static constexpr int64_t kHalf = int64_t{4} << 20, kAlignment = 256;
+  static constexpr int64_t kHalf = int64_t{16} << 20, kAlignment = 256;
   struct Half {
     HostBlock block;
     Event copied;
   };
 
   void make() {
-    for (Half& half : halves_) half = {page_locked(static_cast<size_t>(kHalf)), make_event()};
+    for (Half& half : halves_) {  // of the second the block is made last: it says that all is there
+      half.copied = make_event();
+      half.block = page_locked(static_cast<size_t>(kHalf));
+    }
   }
   void turn(const cuda::Context& context) {
     cuda::check(cudaEventRecord(halves_[now_].copied.get(), context.stream()), kWhere,
                 "cudaEventRecord");
     now_ = 1 - now_;
-    cuda::check(cudaEventSynchronize(halves_[now_].copied.get()), kWhere, "cudaEventSynchronize");
+    const cudaEvent_t copied = halves_[now_].copied.get();
+    if (const cudaError_t ready = cudaEventQuery(copied); ready == cudaErrorNotReady) {
+      context.count_wait();
+      cuda::check(cudaEventSynchronize(copied), kWhere, "cudaEventSynchronize");
+    } else {
+      cuda::check(ready, kWhere, "cudaEventQuery");
+    }
     used_ = 0;
   }
 

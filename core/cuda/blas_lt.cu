@@ -1,6 +1,8 @@
 #include <cublasLt.h>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <type_traits>
 
 #include "core/cuda/blas_lt.cuh"
 #include "core/cuda/context.cuh"
@@ -37,74 +39,88 @@ struct ProductForm {
   auto operator<=>(const ProductForm&) const = default;
 };
 
-class Layout {
- public:
-  Layout(cudaDataType_t type, int64_t rows, int64_t columns) {
-    check_lt(cublasLtMatrixLayoutCreate(&layout_, type, static_cast<uint64_t>(rows),
-                                        static_cast<uint64_t>(columns), rows),
-             "cublasLtMatrixLayoutCreate");
-  }
-  ~Layout() { cublasLtMatrixLayoutDestroy(layout_); }
-  Layout(const Layout&) = delete;
-  Layout& operator=(const Layout&) = delete;
-  operator cublasLtMatrixLayout_t() const { return layout_; }
-
- private:
-  cublasLtMatrixLayout_t layout_ = nullptr;
+/// Owns what cuBLASLt made.
+template <class Handle, cublasStatus_t (*Destroy)(Handle)>
+struct Deleter {
+  void operator()(Handle handle) const { Destroy(handle); }
 };
+template <class Handle, cublasStatus_t (*Destroy)(Handle)>
+using Owned = std::unique_ptr<std::remove_pointer_t<Handle>, Deleter<Handle, Destroy>>;
+
+using Layout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
+using Product = Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
+using Preference = Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>;
+
+/// Columns packed one behind the other.
+Layout layout_of(cudaDataType_t type, int64_t rows, int64_t columns) {
+  cublasLtMatrixLayout_t made = nullptr;
+  check_lt(cublasLtMatrixLayoutCreate(&made, type, static_cast<uint64_t>(rows),
+                                      static_cast<uint64_t>(columns), rows),
+           "cublasLtMatrixLayoutCreate");
+  return Layout(made);
+}
+Product product_of(const ProductForm& form) {
+  cublasLtMatmulDesc_t made = nullptr;
+  check_lt(cublasLtMatmulDescCreate(
+               &made, form.tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F),
+           "cublasLtMatmulDescCreate");
+  return Product(made);
+}
+Preference make_preference() {
+  cublasLtMatmulPreference_t made = nullptr;
+  check_lt(cublasLtMatmulPreferenceCreate(&made), "cublasLtMatmulPreferenceCreate");
+  return Preference(made);
+}
 
 /// The description of one form of product, and the algorithm that was found for it, if one was.
 class Plan {
  public:
-  Plan(cublasLtHandle_t handle, const ProductForm& form, const void* vector)
-      : a_(form.type, form.transpose_a ? form.k : form.m, form.transpose_a ? form.m : form.k),
-        b_(form.type, form.transpose_b ? form.n : form.k, form.transpose_b ? form.k : form.n),
-        c_(form.type, form.m, form.n) {
-    check_lt(
-        cublasLtMatmulDescCreate(
-            &product_, form.tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F),
-        "cublasLtMatmulDescCreate");
-    set(product_, CUBLASLT_MATMUL_DESC_TRANSA, form.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
-    set(product_, CUBLASLT_MATMUL_DESC_TRANSB, form.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
+  Plan(cublasLtHandle_t handle, const ProductForm& form)
+      : a_(layout_of(form.type, form.transpose_a ? form.k : form.m,
+                     form.transpose_a ? form.m : form.k)),
+        b_(layout_of(form.type, form.transpose_b ? form.n : form.k,
+                     form.transpose_b ? form.k : form.n)),
+        c_(layout_of(form.type, form.m, form.n)),
+        product_(product_of(form)) {
+    set(product_.get(), CUBLASLT_MATMUL_DESC_TRANSA, form.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
+    set(product_.get(), CUBLASLT_MATMUL_DESC_TRANSB, form.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
     // Operands are exchanged (matmul_with), so that our rows are its columns, our a its b.
-    set(product_, CUBLASLT_MATMUL_DESC_EPILOGUE,
+    set(product_.get(), CUBLASLT_MATMUL_DESC_EPILOGUE,
         form.epilogue == Epilogue::bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_BGRADB);
-    set(product_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector);
     choose(handle);
   }
-  ~Plan() { cublasLtMatmulDescDestroy(product_); }
-  Plan(const Plan&) = delete;
-  Plan& operator=(const Plan&) = delete;
 
   bool found() const { return found_; }
 
   void run(const Context& context, const void* a, const void* b, void* c, const void* vector,
            Tensor& workspace) const {
-    set(product_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector);
+    set(product_.get(), CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector);
     const float one = 1, zero = 0;
-    check_lt(cublasLtMatmul(context.blas_lt(), product_, &one, a, a_, b, b_, &zero, c, c_, c, c_,
-                            &chosen_.algo, workspace.raw(), static_cast<size_t>(kWorkspace),
-                            context.stream()),
+    check_lt(cublasLtMatmul(context.blas_lt(), product_.get(), &one, a, a_.get(), b, b_.get(),
+                            &zero, c, c_.get(), c, c_.get(), &chosen_.algo, workspace.raw(),
+                            static_cast<size_t>(kWorkspace), context.stream()),
              "cublasLtMatmul");
   }
 
  private:
   void choose(cublasLtHandle_t handle) {
-    cublasLtMatmulPreference_t wanted = nullptr;
-    check_lt(cublasLtMatmulPreferenceCreate(&wanted), "cublasLtMatmulPreferenceCreate");
-    set(wanted, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<uint64_t>(kWorkspace));
+    const Preference wanted = make_preference();
+    set(wanted.get(), CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<uint64_t>(kWorkspace));
     // Sums that are divided are put together in f32, in a fixed order.
-    set(wanted, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+    set(wanted.get(), CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
         static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
     for (const auto attribute :
          {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
           CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
-      set(wanted, attribute, kAlignment);
+      set(wanted.get(), attribute, kAlignment);
     }
+    // Of the vector it is only asked how its address is aligned, and every one is to be welcome.
+    set(product_.get(), CUBLASLT_MATMUL_DESC_BIAS_POINTER,
+        reinterpret_cast<const void*>(uintptr_t{kAlignment}));
     int count = 0;
-    const cublasStatus_t code = cublasLtMatmulAlgoGetHeuristic(handle, product_, a_, b_, c_, c_,
-                                                               wanted, 1, &chosen_, &count);
-    cublasLtMatmulPreferenceDestroy(wanted);
+    const cublasStatus_t code =
+        cublasLtMatmulAlgoGetHeuristic(handle, product_.get(), a_.get(), b_.get(), c_.get(),
+                                       c_.get(), wanted.get(), 1, &chosen_, &count);
     if (code != CUBLAS_STATUS_NOT_SUPPORTED && code != CUBLAS_STATUS_INVALID_VALUE) {
       check_lt(code, "cublasLtMatmulAlgoGetHeuristic");
     }
@@ -113,7 +129,7 @@ class Plan {
   }
 
   Layout a_, b_, c_;
-  cublasLtMatmulDesc_t product_ = nullptr;
+  Product product_;
   cublasLtMatmulHeuristicResult_t chosen_{};
   bool found_ = false;
 };
@@ -131,9 +147,11 @@ class LtPlans {
     auto place = plans_.find(form);
     if (place == plans_.end()) {
       if (plans_.size() >= kMostPlans) plans_.clear();
-      place = plans_.try_emplace(form, context.blas_lt(), form, vector.raw()).first;
+      place = plans_.try_emplace(form, context.blas_lt(), form).first;
     }
-    if (!place->second.found()) return false;
+    const bool found = place->second.found();
+    context.count_fused(found);
+    if (!found) return false;
     if (!workspace_.defined()) workspace_ = Tensor({kWorkspace}, DType::u8, a.device());
     place->second.run(context, a.raw(), b.raw(), c.raw(), vector.raw(), workspace_);
     return true;
@@ -151,8 +169,10 @@ std::shared_ptr<LtPlans> make_lt_plans() { return std::make_shared<LtPlans>(); }
 /// c^T = op(b)^T op(a)^T.
 bool matmul_with(Epilogue epilogue, const Tensor& a, const Tensor& b, MatmulForm form, Tensor& c,
                  Tensor& vector) {
-  const bool single = a.dtype() == DType::f32 || a.dtype() == DType::bf16;
-  if (!single || a.numel() == 0 || b.numel() == 0 || form.accumulate) return false;
+  const DType dtype = a.dtype();
+  const bool known = (dtype == DType::f32 || dtype == DType::bf16) && b.dtype() == dtype &&
+                     c.dtype() == dtype && vector.dtype() == dtype;
+  if (!known || a.numel() == 0 || b.numel() == 0 || form.accumulate) return false;
   if (!aligned(a) || !aligned(b) || !aligned(c) || !aligned(vector)) return false;
   Context& context = context_of(c.device());
   const ProductForm product{.m = c.size(1),
@@ -160,8 +180,8 @@ bool matmul_with(Epilogue epilogue, const Tensor& a, const Tensor& b, MatmulForm
                             .k = form.transpose_a ? a.size(0) : a.size(1),
                             .transpose_a = form.transpose_b,
                             .transpose_b = form.transpose_a,
-                            .tf32 = context.tf32(),
-                            .type = a.dtype() == DType::f32 ? CUDA_R_32F : CUDA_R_16BF,
+                            .tf32 = dtype == DType::f32 && context.tf32(),
+                            .type = dtype == DType::f32 ? CUDA_R_32F : CUDA_R_16BF,
                             .epilogue = epilogue};
   return context.lt_plans().run(context, product, b, a, c, vector);
 }

@@ -54,14 +54,20 @@ class Context {
   void count_launch() const { launches_.fetch_add(1, std::memory_order_relaxed); }
   void count_upload() const { uploads_.fetch_add(1, std::memory_order_relaxed); }
   void count_wait() const { waits_.fetch_add(1, std::memory_order_relaxed); }
-  DeviceCounters counters() const { return {launches_.load(), uploads_.load(), waits_.load()}; }
+  /// A product that was to do more on its way out: whether it could.
+  void count_fused(bool taken) const {
+    (taken ? fused_ : unfused_).fetch_add(1, std::memory_order_relaxed);
+  }
+  DeviceCounters counters() const {
+    return {launches_.load(), uploads_.load(), waits_.load(), fused_.load(), unfused_.load()};
+  }
 
  private:
   std::unique_ptr<std::remove_pointer_t<cudaStream_t>, StreamDeleter> stream_;
   std::unique_ptr<std::remove_pointer_t<cublasHandle_t>, BlasDeleter> blas_;
   std::shared_ptr<LtPlans> lt_plans_ = make_lt_plans();
-  bool tf32_ = false;
-  mutable std::atomic<int64_t> launches_ = 0, uploads_ = 0, waits_ = 0;
+  std::atomic<bool> tf32_ = false;
+  mutable std::atomic<int64_t> launches_ = 0, uploads_ = 0, waits_ = 0, fused_ = 0, unfused_ = 0;
   cudaDeviceProp properties_{};
 };
 

@@ -19,6 +19,11 @@ cudaDataType_t blas_type(DType dtype) {
   return dtype == DType::f64 ? CUDA_R_64F : dtype == DType::f32 ? CUDA_R_32F : CUDA_R_16BF;
 }
 
+cublasComputeType_t compute_type(DType dtype, bool tf32) {
+  if (dtype == DType::f64) return CUBLAS_COMPUTE_64F;
+  return dtype == DType::f32 && tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+}
+
 }  // namespace
 
 /// cuBLAS stores columns: what we store row by row is the transpose to it, so it is asked for
@@ -42,10 +47,7 @@ void matmul(const Tensor& a, const Tensor& b, MatmulForm form, Tensor& c) {
             &one, b.data<T>(), type, blas_size(b.size(-1)), b.size(-2) * b.size(-1), a.data<T>(),
             type, blas_size(a.size(-1)), a.size(-2) * a.size(-1), &kept, c.raw(),
             blas_type(c.dtype()), blas_size(n), m * n, blas_size(batch),
-            dtype_of<T> == DType::f64 ? CUBLAS_COMPUTE_64F
-            : context.tf32()          ? CUBLAS_COMPUTE_32F_FAST_TF32
-                                      : CUBLAS_COMPUTE_32F,
-            CUBLAS_GEMM_DEFAULT),
+            compute_type(dtype_of<T>, context.tf32()), CUBLAS_GEMM_DEFAULT),
         "matmul",
         "cublasGemm of " + to_string(a.shape()) + " and " + to_string(b.shape()) + " to " +
             to_string(c.shape()));

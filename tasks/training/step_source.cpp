@@ -21,10 +21,22 @@ StepSource::StepSource(const TrainConfig& config, const TokenDataset& data, cons
       batches_(data, sampler, cursor, -1,
                static_cast<int>(std::min(config.train.accumulate, kMostAhead)) + 2) {}
 
-StepData StepSource::next() { return ahead_ ? *std::exchange(ahead_, std::nullopt) : make(); }
+LayerGraphs graphs_of(const Batch& batch, const AttentionPlan& plan, const TrainConfig& config) {
+  return plan.build(sequence_view(batch), config.train.seed, static_cast<uint64_t>(batch.cursor));
+}
+
+StepData StepSource::next() {
+  if (failed_) std::rethrow_exception(failed_);
+  return ahead_ ? *std::exchange(ahead_, std::nullopt) : make();
+}
 
 void StepSource::look_ahead() {
-  if (!device_.is_cpu() && !ahead_) ahead_ = make();
+  if (device_.is_cpu() || ahead_) return;
+  try {
+    ahead_ = make();
+  } catch (...) {
+    failed_ = std::current_exception();
+  }
 }
 
 StepData StepSource::make() {
@@ -35,8 +47,8 @@ StepData StepSource::make() {
     task_.draw(batch, config_.order_seed(), 1 + batch.cursor / batches_per_epoch_);
     made.units += task_.units(batch);
     made.tokens += batch.tokens();
-    made.graphs.push_back(
-        plan_.build(sequence_view(batch), config_.train.seed, static_cast<uint64_t>(batch.cursor)));
+    if (device_.is_cpu()) continue;
+    made.graphs.push_back(graphs_of(batch, plan_, config_));
     for (const auto& graph : made.graphs.back()) graph->prepare_for(device_);
   }
   made.units = std::max<int64_t>(made.units, 1);  // a step may hold nothing to learn from

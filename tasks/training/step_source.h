@@ -1,6 +1,7 @@
 // What the steps of a training run work on: batches with their targets and graphs.
 #pragma once
 
+#include <exception>
 #include <optional>
 #include <vector>
 
@@ -11,13 +12,16 @@
 
 namespace filigree {
 
-/// The batches that one step's gradient is summed over, each with its graphs.
+/// The batches that one step's gradient is summed over.
 struct StepData {
   std::vector<Batch> batches;
-  std::vector<LayerGraphs> graphs;
-  int64_t units = 0;  ///< what the loss is a mean over; at least 1
+  std::vector<LayerGraphs> graphs;  ///< of the batches; empty: to be made when it is their turn
+  int64_t units = 0;                ///< what the loss is a mean over; at least 1
   int64_t tokens = 0;
 };
+
+/// The graphs of a batch, a pure function of the settings and its cursor. Throws DataError.
+LayerGraphs graphs_of(const Batch& batch, const AttentionPlan& plan, const TrainConfig& config);
 
 /// Step after step from a cursor on, as often as it is asked. What a step holds is a pure function
 /// of the settings and the cursor, whenever it is made. Throws DataError.
@@ -27,8 +31,8 @@ class StepSource {
              const Task& task, const AttentionPlan& plan, int64_t cursor);
 
   StepData next();
-  /// Makes the next step's data now, while the device is busy with this one's; on the CPU, which
-  /// has no time to spare, nothing.
+  /// Makes the next step's data now, graphs included, while the device is busy with this one's; on
+  /// the CPU, which has no time to spare, nothing. What is thrown meanwhile next() throws.
   void look_ahead();
 
  private:
@@ -41,6 +45,7 @@ class StepSource {
   Device device_;
   Prefetcher batches_;
   std::optional<StepData> ahead_;
+  std::exception_ptr failed_;
 };
 
 }  // namespace filigree

@@ -204,8 +204,10 @@ class Trainer {
     const Batch& batch = data.batches[k];
     ForwardContext context{true, config_.train.seed, static_cast<uint64_t>(batch.cursor)};
     context.draw_temperature = draw_temperature(state_.step, steps_);
-    if (!std::exchange(graphs_seen_, true)) look_at(data.graphs[k]);
-    const Variable outputs = model_.forward(token_batch(model_, batch), data.graphs[k], context);
+    const LayerGraphs graphs =
+        data.graphs.empty() ? graphs_of(batch, plan_, config_) : data.graphs[k];
+    if (!std::exchange(graphs_seen_, true)) look_at(graphs);
+    const Variable outputs = model_.forward(token_batch(model_, batch), graphs, context);
     const Variable loss =
         scale(setup_.task->loss(model_, outputs, batch), 1.0 / static_cast<double>(data.units));
     backward(loss);
@@ -235,7 +237,6 @@ class Trainer {
   void step(StepSource& source) {
     clock_ = Clock::now();
     AskedStep asked{source.next(), {}, false};
-    state_.tokens += asked.data.tokens;
     std::vector<Tensor> losses;
     for (size_t k = 0; k < asked.data.batches.size(); ++k) {
       losses.push_back(accumulate(asked.data, k));
@@ -253,6 +254,7 @@ class Trainer {
       asked.refused = !std::isfinite(degrees_->gradient_norm());
     }
     if (!asked.refused) optimizer_->step(asked.progress.learning_rate, numbers);
+    asked.data.graphs.clear();  // the device has been told all that they say
     asked_ = std::move(asked);
     if (degrees_ || device_.is_cpu()) settle();  // nothing is gained by waiting
     zero_grad();
@@ -267,6 +269,7 @@ class Trainer {
     if (!asked_) return;
     const AskedStep asked = *std::exchange(asked_, std::nullopt);
     Progress progress = asked.progress;
+    state_.tokens += asked.data.tokens;
     const Tensor& numbers = numbers_->get();
     progress.gradient_norm = std::sqrt(numbers.at(0));
     progress.loss = numbers.at(1);

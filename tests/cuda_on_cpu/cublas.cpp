@@ -48,14 +48,17 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t, cublasOperation_t op_a
                                           int lda, long long stride_a, const void* b,
                                           cudaDataType_t type_b, int ldb, long long stride_b,
                                           const void* beta, void* c, cudaDataType_t type_c, int ldc,
-                                          long long stride_c, int batch, cublasComputeType_t,
-                                          cublasGemmAlgo_t) {
+                                          long long stride_c, int batch,
+                                          cublasComputeType_t compute, cublasGemmAlgo_t) {
   // What cuBLAS refuses.
   const bool sound = m >= 0 && n >= 0 && k >= 0 && batch >= 0 && ldc >= m && m > 0 && n > 0 &&
                      lda >= (op_a == CUBLAS_OP_N ? m : k) && ldb >= (op_b == CUBLAS_OP_N ? k : n) &&
                      lda > 0 && ldb > 0 && type_a == type_b &&
                      (type_b == type_c || (type_b == CUDA_R_16BF && type_c == CUDA_R_32F));
   if (!sound) return CUBLAS_STATUS_INVALID_VALUE;
+  if (compute == CUBLAS_COMPUTE_32F_FAST_TF32 && type_a != CUDA_R_32F) {
+    return CUBLAS_STATUS_NOT_SUPPORTED;
+  }
   const cuda_on_cpu::DeviceAccess access;
   const auto all = [&]<class T, class C, class R>() {
     for (int i = 0; i < batch; ++i) {

@@ -1,4 +1,4 @@
-#include <memory>
+#include <vector>
 
 #include "brain.h"
 #include "cublasLt.h"
@@ -7,6 +7,7 @@ struct EmulatedProduct {
   cublasOperation_t op_a = CUBLAS_OP_N, op_b = CUBLAS_OP_N;
   unsigned epilogue = 1;
   void* vector = nullptr;
+  cublasComputeType_t compute = CUBLAS_COMPUTE_32F;
 };
 struct EmulatedLayout {
   cudaDataType_t type;
@@ -34,20 +35,20 @@ bool sound(const EmulatedProduct& product, const EmulatedLayout& a, const Emulat
          d.columns == (product.op_b == CUBLAS_OP_N ? b.columns : b.rows);
 }
 
-/// With the vector added to every column, or written: the sums of op(b) over k.
+/// d: the sums, packed, with the vector added to every column; or the vector written: the sums of
+/// op(b) over k. Rounded once.
 template <class T>
-void add_vector(const EmulatedProduct& product, const T* b, const EmulatedLayout& layout_b, T* d,
-                const EmulatedLayout& layout_d, int64_t k) {
+void finish(const EmulatedProduct& product, const float* sums, const T* b,
+            const EmulatedLayout& layout_b, T* d, const EmulatedLayout& layout_d, int64_t k) {
   T* vector = static_cast<T*>(product.vector);
   const auto number = [](T value) { return static_cast<float>(static_cast<double>(value)); };
+  const bool bias = product.epilogue == CUBLASLT_EPILOGUE_BIAS;
   for (int64_t j = 0; j < layout_d.columns; ++j) {
-    if (product.epilogue == CUBLASLT_EPILOGUE_BIAS) {
-      for (int64_t i = 0; i < layout_d.rows; ++i) {
-        T& to = d[i + j * layout_d.leading];
-        to = T(number(to) + number(vector[i]));
-      }
-      continue;
+    for (int64_t i = 0; i < layout_d.rows; ++i) {
+      const float more = bias ? number(vector[i]) : 0.0F;
+      d[i + j * layout_d.leading] = T(sums[i + j * layout_d.rows] + more);
     }
+    if (bias) continue;
     float sum = 0;
     for (int64_t p = 0; p < k; ++p) {
       sum += number(product.op_b == CUBLAS_OP_N ? b[p + j * layout_b.leading]
@@ -59,9 +60,10 @@ void add_vector(const EmulatedProduct& product, const T* b, const EmulatedLayout
 
 }  // namespace
 
-cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t* product, cublasComputeType_t,
+cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t* product, cublasComputeType_t compute,
                                         cudaDataType_t) {
   *product = new EmulatedProduct;
+  (*product)->compute = compute;
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t product) {
@@ -123,6 +125,9 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
   *count = 1;
   results[0] = {};
   results[0].algo.data[0] = preference->alignment;
+  // The address says how later ones are aligned.
+  const auto vector = reinterpret_cast<uintptr_t>(product->vector);
+  results[0].algo.data[1] = vector & (~vector + 1);
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -136,24 +141,26 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t prod
     return reinterpret_cast<uintptr_t>(data) % algo->data[0] != 0;
   };
   if (!sound(*product, *layout_a, *layout_b, *layout_d) || c != d || layout_c != layout_d ||
-      off(a) || off(b) || off(d)) {
+      off(a) || off(b) || off(d) ||
+      reinterpret_cast<uintptr_t>(product->vector) % algo->data[1] != 0) {
     return CUBLAS_STATUS_INVALID_VALUE;
   }
   const int64_t k = product->op_a == CUBLAS_OP_N ? layout_a->columns : layout_a->rows;
+  std::vector<float> sums(static_cast<size_t>(layout_d->rows * layout_d->columns));
   const cublasStatus_t multiplied = cublasGemmStridedBatchedEx(
       reinterpret_cast<cublasHandle_t>(handle), product->op_a, product->op_b,
       static_cast<int>(layout_d->rows), static_cast<int>(layout_d->columns), static_cast<int>(k),
       alpha, a, layout_a->type, static_cast<int>(layout_a->leading), 0, b, layout_b->type,
-      static_cast<int>(layout_b->leading), 0, beta, d, layout_d->type,
-      static_cast<int>(layout_d->leading), 0, 1, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+      static_cast<int>(layout_b->leading), 0, beta, sums.data(), CUDA_R_32F,
+      static_cast<int>(layout_d->rows), 0, 1, product->compute, CUBLAS_GEMM_DEFAULT);
   if (multiplied != CUBLAS_STATUS_SUCCESS) return multiplied;
   const cuda_on_cpu::DeviceAccess access;
   if (layout_d->type == CUDA_R_32F) {
-    add_vector(*product, static_cast<const float*>(b), *layout_b, static_cast<float*>(d), *layout_d,
-               k);
+    finish(*product, sums.data(), static_cast<const float*>(b), *layout_b, static_cast<float*>(d),
+           *layout_d, k);
   } else {
-    add_vector(*product, static_cast<const Brain*>(b), *layout_b, static_cast<Brain*>(d), *layout_d,
-               k);
+    finish(*product, sums.data(), static_cast<const Brain*>(b), *layout_b, static_cast<Brain*>(d),
+           *layout_d, k);
   }
   return CUBLAS_STATUS_SUCCESS;
 }

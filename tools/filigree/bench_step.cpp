@@ -77,8 +77,8 @@ StepBatch random_batch(const Settings& settings, uint64_t number) {
 }
 
 /// Floating-point operations of a step that a model of this shape must do, forward and backward:
-/// 6 a weight and token of the products (of the hidden tokens alone in the head), 14 an edge and
-/// element of a head.
+/// 6 a weight and token of the products (of the hidden tokens alone in the head), 12 an edge and
+/// element of a head. What is computed again in the backward pass is not counted.
 double work_of(const Settings& settings, const StepBatch& batch, const LayerGraphs& graphs) {
   const auto width = static_cast<double>(settings.width);
   const auto tokens = static_cast<double>(batch.tokens.ids.numel());
@@ -88,7 +88,7 @@ double work_of(const Settings& settings, const StepBatch& batch, const LayerGrap
   for (const auto& graph : graphs) {
     for (int h = 0; h < graph->heads(); ++h) {
       work +=
-          14 * static_cast<double>(graph->edges(h)) * width / static_cast<double>(settings.heads);
+          12 * static_cast<double>(graph->edges(h)) * width / static_cast<double>(settings.heads);
     }
   }
   return work;
@@ -203,6 +203,7 @@ void measure(const Settings& settings) {
     times.push_back(time / static_cast<double>(settings.steps));
   }
   const DeviceCounters after = counters_of(device);
+  const MemoryStats memory = memory_stats(device);  // before the large product
   const auto steps = static_cast<double>(settings.rounds * settings.steps);
   const auto trained = static_cast<double>(run.tokens() - tokens);
   const double speed = (run.work() - work) / total * 1e3, peak = peak_of(settings, device);
@@ -220,14 +221,17 @@ void measure(const Settings& settings) {
       trained / steps, settings.mixed ? fmt::format("{} to ", settings.length / 8) : "",
       settings.length, quantile(times, 0.5), quantile(times, 0.25), quantile(times, 0.75),
       settings.rounds, settings.steps, trained / total * 1e3, speed * 1e-12, 100 * speed / peak,
-      peak * 1e-12, human_bytes(memory_stats(device).peak));
+      peak * 1e-12, human_bytes(memory.peak));
   if (device.is_cpu()) return;
   // The waits that are counted are those at the end of the rounds.
   fmt::print("a step    {:.1f} kernels of ours, {:.1f} uploads, {:.2f} waits, {:.2f} allocations\n",
              static_cast<double>(after.launches - before.launches) / steps,
              static_cast<double>(after.uploads - before.uploads) / steps,
              static_cast<double>(after.waits - before.waits - settings.rounds) / steps,
-             static_cast<double>(memory_stats(device).system_calls - allocated) / steps);
+             static_cast<double>(memory.system_calls - allocated) / steps);
+  fmt::print("products  {:.1f} with their bias or its gradient in one, {:.1f} in two\n",
+             static_cast<double>(after.fused - before.fused) / steps,
+             static_cast<double>(after.unfused - before.unfused) / steps);
 }
 
 void expect_sound(const Settings& settings) {
