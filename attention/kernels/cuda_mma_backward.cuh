@@ -44,6 +44,54 @@ __device__ void store_rows(const TilePass<Half>& pass, const TilePlace& place, i
   probe.tell(pass.not_finite);
 }
 
+/// What becomes of the pairs of a warp's 16 queries and a tile's keys under bias and gate: products
+/// s and <do_i, v_j> in dp; dp becomes the slopes that pass, `slopes` (64, 65) all of them.
+__device__ inline void scored_rows(const TileView<Half>& view, uint64_t dropout_key, int own,
+                                   MmaLane lane, float* slopes, const float (&s)[kTile / 8][4],
+                                   float (&dp)[kTile / 8][4]) {
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    const int row = own + lane.g + 8 * r;
+    float lse, delta;
+    query_statistics(view, row, lse, delta);
+#pragma unroll
+    for (int n = 0; n < kTile / 8; ++n) {
+#pragma unroll
+      for (int i = 2 * r; i < 2 * r + 2; ++i) {
+        const int at = 8 * n + 2 * lane.t + i % 2;
+        const PairSlope<float> pair =
+            pair_slope(view, row, at, view.pass.scale * s[n][i], dp[n][i], lse, delta, dropout_key);
+        if (slopes) slopes[row * tile_stride(kTile) + at] = pair.slope;
+        dp[n][i] = pair.slope != 0.0F && is_closed(view, row, at) ? 0.0F : pair.slope;
+      }
+    }
+  }
+}
+/// Of a warp's 16 keys and a tile's queries: products s become weights times dropout's factor, dp
+/// slopes, of what passes.
+__device__ inline void scored_columns(const TileView<Half>& view, uint64_t dropout_key, int own,
+                                      MmaLane lane, float (&s)[kTile / 8][4],
+                                      float (&dp)[kTile / 8][4]) {
+#pragma unroll
+  for (int n = 0; n < kTile / 8; ++n) {
+#pragma unroll
+    for (int side = 0; side < 2; ++side) {
+      const int row = 8 * n + 2 * lane.t + side;
+      float lse, delta;
+      query_statistics(view, row, lse, delta);
+#pragma unroll
+      for (int i = side; i < 4; i += 2) {
+        const int at = own + lane.g + i / 2 * 8;
+        const PairSlope<float> pair =
+            pair_slope(view, row, at, view.pass.scale * s[n][i], dp[n][i], lse, delta, dropout_key);
+        const bool closed = pair.weight != 0.0F && is_closed(view, row, at);
+        s[n][i] = closed ? 0.0F : pair.weight * pair.factor;
+        dp[n][i] = closed ? 0.0F : pair.slope;
+      }
+    }
+  }
+}
+
 /// q, do, k, v as rows, k across, and the slopes where sums by distance are wanted.
 inline int64_t mma_rows_shared_bytes(int width, bool distances) {
   return static_cast<int64_t>(sizeof(Half)) *
@@ -86,20 +134,7 @@ __global__ void __launch_bounds__(kMmaThreads)
     float s[kTile / 8][4], dp[kTile / 8][4];
     row_products<W>(queries, keys, own, lane, s);
     row_products<W>(grads, values, own, lane, dp);
-    for (int r = 0; r < 2; ++r) {
-      const int row = own + lane.g + 8 * r;
-      float lse, delta;
-      query_statistics(view, row, lse, delta);
-      for (int n = 0; n < kTile / 8; ++n) {
-        for (int i = 2 * r; i < 2 * r + 2; ++i) {
-          const int at = 8 * n + 2 * lane.t + i % 2;
-          const PairSlope<float> pair =
-              pair_slope(view, row, at, pass.scale * s[n][i], dp[n][i], lse, delta, dropout_key);
-          if (distances) slopes[row * tile_stride(kTile) + at] = pair.slope;
-          dp[n][i] = pair.slope != 0.0F && is_closed(view, row, at) ? 0.0F : pair.slope;
-        }
-      }
-    }
+    scored_rows(view, dropout_key, own, lane, distances ? slopes : nullptr, s, dp);
     if (distances) {
       __syncthreads();
       add_diagonals(view, slopes, parts);
@@ -150,21 +185,7 @@ __global__ void __launch_bounds__(kMmaThreads)
     float s[kTile / 8][4], dp[kTile / 8][4];  // of the warp's keys and the tile's queries
     row_products<W>(keys, queries, own, lane, s);
     row_products<W>(values, grads, own, lane, dp);
-    for (int n = 0; n < kTile / 8; ++n) {
-      for (int side = 0; side < 2; ++side) {
-        const int row = 8 * n + 2 * lane.t + side;
-        float lse, delta;
-        query_statistics(view, row, lse, delta);
-        for (int i = side; i < 4; i += 2) {
-          const int at = own + lane.g + i / 2 * 8;
-          const PairSlope<float> pair =
-              pair_slope(view, row, at, pass.scale * s[n][i], dp[n][i], lse, delta, dropout_key);
-          const bool closed = pair.weight != 0.0F && is_closed(view, row, at);
-          s[n][i] = closed ? 0.0F : pair.weight * pair.factor;
-          dp[n][i] = closed ? 0.0F : pair.slope;
-        }
-      }
-    }
+    scored_columns(view, dropout_key, own, lane, s, dp);
     __syncwarp();  // mma wants its warp together
     add_product<W>(s, grads_across, lane, value_sums);
     add_product<W>(dp, queries_across, lane, key_sums);

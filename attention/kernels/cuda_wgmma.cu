@@ -25,15 +25,24 @@ bool is_wanted() {
   return wanted;
 }
 
-/// body.template operator()<W, Dropout>() with W the elements of a head, filled up.
+/// True if scores are more than scaled products.
+bool is_scored(const TilePass<Half>& pass) { return pass.bias || pass.log_gate; }
+
+template <int W, class Body>
+void with_scores(const TilePass<Half>& pass, Body body) {
+  const bool dropout = pass.least != 0;
+  if (is_scored(pass)) {
+    dropout ? body.template operator()<W, true, true>()
+            : body.template operator()<W, false, true>();
+  } else {
+    dropout ? body.template operator()<W, true, false>()
+            : body.template operator()<W, false, false>();
+  }
+}
+/// body.template operator()<W, Dropout, Scored>() with W the elements of a head, filled up.
 template <class Body>
 void with_kind(const TilePass<Half>& pass, Body body) {
-  const bool dropout = pass.least != 0;
-  if (pass.dim <= 64) {
-    dropout ? body.template operator()<64, true>() : body.template operator()<64, false>();
-  } else {
-    dropout ? body.template operator()<128, true>() : body.template operator()<128, false>();
-  }
+  pass.dim <= 64 ? with_scores<64>(pass, body) : with_scores<128>(pass, body);
 }
 
 filigree::cuda::Grid grid_of(const TilePass<Half>& pass, int64_t shared) {
@@ -46,7 +55,7 @@ bool wgmma_takes(const TilePass<Half>& pass, const Tensor& where) {
   if (!kBuiltForHopper || !is_wanted()) return false;
   const cudaDeviceProp& device = filigree::cuda::context_of(where.device()).properties();
   if (device.major != 9 || device.minor != 0) return false;
-  if (pass.bias || pass.log_gate || !(pass.scale > 0)) return false;
+  if (!(pass.scale > 0)) return false;
   const auto aligned = [](const void* at) { return reinterpret_cast<uintptr_t>(at) % 16 == 0; };
   return pass.dim >= kNarrowestWgmma && pass.dim <= kWidestWgmma && pass.dim % 8 == 0 &&
          pass.stride % 8 == 0 && aligned(pass.q) && aligned(pass.k) && aligned(pass.v) &&
@@ -54,23 +63,24 @@ bool wgmma_takes(const TilePass<Half>& pass, const Tensor& where) {
 }
 
 void wgmma_forward_pass(const TilePass<Half>& pass, const Tensor& where, Half* o, float* lse) {
-  with_kind(pass, [&]<int W, bool Dropout>() {
+  with_kind(pass, [&]<int W, bool Dropout, bool Scored>() {
     filigree::cuda::launch(kOp, where, grid_of(pass, wgmma_forward_shared_bytes(W)),
-                           wgmma_forward<W, Dropout>, pass, o, lse);
+                           wgmma_forward<W, Dropout, Scored>, pass, o, lse);
   });
 }
 
-void wgmma_rows_pass(const TilePass<Half>& pass, const Tensor& where, Half* dq) {
-  with_kind(pass, [&]<int W, bool Dropout>() {
-    filigree::cuda::launch(kOp, where, grid_of(pass, wgmma_backward_shared_bytes(W)),
-                           wgmma_backward_rows<W, Dropout>, pass, dq);
+void wgmma_rows_pass(const TilePass<Half>& pass, const Tensor& where, Half* dq,
+                     DistanceParts<float> parts) {
+  with_kind(pass, [&]<int W, bool Dropout, bool Scored>() {
+    filigree::cuda::launch(kOp, where, grid_of(pass, wgmma_rows_shared_bytes(W, Scored)),
+                           wgmma_backward_rows<W, Dropout, Scored>, pass, dq, parts);
   });
 }
 
 void wgmma_columns_pass(const TilePass<Half>& pass, const Tensor& where, Half* dk, Half* dv) {
-  with_kind(pass, [&]<int W, bool Dropout>() {
+  with_kind(pass, [&]<int W, bool Dropout, bool Scored>() {
     filigree::cuda::launch(kOp, where, grid_of(pass, wgmma_columns_shared_bytes(W)),
-                           wgmma_backward_columns<W, Dropout>, pass, dk, dv);
+                           wgmma_backward_columns<W, Dropout, Scored>, pass, dk, dv);
   });
 }
 

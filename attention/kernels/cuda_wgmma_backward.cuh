@@ -2,7 +2,7 @@
 // For .cu files alone.
 #pragma once
 
-#include "attention/kernels/cuda_tile_backward.cuh"
+#include "attention/kernels/cuda_mma_backward.cuh"
 #include "attention/kernels/cuda_wgmma_forward.cuh"
 
 namespace filigree::kernels::cuda {
@@ -24,6 +24,11 @@ __device__ inline QueryStatistics statistics_of(const TileView<Half>& view, int 
 inline int64_t wgmma_backward_shared_bytes(int width) {
   return int64_t{6} * panels_elements(width) * static_cast<int64_t>(sizeof(Half));
 }
+/// The same, and the slopes of a tile, where sums by distance are wanted.
+inline int64_t wgmma_rows_shared_bytes(int width, bool scored) {
+  return wgmma_backward_shared_bytes(width) +
+         (scored ? static_cast<int64_t>(sizeof(float)) * kTile * tile_stride(kTile) : 0);
+}
 
 /// Weight and slope of a visible pair: s is <q_i, k_j> and becomes the weight times the dropout's
 /// factor, dp is <do_i, v_j> and becomes dL/ds_ij.
@@ -34,14 +39,17 @@ __device__ void weigh(float factor, float scale2, float lse2, float delta, float
   dp = weight == 0.0F ? 0.0F : weight * ((Dropout ? factor * dp : dp) - delta);
 }
 
-/// What mma_backward_rows() does, without bias and gate; a block of one warpgroup.
-template <int W, bool Dropout>
-__global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
-    wgmma_backward_rows(TilePass<Half> pass, Half* dq) {
+/// What mma_backward_rows() does; a block of one warpgroup. Scored: there is a bias or a gate.
+template <int W, bool Dropout, bool Scored>
+__global__ void __launch_bounds__(kWarpgroup, Scored    ? 1
+                                              : W == 64 ? 4
+                                                        : 2)
+    wgmma_backward_rows(TilePass<Half> pass, Half* dq, DistanceParts<float> parts) {
   constexpr int kTileElements = panels_elements(W);
   Half* const queries = filigree::cuda::shared_memory<Half>();
   Half* const grads = queries + kTileElements;
   Half* const tiles = grads + kTileElements;
+  float* const slopes = reinterpret_cast<float*>(tiles + 4 * kTileElements);  // Scored
   const TilePlace place(pass);
   const MmaLane lane;
   const int own = static_cast<int>(threadIdx.x) / 32 * kMmaRows;
@@ -55,6 +63,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
     fetch_panels<W>({pass.grad + column, pass.width, pass.dim}, place.first, place.count, grads);
     stream.start();
   }
+  if (Scored) clear_parts(pass, place.head, parts);
   const RowIntervals intervals(pass, place, own, lane);
   const TileView<Half> own_rows{pass, place.head, place.group, place.first, place.count, 0, 0, 0};
   const QueryStatistics statistics[2] = {statistics_of(own_rows, own + lane.g),
@@ -67,7 +76,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
     const bool whole = tile.mask == kFullTile && tile.count == kTile;
     uint64_t bits[2], kept[2] = {};
     intervals.visible(view, own, lane, bits);
-    if (Dropout) kept_keys(view, dropout_key, own, lane, kept);
+    if (Dropout && !Scored) kept_keys(view, dropout_key, own, lane, kept);
     stream.wait();
     const Operand keys = stream.first(), values = stream.second();
     float s[8][4] = {}, dp[8][4] = {};
@@ -80,8 +89,13 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
     wgmma_wait();
     hold(s);
     hold(dp);
+    if (Scored) {
+      scored_rows(view, dropout_key, own, lane, slopes, s, dp);
+      __syncthreads();
+      add_diagonals(view, slopes, parts);
+    }
 #pragma unroll
-    for (int n = 0; n < 8; ++n) {
+    for (int n = 0; n < 8 && !Scored; ++n) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         if (!whole && !(bits[i / 2] >> (8 * n + i % 2) & 1)) {
@@ -126,10 +140,12 @@ inline int64_t wgmma_columns_shared_bytes(int width) {
   return wgmma_backward_shared_bytes(width) + static_cast<int64_t>(sizeof(QueryColumns));
 }
 
-/// What mma_backward_columns() does, without bias and gate; a block of one warpgroup, a warp has 16
-/// keys.
-template <int W, bool Dropout>
-__global__ void __launch_bounds__(kWarpgroup, W == 64 ? 3 : 2)
+/// What mma_backward_columns() does; a block of one warpgroup, a warp has 16 keys. Scored: there is
+/// a bias or a gate.
+template <int W, bool Dropout, bool Scored>
+__global__ void __launch_bounds__(kWarpgroup, Scored    ? 1
+                                              : W == 64 ? 3
+                                                        : 2)
     wgmma_backward_columns(TilePass<Half> pass, Half* dk, Half* dv) {
   constexpr int kTileElements = panels_elements(W);
   Half* const keys = filigree::cuda::shared_memory<Half>();
@@ -155,7 +171,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 3 : 2)
     const TileView<Half> view{pass,       place.head,  place.group, tile.first,
                               tile.count, place.first, place.count, tile.mask};
     const bool whole = tile.mask == kFullTile && place.count == kTile;
-    if (thread < kTile) {
+    if (thread < kTile && !Scored) {
       int lo = 0, hi = 0;
       if (tile.mask == kIntervalTile && thread < tile.count) {
         const int64_t at = place.group * pass.tokens + tile.first + thread;
@@ -165,7 +181,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 3 : 2)
       columns.visible[thread] = visible_keys(view, thread, lo, hi);
       columns.statistics[thread] = statistics_of(view, thread);
     }
-    if (Dropout) {  // two threads a query
+    if (Dropout && !Scored) {  // two threads a query
       const uint64_t kept = kept_of_row(view, dropout_key, thread / 2, thread % 2, 2);
       const uint64_t both = kept | __shfl_xor_sync(~0U, kept, 1);
       if (thread % 2 == 0) columns.kept[thread / 2] = both;
@@ -182,8 +198,9 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 3 : 2)
     wgmma_wait();
     hold(s);
     hold(dp);
+    if (Scored) scored_columns(view, dropout_key, own, lane, s, dp);
 #pragma unroll
-    for (int n = 0; n < 8; ++n) {
+    for (int n = 0; n < 8 && !Scored; ++n) {
 #pragma unroll
       for (int side = 0; side < 2; ++side) {
         const int row = 8 * n + 2 * lane.t + side;

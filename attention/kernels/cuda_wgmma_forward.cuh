@@ -150,11 +150,11 @@ inline int64_t wgmma_forward_shared_bytes(int width) {
   return int64_t{5} * panels_elements(width) * static_cast<int64_t>(sizeof(Half));
 }
 
-/// What mma_forward() does, without bias and gate; a block of one warpgroup. W: elements of a head,
-/// filled up to panels. While a tile is worked on, the next is fetched. The queries stay in shared
-/// memory: in registers from tile to tile, nvcc 13.0 gave them away for the weights.
-template <int W, bool Dropout>
-__global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
+/// What mma_forward() does; a block of one warpgroup. W: elements of a head, filled up to panels.
+/// Scored: there is a bias or a gate. While a tile is worked on, the next is fetched. The queries
+/// stay in shared memory: in registers from tile to tile, nvcc 13.0 gave them away for the weights.
+template <int W, bool Dropout, bool Scored>
+__global__ void __launch_bounds__(kWarpgroup, W == 64 && !Scored ? 4 : 2)
     wgmma_forward(TilePass<Half> pass, Half* o, float* lse) {
   constexpr float kNone = -std::numeric_limits<float>::infinity();
   constexpr int kTileElements = panels_elements(W);
@@ -173,7 +173,8 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
     fetch_panels<W>({pass.q + column, pass.stride, pass.dim}, place.first, place.count, queries);
     stream.start();
   }
-  const float scale = pass.scale * kLog2E;  // logarithms are of base 2 here
+  // Logarithms are of base 2 here; what bias and gate have been added to is one already.
+  const float scale = Scored ? 1.0F : pass.scale * kLog2E;
   float out[W / 8][4] = {}, top[2] = {kNone, kNone}, sum[2] = {};
   while (stream.left()) {
     const TileEntry tile = stream.tile();
@@ -192,12 +193,18 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
     wgmma_run();
     wgmma_wait();
     hold(s);
-    if (!whole) {
+    if (!whole || Scored) {
 #pragma unroll
       for (int n = 0; n < 8; ++n) {
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-          if (!(bits[i / 2] >> (8 * n + i % 2) & 1)) s[n][i] = kNone;
+          const bool seen = bits[i / 2] >> (8 * n + i % 2) & 1;
+          if (!seen) {
+            s[n][i] = kNone;
+          } else if (Scored) {
+            const int row = own + lane.g + i / 2 * 8, at = 8 * n + 2 * lane.t + i % 2;
+            s[n][i] = kLog2E * view.score(row, at, pass.scale * s[n][i]);
+          }
         }
       }
     }
@@ -245,6 +252,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
     hold(out);
     stream.done();
   }
+  const float natural = Scored ? 1.0F / kLog2E : pass.scale;
   FiniteProbe probe;
   for (int r = 0; r < 2; ++r) {
     const int row = own + lane.g + 8 * r;
@@ -255,7 +263,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 4 : 2)
     const int64_t token = place.first + row;
     store_row<W>(out, r, factor, lane, pass.dim, probe, o + token * pass.width + column);
     if (lane.t == 0) {
-      lse[token * pass.heads + place.head] = none ? kNone : top[r] * pass.scale + std::log(sum[r]);
+      lse[token * pass.heads + place.head] = none ? kNone : top[r] * natural + std::log(sum[r]);
     }
   }
   probe.tell(pass.not_finite);

@@ -236,7 +236,7 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
         Half* const dv_at = dv.data<Half>() + arguments.v_at;
         if (wgmma_takes(pass, q)) {
           walk_rows(*made.graph, pass);
-          wgmma_rows_pass(pass, q, dq_at);
+          wgmma_rows_pass(pass, q, dq_at, parts);
           walk_columns(*made.graph, pass);
           wgmma_columns_pass(pass, q, dk_at, dv_at);
         } else {

@@ -75,6 +75,21 @@ std::multiset<std::pair<int64_t, int64_t>> edges_of(const SequenceGraph& graph,
   return edges;
 }
 
+/// The graph where nobody sees packed tokens 3, 10, 17, ...
+std::shared_ptr<const AttentionGraph> without_some_keys(const AttentionGraph& graph) {
+  std::vector<int> groups;
+  for (int h = 0; h < graph.heads(); ++h) groups.push_back(graph.group_of_head(h));
+  return std::make_shared<AttentionGraph>(AttentionGraph::from_rows(
+      graph.offsets(), graph.groups(), groups, [&](int g, int64_t, int64_t i, Runs& out) {
+        for (const int32_t j : graph.row(g, i)) {
+          if (j % 7 != 3) append_run(out, j, j + 1);
+        }
+      }));
+}
+
+/// Heads that Hopper has kernels of its own for, from trial `first` on; before, of any size (0).
+int64_t chunks(int trial, int first) { return trial < first ? 0 : trial % 2 == 0 ? 64 : 128; }
+
 }  // namespace
 
 TEST_P(DeviceAttention, Bfloat16IsCloseToTheCpu) {
@@ -97,12 +112,15 @@ TEST_P(DeviceAttention, Bfloat16HeadsOfWholeChunksAreCloseToTheCpu) {
     for (const double dropout : {0.0, 0.3}) {
       SCOPED_TRACE("heads of " + std::to_string(dim) + ", dropout " + std::to_string(dropout));
       Case c = random_case(random, GetParam(), 150, DType::f64, dim);
-      c.bias = Tensor();
       c.options.dropout = dropout;
-      const Case rounded = to_bfloat16(c);
-      const Tensors got = run(sparse_attention, rounded);
-      expect_close_in_norm(got, run(sparse_attention, c));
-      expect_same_bits(run(sparse_attention, rounded), got, "twice");
+      const Tensor bias = std::exchange(c.bias, Tensor());
+      for (const bool biased : {false, true}) {
+        if (biased) c.bias = bias;
+        const Case rounded = to_bfloat16(c);
+        const Tensors got = run(sparse_attention, rounded);
+        expect_close_in_norm(got, run(sparse_attention, c));
+        expect_same_bits(run(sparse_attention, rounded), got, "twice");
+      }
     }
   }
 }
@@ -145,8 +163,9 @@ TEST_P(DeviceAttention, Bfloat16WholeChunksInOneTensorGiveTheSameBits) {
 TEST_P(DeviceAttention, Bfloat16GatesAreCloseToTheCpu) {
   if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
   RandomStream random(43, Purpose::test, {static_cast<uint64_t>(GetParam())});
-  for (int trial = 0; trial < 8; ++trial) {
-    GatedCase c = random_gated_case(random, GetParam(), 80);
+  for (int trial = 0; trial < 12; ++trial) {
+    GatedCase c = random_gated_case(random, GetParam(), trial < 8 ? 80 : 150, chunks(trial, 8));
+    SCOPED_TRACE("trial " + std::to_string(trial));
     // Closed distances have slopes of any size: open ones are compared.
     for (double& g : c.g.span<double>()) g = std::max(g, 0.25);
     GatedCase rounded = c;
@@ -163,8 +182,8 @@ TEST_P(DeviceAttention, Bfloat16GatesAreCloseToTheCpu) {
 TEST_P(DeviceAttention, Bfloat16ClosesGatesAndPassesNothingUnseen) {
   if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
   RandomStream random(44, Purpose::test, {static_cast<uint64_t>(GetParam())});
-  for (int trial = 0; trial < 6; ++trial) {
-    GatedCase c = random_gated_case(random, GetParam(), 80);
+  for (int trial = 0; trial < 8; ++trial) {
+    GatedCase c = random_gated_case(random, GetParam(), 80, chunks(trial, 6));
     c.g.fill(0);
     GatedCase rounded = c;
     rounded.inputs = to_bfloat16(c.inputs);
@@ -175,10 +194,11 @@ TEST_P(DeviceAttention, Bfloat16ClosesGatesAndPassesNothingUnseen) {
     expect_close_in_norm(got, want, norm(want[3]));
   }
   int planted = 0;
-  for (int trial = 0; trial < 8; ++trial) {
-    // The last ones have heads that Hopper has kernels of its own for.
-    Case c = random_case(random, GetParam(), 80, DType::f64, trial < 6 ? 0 : trial == 6 ? 64 : 128);
-    if (trial >= 6) c.bias = Tensor();
+  for (int trial = 0; trial < 10; ++trial) {
+    const int kind = trial % 5;  // heads of any size, and of Hopper's, without bias and with it
+    Case c = random_case(random, GetParam(), 80, DType::f64, kind == 0 ? 0 : kind < 3 ? 64 : 128);
+    if (kind % 2 == 0) c.bias = Tensor();
+    c.graph = without_some_keys(*c.graph);
     Case rounded = to_bfloat16(c);
     const Tensors clean = run(sparse_attention, rounded);
     const int64_t dim = c.q.size(1) / c.graph->heads();

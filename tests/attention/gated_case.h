@@ -27,8 +27,9 @@ inline std::shared_ptr<const AttentionGraph> with_self(const AttentionGraph& gra
 }
 
 /// Random inputs; g falls from 1, with open, closed (0) and wholly open (1) distances.
-inline GatedCase random_gated_case(RandomStream& random, Kind kind, int64_t longest) {
-  GatedCase c{random_case(random, kind, longest, DType::f64), {}, nullptr};
+inline GatedCase random_gated_case(RandomStream& random, Kind kind, int64_t longest,
+                                   int64_t dim = 0) {
+  GatedCase c{random_case(random, kind, longest, DType::f64, dim), {}, nullptr};
   c.inputs.graph = with_self(*c.inputs.graph);
   const AttentionGraph& graph = *c.inputs.graph;
   const auto span = 1 + static_cast<int64_t>(random.below(static_cast<uint64_t>(longest)));
