@@ -166,7 +166,7 @@ int64_t AttentionGraph::group_bytes(int g) const {
 }
 
 void AttentionGraph::prepare_for(Device device) const {
-  if (!device.is_cpu()) schedules_->devices.get(*this, device);
+  if (!device.is_cpu()) schedules_->tiles.get(*this, device);
 }
 
 }  // namespace filigree

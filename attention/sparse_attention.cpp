@@ -135,7 +135,11 @@ AttentionArguments attention_arguments(std::shared_ptr<const AttentionGraph> gra
   if (q.device().is_cpu()) {
     arguments.schedule =
         graph->schedules().get(*graph, options.kernel, q.dtype(), arguments.head_dim);
+  } else if (options.kernel == AttentionKernel::rows || options.kernel == AttentionKernel::mixed) {
+    throw ConfigError(kWhere, fmt::format("{} is a kernel of the CPU", name_of(options.kernel)),
+                      "on CUDA take automatic, tiles or edges");
   }
+  arguments.kernel = options.kernel;
   arguments.graph = std::move(graph);
   return arguments;
 }

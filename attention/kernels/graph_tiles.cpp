@@ -1,11 +1,8 @@
 #include "attention/kernels/graph_tiles.h"
 
 #include <algorithm>
-#include <cstddef>
-#include <cstring>
-#include <type_traits>
-#include <utility>
 
+#include "attention/kernels/device_tables.h"
 #include "attention/kernels/schedule.h"
 #include "core/parallel.h"
 
@@ -212,44 +209,22 @@ struct Assembly {
     column_bounds.push_back(static_cast<int64_t>(column_entries.size()));
   }
 
-  /// The tables one behind the other in one block of memory, each at a multiple of 16 bytes.
   DeviceGraph on(Device device) const {
     DeviceGraph made;
-    const auto each = [&](auto visit) {
-      visit(lo, made.lo);
-      visit(hi, made.hi);
-      visit(block_first, made.block_first);
-      visit(block_count, made.block_count);
-      visit(row_bounds, made.row_bounds);
-      visit(column_bounds, made.column_bounds);
-      visit(row_entries, made.row_entries);
-      visit(column_entries, made.column_entries);
-      visit(masks, made.masks);
-      visit(group_of_head, made.group_of_head);
-    };
-    int64_t bytes = 0;
-    each([&](const auto& table, auto&) { bytes += padded(table); });
-    Tensor all = Tensor::zeros({bytes}, DType::u8);
-    auto* to = static_cast<std::byte*>(all.raw());
-    each([&](const auto& table, auto&) {
-      if (!table.empty()) std::memcpy(to, table.data(), table.size() * sizeof table[0]);
-      to += padded(table);
-    });
-    made.memory = all.to(device);
-    const auto* from = static_cast<const std::byte*>(std::as_const(made.memory).raw());
-    each([&](const auto& table, auto& pointer) {
-      pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(from);
-      from += padded(table);
-    });
+    DeviceTables tables;
+    tables.add(lo, made.lo);
+    tables.add(hi, made.hi);
+    tables.add(block_first, made.block_first);
+    tables.add(block_count, made.block_count);
+    tables.add(row_bounds, made.row_bounds);
+    tables.add(column_bounds, made.column_bounds);
+    tables.add(row_entries, made.row_entries);
+    tables.add(column_entries, made.column_entries);
+    tables.add(masks, made.masks);
+    tables.add(group_of_head, made.group_of_head);
+    made.memory = tables.copy(device);
     made.blocks = static_cast<int64_t>(block_first.size());
     return made;
-  }
-
- private:
-  template <class T>
-  static int64_t padded(const std::vector<T>& table) {
-    const auto bytes = static_cast<int64_t>(table.size() * sizeof(T));
-    return (bytes + 15) / 16 * 16;
   }
 };
 
@@ -303,14 +278,6 @@ const SequenceTiles& TilesCache::get(const SequenceGraph& graph) {
   const std::lock_guard lock(mutex_);
   if (!made_) made_ = std::make_unique<const SequenceTiles>(make_tiles(graph));
   return *made_;
-}
-
-std::shared_ptr<const DeviceGraph> DeviceGraphCache::get(const AttentionGraph& graph,
-                                                         Device device) {
-  const std::lock_guard lock(mutex_);
-  std::shared_ptr<const DeviceGraph>& made = made_[device.index];
-  if (!made) made = std::make_shared<const DeviceGraph>(make_device_graph(graph, device));
-  return made;
 }
 
 }  // namespace filigree::kernels

@@ -74,14 +74,20 @@ class TilesCache {
   std::unique_ptr<const SequenceTiles> made_;
 };
 
-/// What make_device_graph() made of one batch, a device.
-class DeviceGraphCache {
+/// What Make made of one batch, once a device.
+template <class Made, Made (*Make)(const AttentionGraph&, Device)>
+class DeviceCache {
  public:
-  std::shared_ptr<const DeviceGraph> get(const AttentionGraph& graph, Device device);
+  std::shared_ptr<const Made> get(const AttentionGraph& graph, Device device) {
+    const std::lock_guard lock(mutex_);
+    std::shared_ptr<const Made>& made = made_[device.index];
+    if (!made) made = std::make_shared<const Made>(Make(graph, device));
+    return made;
+  }
 
  private:
   std::mutex mutex_;
-  std::map<int, std::shared_ptr<const DeviceGraph>> made_;  // by the device's index
+  std::map<int, std::shared_ptr<const Made>> made_;  // by the device's index
 };
 
 }  // namespace filigree::kernels

@@ -12,6 +12,7 @@
 
 #include "attention/graph.h"
 #include "attention/kernels/edge_blocks.h"
+#include "attention/kernels/graph_edges.h"
 #include "attention/kernels/graph_tiles.h"
 #include "attention/kernels/sparse_attention.h"
 
@@ -149,7 +150,8 @@ class SequenceSchedules final : public ScheduleCache<SequenceGraph, SequenceSche
 };
 class BatchSchedules final : public ScheduleCache<AttentionGraph, BatchSchedule> {
  public:
-  DeviceGraphCache devices;
+  DeviceCache<DeviceGraph, make_device_graph> tiles;
+  DeviceCache<DeviceEdges, make_device_edges> edges;
 };
 
 }  // namespace filigree::kernels

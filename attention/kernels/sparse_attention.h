@@ -10,8 +10,9 @@
 
 namespace filigree {
 
-/// Which CPU kernel computes a sequence in the heads that share its graph. All take any graph, and
-/// agree up to the order of summation.
+/// Which kernel computes a sequence in the heads that share its graph. All take any graph, and
+/// agree up to the order of summation. On CUDA there are tiles and, without bias and gate, edges,
+/// for all sequences of a batch; automatic is tiles there.
 ///   rows   one query at a time over its columns in ascending order: a simple reference. The same
 ///          graph gives the same bits whether its columns are intervals, globals or extra ones.
 ///   tiles  the rows' intervals by products of small matrices; where there are further columns, the
@@ -61,6 +62,7 @@ struct IrregularGate {
 struct AttentionArguments {
   std::shared_ptr<const AttentionGraph> graph;
   std::shared_ptr<const kernels::BatchSchedule> schedule;  ///< of the graph, for the CPU
+  AttentionKernel kernel = AttentionKernel::automatic;     ///< for a device
   int64_t head_dim = 0;
   int64_t stride = 0;                    ///< elements from one token to the next in q, k, v
   int64_t q_at = 0, k_at = 0, v_at = 0;  ///< first column of q, k, v

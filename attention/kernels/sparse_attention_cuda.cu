@@ -1,3 +1,4 @@
+#include "attention/kernels/cuda_edges_passes.cuh"
 #include "attention/kernels/cuda_mma_backward.cuh"
 #include "attention/kernels/cuda_mma_forward.cuh"
 #include "attention/kernels/cuda_tile_backward.cuh"
@@ -74,7 +75,7 @@ Tensor always_on(const AttentionArguments& arguments, Device device) {
 template <class S>
 struct Prepared {
   std::shared_ptr<const DeviceGraph> graph;
-  Tensor log_gate, always, delta, not_finite;
+  Tensor log_gate, always, not_finite;
   TilePass<S> pass{};
 };
 
@@ -84,7 +85,7 @@ Prepared<S> prepare(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
   using T = filigree::cuda::Compute<S>;
   Prepared<S> made;
   const AttentionGraph& graph = *arguments.graph;
-  made.graph = graph.schedules().devices.get(graph, q.device());
+  made.graph = graph.schedules().tiles.get(graph, q.device());
   TilePass<S>& pass = made.pass;
   pass.q = q.data<S>() + arguments.q_at;
   pass.k = k.data<S>() + arguments.k_at;
@@ -126,6 +127,14 @@ Prepared<S> prepare(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
   pass.masks = tiles.masks;
   pass.blocks = tiles.blocks;
   return made;
+}
+
+/// Whether the pass goes edge by edge. Throws where that was asked for and there is no such kernel.
+bool by_edges(const AttentionArguments& arguments, const Tensor& bias, const Tensor& gate) {
+  if (arguments.kernel != AttentionKernel::edges) return false;
+  if (!bias.defined() && !gate.defined()) return true;
+  throw ConfigError(kOp, "the kernel by edges of CUDA takes no bias and no gate",
+                    "take automatic or tiles");
 }
 
 /// Tensor cores take heads of up to so many elements.
@@ -182,6 +191,7 @@ filigree::cuda::Grid grid_of(const TilePass<S>& pass, int64_t shared, int thread
 void attention_forward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
                        const Tensor& gate, const AttentionArguments& arguments, Tensor& o,
                        Tensor& lse) {
+  if (by_edges(arguments, bias, gate)) return edges_forward_pass(q, k, v, arguments, o, lse);
   filigree::cuda::dispatch_stored(kOp, q.dtype(), [&]<class S>() {
     using T = filigree::cuda::Compute<S>;
     Prepared<S> made = prepare<S>(q, k, v, bias, gate, arguments);
@@ -212,14 +222,17 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
                         Tensor& dbias, Tensor& dgate) {
   filigree::cuda::dispatch_stored(kOp, q.dtype(), [&]<class S>() {
     using T = filigree::cuda::Compute<S>;
+    Tensor delta(lse.shape(), lse.dtype(), lse.device());
+    filigree::cuda::for_rows(kOp, q, lse.numel(), arguments.head_dim,
+                             Delta<S>{grad.data<S>(), o.data<S>(), delta.data<T>()});
+    if (by_edges(arguments, bias, gate)) {
+      return edges_backward_pass(q, k, v, lse, delta, grad, arguments, dq, dk, dv);
+    }
     Prepared<S> made = prepare<S>(q, k, v, bias, gate, arguments);
     TilePass<S>& pass = made.pass;
-    made.delta = Tensor(lse.shape(), lse.dtype(), lse.device());
-    filigree::cuda::for_rows(kOp, q, lse.numel(), pass.dim,
-                             Delta<S>{grad.data<S>(), o.data<S>(), made.delta.template data<T>()});
     pass.grad = grad.data<S>();
     pass.lse = lse.data<T>();
-    pass.delta = made.delta.template data<T>();
+    pass.delta = std::as_const(delta).data<T>();
     const auto parts_of = [&](const Tensor& wanted, int64_t reach) {
       if (!wanted.defined()) return Tensor();
       const Shape shape{pass.blocks, pass.heads * (2 * reach + 1)};

@@ -75,18 +75,6 @@ std::multiset<std::pair<int64_t, int64_t>> edges_of(const SequenceGraph& graph,
   return edges;
 }
 
-/// The graph where nobody sees packed tokens 3, 10, 17, ...
-std::shared_ptr<const AttentionGraph> without_some_keys(const AttentionGraph& graph) {
-  std::vector<int> groups;
-  for (int h = 0; h < graph.heads(); ++h) groups.push_back(graph.group_of_head(h));
-  return std::make_shared<AttentionGraph>(AttentionGraph::from_rows(
-      graph.offsets(), graph.groups(), groups, [&](int g, int64_t, int64_t i, Runs& out) {
-        for (const int32_t j : graph.row(g, i)) {
-          if (j % 7 != 3) append_run(out, j, j + 1);
-        }
-      }));
-}
-
 /// Heads that Hopper has kernels of its own for, from trial `first` on; before, of any size (0).
 int64_t chunks(int trial, int first) { return trial < first ? 0 : trial % 2 == 0 ? 64 : 128; }
 

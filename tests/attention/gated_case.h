@@ -26,6 +26,18 @@ inline std::shared_ptr<const AttentionGraph> with_self(const AttentionGraph& gra
       }));
 }
 
+/// The graph where nobody sees packed tokens 3, 10, 17, ...
+inline std::shared_ptr<const AttentionGraph> without_some_keys(const AttentionGraph& graph) {
+  std::vector<int> groups;
+  for (int h = 0; h < graph.heads(); ++h) groups.push_back(graph.group_of_head(h));
+  return std::make_shared<AttentionGraph>(AttentionGraph::from_rows(
+      graph.offsets(), graph.groups(), groups, [&](int g, int64_t, int64_t i, Runs& out) {
+        for (const int32_t j : graph.row(g, i)) {
+          if (j % 7 != 3) append_run(out, j, j + 1);
+        }
+      }));
+}
+
 /// Random inputs; g falls from 1, with open, closed (0) and wholly open (1) distances.
 inline GatedCase random_gated_case(RandomStream& random, Kind kind, int64_t longest,
                                    int64_t dim = 0) {

@@ -83,8 +83,10 @@ void measure(Contender& contender, const Settings& settings, const SequenceBatch
     const AttentionGraph& graph = *contender.graph;
     if (settings.device.is_cpu()) {
       graph.schedules().get(graph, contender.kernel, settings.dtype, settings.dim);
+    } else if (contender.kernel == AttentionKernel::edges) {
+      graph.schedules().edges.get(graph, settings.device);
     } else {
-      graph.schedules().devices.get(graph, settings.device);
+      graph.prepare_for(settings.device);
     }
   };
   contender.build.push_back(milliseconds_on(settings.device, build));
@@ -219,7 +221,7 @@ int bench_attention(std::span<const std::string> words) {
               "Times attention, forward and backward: every pattern under every kernel, in turn, "
               "round after round. `bench crossover --help`: which kernel when.");
   cli.add("patterns", patterns, "patterns, separated by ; [dense;neighbour:16;random:16]");
-  cli.add("kernels", kernels, "automatic, rows, tiles, edges, mixed [automatic]");
+  cli.add("kernels", kernels, "automatic, tiles, edges, and on the CPU rows, mixed [automatic]");
   cli.add("data", settings.data,
           "dataset whose first samples are the sequences: for syntax and lexical []");
   cli.add("length", settings.length, "tokens a sequence, without --data [512]");
@@ -253,9 +255,9 @@ int bench_attention(std::span<const std::string> words) {
   if (settings.device.is_cpu() && settings.dtype == DType::bf16) {
     throw ConfigError("--precision", "bf16 is computed on CUDA alone", "give --device cuda");
   }
-  if (!settings.device.is_cpu() && (kernels != "automatic" || explained)) {
-    throw ConfigError("bench", "--kernels and --explain are about the CPU's kernels",
-                      "leave them out, or measure on the CPU");
+  if (!settings.device.is_cpu() && explained) {
+    throw ConfigError("bench", "--explain is about the CPU's kernels",
+                      "leave it out, or measure on the CPU");
   }
   settings.patterns = split_list(patterns, ';');
   for (const auto& name : split_list(kernels)) settings.kernels.push_back(parse_kernel(name));
