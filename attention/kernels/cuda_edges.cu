@@ -1,6 +1,3 @@
-#include <cmath>
-#include <limits>
-
 #include "attention/kernels/cuda_edges.cuh"
 #include "attention/kernels/cuda_edges_passes.cuh"
 #include "attention/kernels/schedule.h"
@@ -32,27 +29,11 @@ struct Prepared {
 template <class S>
 Prepared<S> prepare(const Tensor& q, const Tensor& k, const Tensor& v,
                     const AttentionArguments& arguments) {
-  using T = filigree::cuda::Compute<S>;
   const AttentionGraph& graph = *arguments.graph;
   Prepared<S> made;
   made.edges = graph.schedules().edges.get(graph, q.device());
-  EdgePass<S>& pass = made.pass;
-  pass.q = q.data<S>() + arguments.q_at;
-  pass.k = k.data<S>() + arguments.k_at;
-  pass.v = v.data<S>() + arguments.v_at;
-  pass.heads = graph.heads();
-  pass.dim = static_cast<int>(arguments.head_dim);
-  pass.stride = arguments.stride;
-  pass.width = pass.heads * arguments.head_dim;
-  pass.tokens = graph.tokens();
-  pass.scale = static_cast<T>(arguments.scale);
-  pass.group_of_head = made.edges->group_of_head;
-  if (arguments.dropout > 0) {
-    const auto p = static_cast<float>(arguments.dropout);
-    pass.least = static_cast<uint32_t>(std::ceil(std::ldexp(p, 24)));
-    pass.kept = static_cast<T>(1 / (1 - arguments.dropout));
-    pass.dropout_key = arguments.dropout_key;
-  }
+  made.pass.describe(q, k, v, arguments);
+  made.pass.group_of_head = made.edges->group_of_head;
   return made;
 }
 

@@ -3,28 +3,21 @@
 // time. For .cu files alone.
 #pragma once
 
+#include <cmath>
+#include <limits>
+
+#include "attention/kernels/cuda_pass.cuh"
 #include "attention/kernels/graph_edges.h"
 #include "core/cuda/pack.cuh"
-#include "core/cuda/random.cuh"
 #include "core/cuda/rows.cuh"
 
 namespace filigree::kernels::cuda {
 
 using filigree::cuda::kWarp;
 
-/// One pass over a batch, of elements stored as S and computed in T. Rows of q, k, v and their
-/// gradients are `stride` apart, of o and its gradient `width`.
+/// One pass over a batch, edge by edge.
 template <class S>
-struct EdgePass {
-  using T = filigree::cuda::Compute<S>;
-  const S *q, *k, *v, *grad;  // grad, and lse, delta: backward
-  const T *lse, *delta;       // (T, H)
-  int64_t stride, width, tokens;
-  int heads, dim;
-  T scale;
-  uint64_t dropout_key;
-  uint32_t least;  // of 24 random bits that keep a weight; 0: no dropout
-  T kept;
+struct EdgePass : AttentionPass<S> {
   const int64_t* bounds;  // of the edges of a token, (groups, T+1)
   const int32_t* others;  // of an edge: the token at its other side
   const int32_t* group_of_head;
@@ -110,17 +103,6 @@ struct EdgePlace {
       for (int i = 0; i < N; ++i) sum[p][i] += factor * part[p][i];
     }
   }
-  /// Dropout's factor of a pair, as TileView::factor().
-  __device__ T factor(uint64_t key, int64_t query, int64_t at) const {
-    if (pass.least == 0) return T(1);
-    const filigree::cuda::Bits bits =
-        filigree::cuda::philox(key, static_cast<uint64_t>(query), static_cast<uint64_t>(at / 4));
-    return bits.word[at % 4] >> 8 >= pass.least ? pass.kept : T(0);
-  }
-  __device__ uint64_t head_key() const {
-    return pass.least == 0 ? 0
-                           : filigree::cuda::mix_key(pass.dropout_key, static_cast<uint64_t>(head));
-  }
 };
 
 /// body(other, there) with the token of this lane's edge, `there` false where the list has ended;
@@ -145,7 +127,7 @@ __global__ void __launch_bounds__(kEdgeWarps* kWarp)
   const int64_t token = int64_t{blockIdx.x} * kEdgeWarps + threadIdx.x / kWarp;
   if (token >= pass.tokens) return;
   const Place place(pass, token);
-  const uint64_t key = place.head_key();
+  const uint64_t key = pass.key_of_head(place.head);
   typename Place::Part query, out = {};
   place.load_part(pass.q, token, pass.stride, query);
   T top = kNone, sum = 0;
@@ -168,7 +150,7 @@ __global__ void __launch_bounds__(kEdgeWarps* kWarp)
     rescale(score > top ? score : top);
     const T weight = score == kNone ? T(0) : std::exp(score - top);
     sum += weight;
-    const T factor = weight == T(0) ? T(0) : place.factor(key, token, j);
+    const T factor = weight == T(0) ? T(0) : pass.factor(key, token, j);
     if (weight == T(0)) return;
     place.load_part(pass.v, j, pass.stride, part);
     Place::add(out, weight * factor, part);
@@ -203,7 +185,7 @@ __device__ EdgeSlope<T> edge_slope(const Place& place, uint64_t key, int64_t que
   if (lse == kNone || score == kNone) return {};
   const T weight = std::exp(score - lse);
   if (weight == T(0)) return {};
-  const T factor = place.factor(key, query, at);
+  const T factor = place.pass.factor(key, query, at);
   return {weight * factor, weight * (factor * dp - place.pass.delta[row])};
 }
 
@@ -214,7 +196,7 @@ __global__ void __launch_bounds__(kEdgeWarps* kWarp) edges_backward_rows(EdgePas
   const int64_t token = int64_t{blockIdx.x} * kEdgeWarps + threadIdx.x / kWarp;
   if (token >= pass.tokens) return;
   const Place place(pass, token);
-  const uint64_t key = place.head_key();
+  const uint64_t key = pass.key_of_head(place.head);
   typename Place::Part query, grad, sums = {};
   place.load_part(pass.q, token, pass.stride, query);
   place.load_part(pass.grad, token, pass.width, grad);
@@ -241,7 +223,7 @@ __global__ void __launch_bounds__(kEdgeWarps* kWarp)
   const int64_t token = int64_t{blockIdx.x} * kEdgeWarps + threadIdx.x / kWarp;
   if (token >= pass.tokens) return;
   const Place place(pass, token);
-  const uint64_t key = place.head_key();
+  const uint64_t key = pass.key_of_head(place.head);
   typename Place::Part own_key, own_value, key_sums = {}, value_sums = {};
   place.load_part(pass.k, token, pass.stride, own_key);
   place.load_part(pass.v, token, pass.stride, own_value);

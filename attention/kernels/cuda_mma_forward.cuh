@@ -56,7 +56,7 @@ __global__ void __launch_bounds__(kMmaThreads)
   const MmaLane lane;
   const int own = static_cast<int>(threadIdx.x) / 32 * kMmaRows;  // the warp's first row
   const int64_t column = int64_t{place.head} * pass.dim;
-  const uint64_t dropout_key = head_dropout_key(pass, place.head);
+  const uint64_t dropout_key = pass.key_of_head(place.head);
 
   load_halves<W, kMmaThreads>(pass.q + column, pass.stride, place.first, place.count, pass.dim,
                               keys, nullptr);

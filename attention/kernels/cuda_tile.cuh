@@ -10,6 +10,7 @@
 #include <cmath>
 #include <limits>
 
+#include "attention/kernels/cuda_pass.cuh"
 #include "attention/kernels/graph_tiles.h"
 #include "core/cuda/element.cuh"
 #include "core/cuda/random.cuh"
@@ -25,25 +26,18 @@ inline constexpr int kClosedExponentOnDevice = 30;
 
 using filigree::cuda::load;
 
-/// One pass over a batch, of elements stored as S and computed in T. Rows of q, k, v and their
-/// gradients are `stride` apart, of o and its gradient `width`.
+/// One pass over a batch, tile by tile.
 template <class S>
-struct TilePass {
+struct TilePass : AttentionPass<S> {
   using T = filigree::cuda::Compute<S>;
-  const S *q, *k, *v, *bias, *grad;  // grad: backward
-  const T *log_gate, *lse, *delta;   // lse, delta: backward; delta_i = <do_i, o_i> (T, H)
-  const uint8_t* always;             // (tokens); null for none
-  int64_t stride, width, tokens;
-  int heads, dim;
-  T scale;
+  const S* bias;
+  const T* log_gate;
+  const uint8_t* always;           // (tokens); null for none
   int64_t bias_reach, gate_reach;  // -1: none
   /// Where tensor cores do the work, what is not seen has weight 0, and 0 times NaN is NaN: whether
   /// a result was NaN or Inf, 0 at first. Then the kernels of cuda_tile, which never look at what
   /// is not seen, do it again. Null: they do it all.
   int32_t* not_finite;
-  uint64_t dropout_key;
-  uint32_t least;  // of 24 random bits that keep a weight; 0: no dropout
-  T kept;
   // the graph
   const int32_t *lo, *hi, *block_first, *block_count, *group_of_head;
   const int64_t* bounds;     // of the rows of tiles, or of the columns
@@ -172,19 +166,8 @@ struct TileView {
   }
   /// The factor of dropout, keyed by the packed tokens i and j.
   __device__ T factor(uint64_t dropout_key, int row, int column) const {
-    if (pass.least == 0) return T(1);
-    const auto j = static_cast<uint32_t>(key + column);
-    const filigree::cuda::Bits bits =
-        filigree::cuda::philox(dropout_key, static_cast<uint64_t>(query + row), j / 4);
-    return bits.word[j % 4] >> 8 >= pass.least ? pass.kept : T(0);
+    return pass.factor(dropout_key, query + row, key + column);
   }
 };
-
-/// The key of this head's dropout.
-template <class S>
-__device__ uint64_t head_dropout_key(const TilePass<S>& pass, int head) {
-  return pass.least == 0 ? 0
-                         : filigree::cuda::mix_key(pass.dropout_key, static_cast<uint64_t>(head));
-}
 
 }  // namespace filigree::kernels::cuda

@@ -138,7 +138,7 @@ __global__ void __launch_bounds__(kThreads)
   const int slope_stride = tile_stride(kTile);
   const TilePlace place(pass);
   const int64_t column = int64_t{place.head} * pass.dim;
-  const uint64_t dropout_key = head_dropout_key(pass, place.head);
+  const uint64_t dropout_key = pass.key_of_head(place.head);
   clear_parts(pass, place.head, parts);
   load_tile(pass.q + column, pass.stride, place.first, place.count, pass.dim, pass.scale, queries);
   load_tile(pass.grad + column, pass.width, place.first, place.count, pass.dim, T(1), grads);
@@ -202,7 +202,7 @@ __global__ void __launch_bounds__(kThreads) tile_backward_columns(TilePass<S> pa
   const int weight_stride = tile_stride(kTile);
   const TilePlace place(pass);
   const int64_t column = int64_t{place.head} * pass.dim;
-  const uint64_t dropout_key = head_dropout_key(pass, place.head);
+  const uint64_t dropout_key = pass.key_of_head(place.head);
   load_tile(pass.k + column, pass.stride, place.first, place.count, pass.dim, T(1), keys);
   load_tile(pass.v + column, pass.stride, place.first, place.count, pass.dim, T(1), values);
   T key_sums[kMine][C] = {}, value_sums[kMine][C] = {};

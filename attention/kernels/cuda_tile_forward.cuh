@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(kThreads)
   const int weight_stride = tile_stride(kTile);
   const TilePlace place(pass);
   const int64_t column = int64_t{place.head} * pass.dim;
-  const uint64_t dropout_key = head_dropout_key(pass, place.head);
+  const uint64_t dropout_key = pass.key_of_head(place.head);
   load_tile(pass.q + column, pass.stride, place.first, place.count, pass.dim, pass.scale, queries);
   TileRows<T, C> rows;
   rows.clear();

@@ -54,7 +54,7 @@ __global__ void __launch_bounds__(kWarpgroup, Scored    ? 1
   const MmaLane lane;
   const int own = static_cast<int>(threadIdx.x) / 32 * kMmaRows;
   const int64_t column = int64_t{place.head} * pass.dim;
-  const uint64_t dropout_key = Dropout ? head_dropout_key(pass, place.head) : 0;
+  const uint64_t dropout_key = Dropout ? pass.key_of_head(place.head) : 0;
   const float scale2 = pass.scale * kLog2E;
   TileStream<W> stream(pass, place, {pass.k + column, pass.stride, pass.dim},
                        {pass.v + column, pass.stride, pass.dim}, tiles);
@@ -156,7 +156,7 @@ __global__ void __launch_bounds__(kWarpgroup, Scored    ? 1
   const MmaLane lane;
   const int thread = static_cast<int>(threadIdx.x), own = thread / 32 * kMmaRows;
   const int64_t column = int64_t{place.head} * pass.dim;
-  const uint64_t dropout_key = Dropout ? head_dropout_key(pass, place.head) : 0;
+  const uint64_t dropout_key = Dropout ? pass.key_of_head(place.head) : 0;
   const float scale2 = pass.scale * kLog2E;
   TileStream<W> stream(pass, place, {pass.q + column, pass.stride, pass.dim},
                        {pass.grad + column, pass.width, pass.dim}, tiles);

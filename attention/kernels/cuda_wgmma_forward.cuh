@@ -164,7 +164,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 && !Scored ? 4 : 2)
   const MmaLane lane;
   const int own = static_cast<int>(threadIdx.x) / 32 * kMmaRows;  // the warp's first row
   const int64_t column = int64_t{place.head} * pass.dim;
-  const uint64_t dropout_key = Dropout ? head_dropout_key(pass, place.head) : 0;
+  const uint64_t dropout_key = Dropout ? pass.key_of_head(place.head) : 0;
 
   const RowIntervals intervals(pass, place, own, lane);
   TileStream<W> stream(pass, place, {pass.k + column, pass.stride, pass.dim},

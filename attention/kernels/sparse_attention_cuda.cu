@@ -87,15 +87,7 @@ Prepared<S> prepare(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
   const AttentionGraph& graph = *arguments.graph;
   made.graph = graph.schedules().tiles.get(graph, q.device());
   TilePass<S>& pass = made.pass;
-  pass.q = q.data<S>() + arguments.q_at;
-  pass.k = k.data<S>() + arguments.k_at;
-  pass.v = v.data<S>() + arguments.v_at;
-  pass.heads = graph.heads();
-  pass.dim = static_cast<int>(arguments.head_dim);
-  pass.stride = arguments.stride;
-  pass.width = pass.heads * arguments.head_dim;
-  pass.tokens = graph.tokens();
-  pass.scale = static_cast<T>(arguments.scale);
+  pass.describe(q, k, v, arguments);
   pass.bias_reach = pass.gate_reach = -1;
   if (bias.defined()) {
     pass.bias = bias.data<S>();
@@ -111,12 +103,6 @@ Prepared<S> prepare(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
       pass.always = made.always.template data<uint8_t>();
     }
     pass.gate_reach = gate.size(1) - 1;
-  }
-  if (arguments.dropout > 0) {
-    const auto p = static_cast<float>(arguments.dropout);
-    pass.least = static_cast<uint32_t>(std::ceil(std::ldexp(p, 24)));
-    pass.kept = static_cast<T>(1 / (1 - arguments.dropout));
-    pass.dropout_key = arguments.dropout_key;
   }
   const DeviceGraph& tiles = *made.graph;
   pass.lo = tiles.lo;
