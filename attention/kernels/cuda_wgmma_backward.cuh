@@ -109,6 +109,7 @@ __global__ void __launch_bounds__(kWarpgroup, Scored    ? 1
     FragmentA slopes[4];
 #pragma unroll
     for (int k = 0; k < 4; ++k) slopes[k] = as_left(dp, k);
+    if (Scored) __syncwarp();  // wgmma wants its warps together
     hold(sums);
     hold(slopes);
     wgmma_begin();
@@ -223,6 +224,7 @@ __global__ void __launch_bounds__(kWarpgroup, Scored    ? 1
       weights[k] = as_left(s, k);
       slopes[k] = as_left(dp, k);
     }
+    if (Scored) __syncwarp();  // wgmma wants its warps together
     hold(key_sums);
     hold(value_sums);
     hold(weights);

@@ -242,6 +242,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 && !Scored ? 4 : 2)
     FragmentA weights[4];
 #pragma unroll
     for (int k = 0; k < 4; ++k) weights[k] = as_left(s, k);
+    if (Scored) __syncwarp();  // wgmma wants its warps together
     hold(out);
     hold(weights);
     wgmma_begin();

@@ -37,8 +37,8 @@ struct GeluTanh {
     return T(0.5) * (T(1) + t) + T(0.5) * x * (T(1) - t * t) * d;
   }
 };
-/// Where results are rounded to bf16 (2^-9 of themselves): e^y and quotients to about 2^-22, and
-/// Phi(x) to 1e-7 by Abramowitz and Stegun's 7.1.26, whose exponential is the density's.
+/// Where results are rounded to bf16: fast exponentials and quotients, and Phi(x) to 1e-7,
+/// absolute, by Abramowitz and Stegun's 7.1.26, whose exponential is the density's.
 struct RoughGeluErf {
   /// phi(x) sqrt(2 pi), and Phi(-|x|) as a share of twice that.
   struct Tail {
@@ -67,7 +67,7 @@ struct RoughGeluTanh {
   static __device__ float slope(float x) {
     const float s = open(x);
     const float d = kRootTwoOverPi<float> * std::fma(3 * kCubic<float> * x, x, 1.0F);
-    return std::fma(2.0F * x * d, s * (1.0F - s), s);
+    return std::fma(2.0F * (x * (s * (1.0F - s))), d, s);  // 0 first, where d is large
   }
 
  private:

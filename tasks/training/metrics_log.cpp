@@ -37,7 +37,7 @@ void MetricsLog::write_step(const Progress& progress, int64_t peak, double multi
                       {"gradient_norm", progress.gradient_norm},
                       {"tokens_per_second", progress.tokens_per_second},
                       {"memory_peak", peak}};
-  if (progress.density >= 0) {
+  if (!(progress.density < 0)) {  // NaN too
     line["density"] = progress.density;
     line["multiplier"] = multiplier;
   }

@@ -214,4 +214,16 @@ ModelSetup set_up_model(const TrainConfig& config, const TokenDataset& train,
   return setup;
 }
 
+std::unique_ptr<Optimizer> make_optimizer(const TrainConfig::Train& train,
+                                          const ModelSetup& setup) {
+  std::unique_ptr<Optimizer> optimizer =
+      train.optimizer == "sgd"
+          ? make_sgd(setup.learning, {train.momentum, train.weight_decay})
+          : make_adamw(setup.learning, {train.beta1, train.beta2, train.eps, train.weight_decay});
+  optimizer->set_rate_factors([&](const std::string& name) {
+    return layer_rate(name, setup.info.encoder.layers, train.layer_decay);
+  });
+  return optimizer;
+}
+
 }  // namespace filigree

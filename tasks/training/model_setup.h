@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "nn/optimizer.h"
 #include "tasks/training/model_file.h"
 #include "tasks/training/train_config.h"
 
@@ -31,5 +32,8 @@ struct ModelSetup {
 /// checkpoint; FileError and CheckpointError for the checkpoint.
 ModelSetup set_up_model(const TrainConfig& config, const TokenDataset& train,
                         const TokenDataset& dev);
+
+/// Of the parameters that learn, each at its layer's rate.
+std::unique_ptr<Optimizer> make_optimizer(const TrainConfig::Train& train, const ModelSetup& setup);
 
 }  // namespace filigree

@@ -16,7 +16,6 @@
 #include "core/file.h"
 #include "core/parallel.h"
 #include "core/readback.h"
-#include "nn/finetuning.h"
 #include "nn/optimizer.h"
 #include "tasks/tokenizer/tokenizer.h"
 #include "tasks/training/attention_setup.h"
@@ -49,17 +48,6 @@ void make_folder(const fs::path& folder) {
     throw FileError(folder.string(), fmt::format("cannot make the folder: {}", problem.message()),
                     "give a folder that can be written");
   }
-}
-
-/// Of the parameters that learn, each at its layer's rate.
-std::unique_ptr<Optimizer> make_optimizer(const TrainConfig::Train& t, const ModelSetup& setup) {
-  std::unique_ptr<Optimizer> optimizer =
-      t.optimizer == "sgd" ? make_sgd(setup.learning, {t.momentum, t.weight_decay})
-                           : make_adamw(setup.learning, {t.beta1, t.beta2, t.eps, t.weight_decay});
-  optimizer->set_rate_factors([&](const std::string& name) {
-    return layer_rate(name, setup.info.encoder.layers, t.layer_decay);
-  });
-  return optimizer;
 }
 
 SamplerOptions sampler_options(const TrainConfig& config) {
@@ -236,10 +224,16 @@ class Trainer {
 
   void step(StepSource& source) {
     clock_ = Clock::now();
-    AskedStep asked{source.next(), {}, false};
+    AskedStep asked;
     std::vector<Tensor> losses;
-    for (size_t k = 0; k < asked.data.batches.size(); ++k) {
-      losses.push_back(accumulate(asked.data, k));
+    try {
+      asked.data = source.next();
+      for (size_t k = 0; k < asked.data.batches.size(); ++k) {
+        losses.push_back(accumulate(asked.data, k));
+      }
+    } catch (...) {
+      settle_now();  // what the step before has to tell comes first
+      throw;
     }
     if (state_.step + 1 < steps_) source.look_ahead();
     settle();  // the step before, which the device has done meanwhile
@@ -282,6 +276,7 @@ class Trainer {
     }
     charge();
     report(progress);
+    clock_ = Clock::now();  // telling is no training
   }
   void settle_now() {
     clock_ = Clock::now();

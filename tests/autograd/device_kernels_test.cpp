@@ -5,6 +5,7 @@
 #include <cstring>
 #include <gtest/gtest.h>
 
+#include "core/convert.h"
 #include "core/kernels/accumulate.h"
 #include "core/kernels/activation.h"
 #include "core/kernels/cast.h"
@@ -225,13 +226,21 @@ TEST(DeviceKernels, AddUpColumnsAsTheCpuDoes) {
   }
 }
 
-// In bf16 they are approximated; on every number from -12 to 12 not worse than by the rounding.
+// In bf16 they are approximated; on every number from -12 to 12, and on far ones, not worse than by
+// the rounding.
 TEST(DeviceKernels, ActivationsOfBfloat16AreThoseOfTheCpuRounded) {
   if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
   std::vector<double> numbers;
   for (uint32_t bits = 0; bits < 1U << 16; ++bits) {
     const auto value = static_cast<double>(std::bit_cast<float>(bits << 16));
     if (std::abs(value) <= 12) numbers.push_back(value);
+  }
+  for (const double far : {1e3, 1e15, 1e18}) {
+    numbers.push_back(far);
+    numbers.push_back(-far);
+  }
+  for (double& number : numbers) {  // what bf16 has
+    number = static_cast<double>(convert<float>(convert<BFloat16>(static_cast<float>(number))));
   }
   const Tensor x = Tensor::from(numbers), ones = Tensor::full(x.shape(), 1, DType::f64);
   const Tensor there = x.to(DType::bf16).to(kCuda), ones_there = ones.to(DType::bf16).to(kCuda);

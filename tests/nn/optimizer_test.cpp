@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "autograd/backward.h"
 #include "core/error.h"
 #include "core/safetensors.h"
 #include "tests/nn/small_model.h"
@@ -251,4 +252,40 @@ TEST(Optimizer, LoadingIsStrict) {
 }
 
 }  // namespace
+// A step that the numbers refuse changes nothing, and taken back it never was: the next one has the
+// same bits as without it.
+TEST(Optimizer, ARefusedStepThatIsTakenBackLeavesNoTrace) {
+  for (const std::string kind : {"adamw", "sgd"}) {
+    const auto train = [&](bool refuse) {
+      const Variable x(Tensor::from(std::vector<float>{1, -2, 3}), true);
+      const NamedParameters parameters{{"x", x}};
+      const auto optimizer =
+          kind == "adamw" ? make_adamw(parameters) : make_sgd(parameters, {.momentum = 0.9});
+      const auto step = [&](double gradient, double loss) {
+        optimizer->zero_grad();
+        backward(x, Tensor::full({3}, gradient));
+        const Tensor losses[] = {Tensor::full({}, loss)};
+        const Tensor numbers = optimizer->judge(losses, 1.0);
+        EXPECT_EQ(std::isnan(numbers.at(2)), !std::isfinite(gradient) || !std::isfinite(loss));
+        const Tensor before = x.value().clone();
+        optimizer->step(0.1, numbers);
+        if (!std::isnan(numbers.at(2))) {
+          EXPECT_NEAR(numbers.at(2), std::min(1.0, 1 / (std::sqrt(3.0) * gradient)), 1e-7);
+          EXPECT_NE(x.value().at(0), before.at(0));
+          return;
+        }
+        EXPECT_EQ(std::memcmp(x.value().raw(), before.raw(), 12), 0);
+        optimizer->take_back();
+      };
+      step(0.25, 1);
+      if (refuse) step(NAN, 1);
+      if (refuse) step(0.5, INFINITY);
+      step(2, 1);  // clipped
+      return x.value().clone();
+    };
+    const Tensor straight = train(false), refused = train(true);
+    EXPECT_EQ(std::memcmp(straight.raw(), refused.raw(), 12), 0) << kind;
+  }
+}
+
 }  // namespace filigree

@@ -224,6 +224,8 @@ TEST(DeviceRun, SkipsOrStopsAtNanAsTheCpuDoes) {
     EXPECT_EQ(states[1].skipped_in_a_row, states[0].skipped_in_a_row);
     EXPECT_EQ(said[1], said[0]);
     EXPECT_EQ(errors[1], errors[0]);
+    ASSERT_EQ(errors[0].size(), 1U);
+    EXPECT_NE(errors[0][0].find("NaN or Inf made by"), std::string::npos) << errors[0][0];
   }
 }
 
