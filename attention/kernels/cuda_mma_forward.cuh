@@ -107,6 +107,7 @@ __global__ void __launch_bounds__(kMmaThreads)
     for (int n = 0; n < W / 8; ++n) {
       for (int i = 0; i < 4; ++i) out[n][i] *= shrink[i / 2];
     }
+    __syncwarp();  // mma wants its warp together
     add_product<W>(s, values, lane, out);
   }
   FiniteProbe probe;
