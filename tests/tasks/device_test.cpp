@@ -136,6 +136,10 @@ TEST_P(DeviceTask, FollowsTheCurveOfTheCpu) {
   const auto rounded = curve(half, folder.path() / "bf16", "cuda");
   expect_near(rounded, cpu, 5e-2);
   EXPECT_NE(rounded, cuda);
+  TrainConfig coarse = config;
+  coarse.model.precision = "tf32";
+  expect_near(curve(coarse, folder.path() / "tf32", "cuda"), cpu, 1e-2);
+  EXPECT_EQ(cuda, curve(config, folder.path() / "after", "cuda")) << "TF32 went on";
   EXPECT_GT(std::abs(cpu[0] - cpu[14]), 1e-3) << "nothing was learnt: the test shows nothing";
 }
 
@@ -253,11 +257,20 @@ TEST(DeviceRun, LearnsDegreesAsOnTheCpu) {
   }
 }
 
-TEST(DeviceRun, Bfloat16IsRefusedOnTheCpu) {
-  TrainConfig config;
-  config.data.train = config.data.dev = "data";
-  config.model.precision = "bf16";
-  EXPECT_THROW(config.validate(), ConfigError);
+TEST(DeviceRun, PrecisionsOfCudaAreRefusedOnTheCpu) {
+  for (const std::string precision : {"bf16", "tf32"}) {
+    TrainConfig config;
+    config.data.train = config.data.dev = "data";
+    config.model.precision = precision;
+    try {
+      config.validate();
+      FAIL() << "no error";
+    } catch (const ConfigError& error) {
+      EXPECT_NE(std::string(error.what()).find(precision + " is computed on CUDA alone"),
+                std::string::npos)
+          << error.what();
+    }
+  }
 }
 
 TEST(DeviceRun, AnAbsentDeviceIsAnErrorThatSaysSo) {
