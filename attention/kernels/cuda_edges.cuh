@@ -108,9 +108,9 @@ struct EdgePlace {
 /// body(other, there) with the token of this lane's edge, `there` false where the list has ended;
 /// the whole warp together, as often as its longest lane needs.
 template <class Place, class Body>
-__device__ void for_edges(const Place& place, int lanes, Body body) {
+__device__ void for_edges(const Place& place, Body body) {
   for (int64_t first = place.begin; first < place.end; first += Place::kAtOnce) {
-    const int64_t e = first + place.lane / lanes;
+    const int64_t e = first + place.lane / (kWarp / Place::kAtOnce);
     const bool there = e < place.end;
     body(there ? int64_t{place.pass.others[e]} : int64_t{0}, there);
   }
@@ -141,7 +141,7 @@ __global__ void __launch_bounds__(kEdgeWarps* kWarp)
       for (int i = 0; i < N; ++i) out[p][i] *= shrink;
     }
   };
-  for_edges(place, L, [&](int64_t j, bool there) {
+  for_edges(place, [&](int64_t j, bool there) {
     typename Place::Part part = {};
     if (there) place.load_part(pass.k, j, pass.stride, part);
     const T product = place.dot(query, part);
@@ -150,10 +150,9 @@ __global__ void __launch_bounds__(kEdgeWarps* kWarp)
     rescale(score > top ? score : top);
     const T weight = score == kNone ? T(0) : std::exp(score - top);
     sum += weight;
-    const T factor = weight == T(0) ? T(0) : pass.factor(key, token, j);
     if (weight == T(0)) return;
     place.load_part(pass.v, j, pass.stride, part);
-    Place::add(out, weight * factor, part);
+    Place::add(out, weight * pass.factor(key, token, j), part);
   });
 #pragma unroll
   for (int step = L; step < kWarp; step *= 2) {
@@ -200,7 +199,7 @@ __global__ void __launch_bounds__(kEdgeWarps* kWarp) edges_backward_rows(EdgePas
   typename Place::Part query, grad, sums = {};
   place.load_part(pass.q, token, pass.stride, query);
   place.load_part(pass.grad, token, pass.width, grad);
-  for_edges(place, L, [&](int64_t j, bool there) {
+  for_edges(place, [&](int64_t j, bool there) {
     typename Place::Part keys = {}, values = {};
     if (there) {
       place.load_part(pass.k, j, pass.stride, keys);
@@ -227,7 +226,7 @@ __global__ void __launch_bounds__(kEdgeWarps* kWarp)
   typename Place::Part own_key, own_value, key_sums = {}, value_sums = {};
   place.load_part(pass.k, token, pass.stride, own_key);
   place.load_part(pass.v, token, pass.stride, own_value);
-  for_edges(place, L, [&](int64_t i, bool there) {
+  for_edges(place, [&](int64_t i, bool there) {
     typename Place::Part queries = {}, grads = {};
     if (there) {
       place.load_part(pass.q, i, pass.stride, queries);
