@@ -15,6 +15,10 @@ AttentionArguments attention_arguments(std::shared_ptr<const AttentionGraph> gra
                                        int64_t width, const Tensor& bias,
                                        const AttentionOptions& options);
 
+/// The same, but for graph and schedule, which the kernels then make themselves.
+AttentionArguments attention_settings(const Tensor& q, int64_t heads, int64_t width,
+                                      const Tensor& bias, const AttentionOptions& options);
+
 /// Throws ShapeError unless the tokens that are always on are those of the graph's sequences.
 void expect_always_on(std::string_view where, const AlwaysOn& always, const Tensor& offsets);
 

@@ -1,17 +1,12 @@
 #include "attention/irregular_attention.h"
 
-#include <algorithm>
 #include <fmt/format.h>
-#include <optional>
 
 #include "attention/attention_arguments.h"
 #include "attention/degrees/distribution.h"
-#include "attention/degrees/draws.h"
-#include "attention/kernels/schedule.h"
+#include "attention/kernels/drawn_attention.h"
 #include "autograd/function.h"
-#include "autograd/ops/shape.h"
 #include "core/error.h"
-#include "core/parallel.h"
 
 namespace filigree {
 
@@ -37,47 +32,12 @@ std::vector<ReachDraws> draws_of(const Tensor& logits, const IrregularDegrees& d
   return draws;
 }
 
-/// From slopes by distance to the gradient of the logits: sums a task, added up in their order.
-class LogitSlopes final : public RowSlopes {
- public:
-  LogitSlopes(std::vector<ReachDraws> draws, const Reaches& reaches)
-      : draws_(std::move(draws)), reaches_(reaches) {}
-
-  void start(size_t tasks) override { tasks_.assign(tasks, {}); }
-  void clear(size_t task) override { tasks_[task] = {}; }
-  void add(size_t task, int head, int64_t token, std::span<const double> slopes) override {
-    Task& mine = tasks_[task];
-    mine.head = head;
-    mine.sums.resize(static_cast<size_t>(reaches_.count()));
-    thread_local std::vector<double> z, all;
-    z.resize(mine.sums.size());
-    all.assign(slopes.begin(), slopes.end());  // beyond them nothing was computed
-    all.resize(static_cast<size_t>(reaches_.largest() + 1), 0);
-    const ReachDraws& draws = draws_[static_cast<size_t>(head)];
-    draws.soft(token, z);
-    draws.add_logit_gradient(z, probability_gradient(all, reaches_), mine.sums);
-  }
-
-  /// (H, K)
-  Tensor total(DType dtype) const {
-    const int64_t count = reaches_.count();
-    Tensor result = Tensor::zeros({static_cast<int64_t>(draws_.size()), count}, DType::f64);
-    for (const Task& task : tasks_) {
-      double* to = result.data<double>() + task.head * count;
-      for (size_t k = 0; k < task.sums.size(); ++k) to[k] += task.sums[k];
-    }
-    return result.to(dtype);
-  }
-
- private:
-  struct Task {
-    int head = 0;
-    std::vector<double> sums;  // (K), or empty
-  };
-  std::vector<ReachDraws> draws_;  // (H)
-  const Reaches& reaches_;
-  std::vector<Task> tasks_;
-};
+kernels::DrawnReaches drawn_reaches(const Tensor& offsets, const Tensor& logits,
+                                    const IrregularDegrees& degrees,
+                                    const AttentionOptions& options) {
+  return {offsets, draws_of(logits, degrees, options), degrees.reaches, degrees.grad_margin,
+          degrees.always};
+}
 
 /// Inputs: qkv, logits, and the bias, if there is one.
 class IrregularAttention final : public Function {
@@ -95,14 +55,13 @@ class IrregularAttention final : public Function {
     if (qkv.size(1) % 3 != 0) {
       throw ShapeError(kWhere, fmt::format("expected qkv of width 3 H D, got {}", qkv.size(1)));
     }
-    IrregularDegrees drawn = degrees_;
-    drawn.logits = Variable(in[1]);
-    own_ = draw_reaches(drawn, qkv.size(0), options_);
-    const AttentionArguments arguments = arguments_for(
-        in, reach_graph(offsets_, own_, 0, degrees_.reaches.largest(), degrees_.always.get()));
-    Tensor o({qkv.size(0), qkv.size(1) / 3}, qkv.dtype());             // (T, H D)
-    Tensor lse({qkv.size(0), arguments.graph->heads()}, qkv.dtype());  // (T, H)
-    kernels::attention_forward(qkv, qkv, qkv, bias_of(in), {}, arguments, o, lse);
+    const kernels::DrawnReaches drawn = drawn_reaches(offsets_, in[1], degrees_, options_);
+    expect_packed(qkv);
+    const AttentionArguments arguments = arguments_for(in);
+    Tensor o({qkv.size(0), qkv.size(1) / 3}, qkv.dtype(), qkv.device());  // (T, H D)
+    Tensor lse({qkv.size(0), in[1].size(0)}, statistics_dtype(qkv.dtype()),
+               qkv.device());  // (T, H)
+    kernels::drawn_attention_forward(qkv, bias_of(in), drawn, arguments, state_, o, lse);
     Tensors kept(in);
     kept.insert(kept.end(), {o, lse});
     save_for_backward(std::move(kept));
@@ -110,35 +69,31 @@ class IrregularAttention final : public Function {
   }
 
   Tensors backward(const Tensors& grad) override {
-    Tensors in;
+    Tensors in, results;
     for (size_t i = 0; i < edges().size(); ++i) in.push_back(saved(i));
-    const int64_t most = degrees_.reaches.largest();
-    AttentionArguments arguments =
-        arguments_for(in, reach_graph(offsets_, own_, std::min(degrees_.grad_margin, most), most,
-                                      degrees_.always.get()));
-    LogitSlopes slopes(draws_of(in[1], degrees_, options_), degrees_.reaches);
-    const std::span<int32_t> own = own_.span<int32_t>();
-    const int64_t furthest = own.empty() ? 0 : *std::max_element(own.begin(), own.end());
-    arguments.always = degrees_.always;
-    arguments.irregular = {own_, std::min(furthest + degrees_.grad_margin, most), &slopes};
-    Tensor dqkv(in[0].shape(), in[0].dtype()), dgate;
-    Tensor dbias = in.size() > 2 ? Tensor(in[2].shape(), in[2].dtype()) : Tensor();
-    kernels::attention_backward(in[0], in[0], in[0], bias_of(in), {}, saved(in.size()),
-                                saved(in.size() + 1), grad[0], arguments, dqkv, dqkv, dqkv, dbias,
-                                dgate);
-    Tensors results{dqkv, slopes.total(in[1].dtype())};
-    if (dbias.defined()) results.push_back(dbias);
+    for (const Tensor& x : in) results.emplace_back(x.shape(), x.dtype(), x.device());
+    Tensor dbias = bias_of(results);
+    kernels::drawn_attention_backward(in[0], bias_of(in), saved(in.size()), saved(in.size() + 1),
+                                      grad[0], drawn_reaches(offsets_, in[1], degrees_, options_),
+                                      arguments_for(in), state_, results[0], dbias, results[1]);
     return results;
   }
 
  private:
   static Tensor bias_of(const Tensors& in) { return in.size() > 2 ? in[2] : Tensor(); }
-  AttentionArguments arguments_for(const Tensors& in,
-                                   std::shared_ptr<const AttentionGraph> graph) const {
+  void expect_packed(const Tensor& qkv) const {
+    expect_offsets(offsets_);
+    const int64_t tokens = offsets_.data<int64_t>()[offsets_.numel() - 1];
+    if (qkv.size(0) != tokens) {
+      throw ShapeError(kWhere, fmt::format("expected {} tokens, got {}", tokens, qkv.size(0)));
+    }
+    if (degrees_.always) expect_always_on(kWhere, *degrees_.always, offsets_);
+  }
+  AttentionArguments arguments_for(const Tensors& in) const {
     const Tensor& qkv = in[0];
     const int64_t width = qkv.size(1) / 3;
     AttentionArguments arguments =
-        attention_arguments(std::move(graph), qkv, width, bias_of(in), options_);
+        attention_settings(qkv, in[1].size(0), width, bias_of(in), options_);
     arguments.stride = qkv.size(1);
     arguments.k_at = width;
     arguments.v_at = 2 * width;
@@ -148,83 +103,30 @@ class IrregularAttention final : public Function {
   Tensor offsets_;
   IrregularDegrees degrees_;
   AttentionOptions options_;
-  Tensor own_;  // (H, T) i32
+  kernels::DrawnState state_;
 };
+
+/// On a device, too, the logits are on the CPU, in any floating dtype.
+void expect_logits(const Tensor& logits, const Tensor& qkv) {
+  if (qkv.device().is_cpu()) return expect_same_kind(kWhere, qkv, logits);
+  if (!logits.device().is_cpu()) {
+    throw DeviceError(kWhere, "the logits are not on the CPU", "degrees are made there");
+  }
+}
 
 }  // namespace
 
 Tensor draw_reaches(const IrregularDegrees& degrees, int64_t tokens,
                     const AttentionOptions& options) {
-  const std::vector<ReachDraws> draws = draws_of(degrees.logits.value(), degrees, options);
-  Tensor own({static_cast<int64_t>(draws.size()), tokens}, DType::i32);
-  int32_t* to = own.data<int32_t>();
-  parallel_for(own.numel(), 256, [&](int64_t at) {
-    const int64_t k = draws[static_cast<size_t>(at / tokens)].hard(at % tokens);
-    to[at] = static_cast<int32_t>(degrees.reaches[k]);
-  });
-  return own;
-}
-
-std::shared_ptr<const AttentionGraph> reach_graph(const Tensor& offsets, const Tensor& own,
-                                                  int64_t margin, int64_t most,
-                                                  const AlwaysOn* always) {
-  expect_offsets(offsets);
-  const int64_t* bounds = offsets.data<int64_t>();
-  const int64_t sequences = offsets.numel() - 1;
-  expect_rank(kWhere, "reaches", own, 2);
-  if (own.size(1) != bounds[sequences]) {
-    throw ShapeError(kWhere, fmt::format("expected reaches of {} tokens, got {}", bounds[sequences],
-                                         own.size(1)));
-  }
-  if (margin < 0)
-    throw ConfigError(kWhere, fmt::format("expected a margin from 0, got {}", margin));
-  if (always) expect_always_on(kWhere, *always, offsets);
-  std::vector<SequenceGraphs> groups(static_cast<size_t>(own.size(0)));
-  std::vector<int> group_of_head;
-  for (int64_t h = 0; h < own.size(0); ++h) {
-    group_of_head.push_back(static_cast<int>(h));
-    for (int64_t b = 0; b < sequences; ++b) {
-      const int64_t n = bounds[b + 1] - bounds[b];
-      const int32_t* reach = own.data<int32_t>() + h * own.size(1) + bounds[b];
-      SequenceGraph::Parts parts;
-      for (int64_t i = 0; i < n; ++i) {
-        if (reach[i] < 0 || reach[i] > most) {
-          throw DataError(kWhere,
-                          fmt::format("expected reaches from 0 to {}, got {}", most, reach[i]));
-        }
-        const int64_t to = std::min(reach[i] + margin, most);
-        parts.lo.push_back(static_cast<int32_t>(std::max<int64_t>(0, i - to)));
-        parts.hi.push_back(static_cast<int32_t>(std::min(n, i + to + 1)));
-      }
-      if (always) {
-        const auto tokens = always->of(b);
-        parts.globals.assign(tokens.begin(), tokens.end());
-        for (const int32_t token : tokens) {
-          parts.lo[static_cast<size_t>(token)] = 0;
-          parts.hi[static_cast<size_t>(token)] = static_cast<int32_t>(n);
-        }
-      }
-      groups[static_cast<size_t>(h)].push_back(
-          std::make_shared<const SequenceGraph>(std::move(parts)));
-    }
-  }
-  return std::make_shared<const AttentionGraph>(offsets, std::move(groups),
-                                                std::move(group_of_head));
+  const kernels::DrawnReaches drawn = drawn_reaches({}, degrees.logits.value(), degrees, options);
+  return kernels::draw_all(drawn, tokens);
 }
 
 Variable irregular_attention_qkv(const Variable& qkv, const Tensor& offsets,
                                  const IrregularDegrees& degrees, const AttentionOptions& options,
                                  const Variable& bias) {
   if (!degrees.logits.defined()) throw ShapeError(kWhere, "the logits are missing");
-  // Its kernels are the CPU's, of f32 and f64.
-  if (const Device device = qkv.device(); !device.is_cpu()) {
-    const DType dtype = degrees.logits.dtype();
-    const auto on_host = [&](const Variable& x) { return cast(to_device(x, kCpu), dtype); };
-    const Variable o = irregular_attention_qkv(on_host(qkv), offsets, degrees, options,
-                                               bias.defined() ? on_host(bias) : bias);
-    return to_device(cast(o, qkv.dtype()), device);
-  }
-  expect_same_kind(kWhere, qkv.value(), degrees.logits.value());
+  expect_logits(degrees.logits.value(), qkv.value());
   if (degrees.grad_margin < 0) {
     throw ConfigError(kWhere, fmt::format("expected a margin from 0, got {}", degrees.grad_margin));
   }

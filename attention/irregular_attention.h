@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "attention/degrees/reaches.h"
+#include "attention/reach_graph.h"
 #include "attention/sparse_attention.h"
 
 namespace filigree {
@@ -25,13 +26,6 @@ struct IrregularDegrees {
 /// the packed token. Throws ShapeError, NumericError, ConfigError. Cost O(T H K).
 Tensor draw_reaches(const IrregularDegrees& degrees, int64_t tokens,
                     const AttentionOptions& options);
-
-/// The graph of own reaches (H, T), each at most `most`, that may be exceeded by `margin`: row
-/// intervals and the rows and columns of `always`. 8 bytes a token and head. Throws ShapeError,
-/// ConfigError, DataError for reaches outside of 0 to `most`.
-std::shared_ptr<const AttentionGraph> reach_graph(const Tensor& offsets, const Tensor& own,
-                                                  int64_t margin, int64_t most,
-                                                  const AlwaysOn* always);
 
 /// Attention on the graph that is drawn; qkv (T, 3 H D), result (T, H D). The gradients of qkv and
 /// bias are those on that graph; the logits get the straight-through gradient: with

@@ -14,6 +14,8 @@ namespace filigree {
 
 namespace {
 
+constexpr std::string_view kWhere = "sparse_attention";
+
 Tensor like(const Tensor& x) { return Tensor(x.shape(), x.dtype(), x.device()); }
 
 /// Inputs: q, k, v or qkv; the bias, if there is one; g, if there is a gate.
@@ -110,13 +112,22 @@ Variable apply(Variables inputs, std::shared_ptr<const AttentionGraph> graph,
 AttentionArguments attention_arguments(std::shared_ptr<const AttentionGraph> graph, const Tensor& q,
                                        int64_t width, const Tensor& bias,
                                        const AttentionOptions& options) {
-  constexpr std::string_view kWhere = "sparse_attention";
   if (!graph) throw ShapeError(kWhere, "the graph is missing");
   if (q.size(0) != graph->tokens()) {
     throw ShapeError(kWhere, fmt::format("expected {} tokens as in the graph, got {}",
                                          graph->tokens(), q.size(0)));
   }
-  const int64_t heads = graph->heads();
+  AttentionArguments arguments = attention_settings(q, graph->heads(), width, bias, options);
+  if (q.device().is_cpu()) {
+    arguments.schedule =
+        graph->schedules().get(*graph, options.kernel, q.dtype(), arguments.head_dim);
+  }
+  arguments.graph = std::move(graph);
+  return arguments;
+}
+
+AttentionArguments attention_settings(const Tensor& q, int64_t heads, int64_t width,
+                                      const Tensor& bias, const AttentionOptions& options) {
   if (heads == 0 || width % heads != 0) {
     throw ShapeError(kWhere, fmt::format("width {} is not a multiple of {} heads", width, heads));
   }
@@ -132,15 +143,13 @@ AttentionArguments attention_arguments(std::shared_ptr<const AttentionGraph> gra
     expect_attention_bias(kWhere, bias, q, heads);
     arguments.bias_reach = bias.size(1) / 2;
   }
-  if (q.device().is_cpu()) {
-    arguments.schedule =
-        graph->schedules().get(*graph, options.kernel, q.dtype(), arguments.head_dim);
-  } else if (options.kernel == AttentionKernel::rows || options.kernel == AttentionKernel::mixed) {
+  const bool of_cpu =
+      options.kernel == AttentionKernel::rows || options.kernel == AttentionKernel::mixed;
+  if (of_cpu && !q.device().is_cpu()) {
     throw ConfigError(kWhere, fmt::format("{} is a kernel of the CPU", name_of(options.kernel)),
                       "on CUDA take automatic, tiles or edges");
   }
   arguments.kernel = options.kernel;
-  arguments.graph = std::move(graph);
   return arguments;
 }
 

@@ -27,6 +27,9 @@ class ReachDraws {
   ReachDraws(std::vector<double> p, double tau, const GraphKey& key);
 
   int64_t count() const { return static_cast<int64_t>(p_.size()); }  ///< K
+  std::span<const double> probabilities() const { return p_; }       ///< (K)
+  double tau() const { return tau_; }
+  uint64_t key() const { return key_; }
 
   /// Index k of the reach that a token draws. Cost O(K): K / 4 random blocks, K logarithms;
   /// measured 12 ns a reach on one core.

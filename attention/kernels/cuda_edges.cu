@@ -32,7 +32,7 @@ Prepared<S> prepare(const Tensor& q, const Tensor& k, const Tensor& v,
   const AttentionGraph& graph = *arguments.graph;
   Prepared<S> made;
   made.edges = graph.schedules().edges.get(graph, q.device());
-  made.pass.describe(q, k, v, arguments);
+  made.pass.describe(q, k, v, graph.heads(), arguments);
   made.pass.group_of_head = made.edges->group_of_head;
   return made;
 }

@@ -121,10 +121,9 @@ __global__ void __launch_bounds__(kMmaThreads)
   load_halves<W, kMmaThreads>(pass.grad + column, pass.width, place.first, place.count, pass.dim,
                               grads, nullptr);
   float sums[W / 8][4] = {};
-  for (int64_t e = place.begin; e < place.end; ++e) {
-    const TileEntry tile = pass.entries[e];
-    const TileView<Half> view{pass,        place.head, place.group, place.first,
-                              place.count, tile.first, tile.count,  tile.mask};
+  for (TileWalk<Walk::rows, Half> walk(pass, place); walk.left(); walk.advance()) {
+    const TileEntry& tile = walk.tile();
+    const auto view = TileView<Half>::of<Walk::rows>(pass, place, tile);
     __syncthreads();
     load_halves<W, kMmaThreads>(pass.k + column, pass.stride, tile.first, tile.count, pass.dim,
                                 keys, keys_across);
@@ -172,10 +171,9 @@ __global__ void __launch_bounds__(kMmaThreads)
   load_halves<W, kMmaThreads>(pass.v + column, pass.stride, place.first, place.count, pass.dim,
                               values, nullptr);
   float key_sums[W / 8][4] = {}, value_sums[W / 8][4] = {};
-  for (int64_t e = place.begin; e < place.end; ++e) {
-    const TileEntry tile = pass.entries[e];
-    const TileView<Half> view{pass,       place.head,  place.group, tile.first,
-                              tile.count, place.first, place.count, tile.mask};
+  for (TileWalk<Walk::columns, Half> walk(pass, place); walk.left(); walk.advance()) {
+    const TileEntry& tile = walk.tile();
+    const auto view = TileView<Half>::of<Walk::columns>(pass, place, tile);
     __syncthreads();
     load_halves<W, kMmaThreads>(pass.q + column, pass.stride, tile.first, tile.count, pass.dim,
                                 queries, queries_across);

@@ -65,10 +65,9 @@ __global__ void __launch_bounds__(kMmaThreads)
   for (int k = 0; k < W / 16; ++k) queries[k] = fragment_a(keys, mma_stride(W), own, 16 * k, lane);
 
   float out[W / 8][4] = {}, top[2] = {kNone, kNone}, sum[2] = {};
-  for (int64_t e = place.begin; e < place.end; ++e) {
-    const TileEntry tile = pass.entries[e];
-    const TileView<Half> view{pass,        place.head, place.group, place.first,
-                              place.count, tile.first, tile.count,  tile.mask};
+  for (TileWalk<Walk::rows, Half> walk(pass, place); walk.left(); walk.advance()) {
+    const TileEntry& tile = walk.tile();
+    const auto view = TileView<Half>::of<Walk::rows>(pass, place, tile);
     __syncthreads();
     load_halves<W, kMmaThreads>(pass.k + column, pass.stride, tile.first, tile.count, pass.dim,
                                 keys, nullptr);

@@ -24,17 +24,16 @@ struct AttentionPass {
   T kept;
 
   /// All but what only the backward pass has.
-  void describe(const Tensor& queries, const Tensor& keys, const Tensor& values,
+  void describe(const Tensor& queries, const Tensor& keys, const Tensor& values, int head_count,
                 const AttentionArguments& arguments) {
-    const AttentionGraph& graph = *arguments.graph;
     q = queries.data<S>() + arguments.q_at;
     k = keys.data<S>() + arguments.k_at;
     v = values.data<S>() + arguments.v_at;
-    heads = graph.heads();
+    heads = head_count;
     dim = static_cast<int>(arguments.head_dim);
     stride = arguments.stride;
     width = heads * arguments.head_dim;
-    tokens = graph.tokens();
+    tokens = queries.size(0);
     scale = static_cast<T>(arguments.scale);
     if (arguments.dropout == 0) return;
     least = static_cast<uint32_t>(std::ceil(std::ldexp(static_cast<float>(arguments.dropout), 24)));

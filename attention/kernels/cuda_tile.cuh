@@ -11,7 +11,7 @@
 #include <limits>
 
 #include "attention/kernels/cuda_pass.cuh"
-#include "attention/kernels/graph_tiles.h"
+#include "attention/kernels/device_graph.h"
 #include "core/cuda/element.cuh"
 #include "core/cuda/random.cuh"
 #include "core/cuda/shared_memory.cuh"
@@ -26,13 +26,21 @@ inline constexpr int kClosedExponentOnDevice = 30;
 
 using filigree::cuda::load;
 
+/// The reaches that tokens have drawn (drawn_attention.h), of tiles that are kDrawnTile.
+struct DrawnPass {
+  const int32_t* own;              // (H, T): reach of every query; null where nothing is drawn
+  const int32_t* furthest;         // (H, NB): the largest of a block
+  const uint64_t* always_columns;  // (NB): see DeviceGraph; null to leave out what is always on
+  int32_t margin;                  // what lies so far beyond a reach is looked at, too
+};
+
 /// One pass over a batch, tile by tile.
 template <class S>
 struct TilePass : AttentionPass<S> {
   using T = filigree::cuda::Compute<S>;
   const S* bias;
   const T* log_gate;
-  const uint8_t* always;           // (tokens); null for none
+  const uint8_t* always;           // (tokens), of a gate and of what is drawn; null for none
   int64_t bias_reach, gate_reach;  // -1: none
   /// Where tensor cores do the work, what is not seen has weight 0, and 0 times NaN is NaN: whether
   /// a result was NaN or Inf, 0 at first. Then the kernels of cuda_tile, which never look at what
@@ -44,7 +52,34 @@ struct TilePass : AttentionPass<S> {
   const TileEntry* entries;  // likewise
   const uint64_t* masks;
   int64_t blocks;
+  DrawnPass drawn;
+
+  /// To be walked by rows or by columns.
+  void take(const DeviceGraph& tiles) {
+    lo = tiles.lo;
+    hi = tiles.hi;
+    block_first = tiles.block_first;
+    block_count = tiles.block_count;
+    group_of_head = tiles.group_of_head;
+    masks = tiles.masks;
+    blocks = tiles.blocks;
+  }
+  void take_bias(const Tensor& table, int64_t reach) {
+    bias = table.defined() ? table.data<S>() : nullptr;
+    bias_reach = reach;
+  }
+  void walk_rows(const DeviceGraph& tiles) {
+    bounds = tiles.row_bounds;
+    entries = tiles.row_entries;
+  }
+  void walk_columns(const DeviceGraph& tiles) {
+    bounds = tiles.column_bounds;
+    entries = tiles.column_entries;
+  }
 };
+
+/// What a block has 64 of, and walks along.
+enum class Walk { rows, columns };
 
 /// Where a block is: its head, its own 64 tokens, its tiles.
 struct TilePlace {
@@ -62,6 +97,51 @@ struct TilePlace {
         end(pass.bounds[group * (pass.blocks + 1) + blockIdx.x + 1]),
         x(static_cast<int>(threadIdx.x) % kLane),
         y(static_cast<int>(threadIdx.x) / kLane) {}
+};
+
+/// False for a tile in which nothing that was drawn is seen.
+template <Walk W, class S>
+__device__ bool is_needed(const TilePass<S>& pass, const TilePlace& place, const TileEntry& tile) {
+  if (tile.mask != kDrawnTile) return true;
+  const DrawnPass& drawn = pass.drawn;
+  const auto own = static_cast<int>(blockIdx.x);
+  if (drawn.always_columns && (drawn.always_columns[own] | drawn.always_columns[tile.block]) != 0) {
+    return true;
+  }
+  const int after = tile.first - (place.first + place.count - 1);
+  const int before = place.first - (tile.first + tile.count - 1);
+  const int queries = W == Walk::rows ? own : tile.block;
+  return (after > before ? after : before) <=
+         drawn.furthest[place.head * pass.blocks + queries] + drawn.margin;
+}
+
+/// The tiles of a block's row or column, in order. Not Drawn: none of them is a drawn one.
+template <Walk W, class S, bool Drawn = true>
+class TileWalk {
+ public:
+  __device__ TileWalk(const TilePass<S>& pass, const TilePlace& place)
+      : pass_(pass), place_(place), at_(place.begin) {
+    find();
+  }
+  __device__ bool left() const { return at_ < place_.end; }
+  __device__ const TileEntry& tile() const { return tile_; }
+  __device__ void advance() {
+    ++at_;
+    find();
+  }
+
+ private:
+  __device__ void find() {
+    for (; left(); ++at_) {
+      tile_ = pass_.entries[at_];
+      if (!Drawn || is_needed<W>(pass_, place_, tile_)) return;
+    }
+  }
+
+  const TilePass<S>& pass_;
+  const TilePlace& place_;
+  int64_t at_;
+  TileEntry tile_{};
 };
 
 /// Elements from one row of a tile in shared memory to the next; odd, so that 16 rows lie in
@@ -123,10 +203,25 @@ struct TileView {
   using T = filigree::cuda::Compute<S>;
   const TilePass<S>& pass;
   int head, group, query, queries, key, keys, mask;  // first tokens and counts
+  int key_block;
+
+  /// The tile of a block of queries, or of keys.
+  template <Walk W>
+  __device__ static TileView of(const TilePass<S>& pass, const TilePlace& place,
+                                const TileEntry& tile) {
+    if (W == Walk::rows) {
+      return {pass,       place.head, place.group, place.first, place.count,
+              tile.first, tile.count, tile.mask,   tile.block};
+    }
+    return {pass,        place.head, place.group,
+            tile.first,  tile.count, place.first,
+            place.count, tile.mask,  static_cast<int>(blockIdx.x)};
+  }
 
   __device__ bool visible(int row, int column) const {
     if (row >= queries || column >= keys) return false;
     if (mask == kFullTile) return true;
+    if (mask == kDrawnTile) return is_always_on(row, column) || is_within(row, column, 0);
     if (mask == kIntervalTile) {
       const int64_t at = group * pass.tokens + query + row;
       return key + column >= pass.lo[at] && key + column < pass.hi[at];
@@ -137,10 +232,19 @@ struct TileView {
   __device__ int64_t distance(int row, int column) const {
     return int64_t{key + column} - (query + row);
   }
-  /// True if the gate has a say: not for i = j, nor in the rows and columns that are always on.
+  /// True for i = j, and in the rows and columns that are always on.
+  __device__ bool is_always_on(int row, int column) const {
+    if (distance(row, column) == 0) return true;
+    return pass.always && (pass.always[query + row] || pass.always[key + column]);
+  }
+  /// True if the gate has a say.
   __device__ bool gated(int row, int column) const {
-    if (!pass.log_gate || distance(row, column) == 0) return false;
-    return !pass.always || (!pass.always[query + row] && !pass.always[key + column]);
+    return pass.log_gate && !is_always_on(row, column);
+  }
+  /// Whether key j is at most so far beyond what query i has drawn.
+  __device__ bool is_within(int row, int column, int margin) const {
+    const int64_t d = distance(row, column);
+    return (d < 0 ? -d : d) <= pass.drawn.own[head * pass.tokens + query + row] + margin;
   }
   __device__ T log_gate(int64_t distance) const {
     const int64_t d = distance < 0 ? -distance : distance;

@@ -143,10 +143,9 @@ __global__ void __launch_bounds__(kThreads)
   load_tile(pass.q + column, pass.stride, place.first, place.count, pass.dim, pass.scale, queries);
   load_tile(pass.grad + column, pass.width, place.first, place.count, pass.dim, T(1), grads);
   T sums[kMine][C] = {};
-  for (int64_t e = place.begin; e < place.end; ++e) {
-    const TileEntry tile = pass.entries[e];
-    const TileView<S> view{pass,        place.head, place.group, place.first,
-                           place.count, tile.first, tile.count,  tile.mask};
+  for (TileWalk<Walk::rows, S> walk(pass, place); walk.left(); walk.advance()) {
+    const TileEntry& tile = walk.tile();
+    const auto view = TileView<S>::template of<Walk::rows>(pass, place, tile);
     T s[kMine][kMine], dp[kMine][kMine], factors[kMine][kMine];
     __syncthreads();
     load_tile(pass.k + column, pass.stride, tile.first, tile.count, pass.dim, T(1), keys);
@@ -207,10 +206,9 @@ __global__ void __launch_bounds__(kThreads) tile_backward_columns(TilePass<S> pa
   load_tile(pass.v + column, pass.stride, place.first, place.count, pass.dim, T(1), values);
   T key_sums[kMine][C] = {}, value_sums[kMine][C] = {};
   const auto weight = [&](int p, int key) { return weights[p * weight_stride + key]; };
-  for (int64_t e = place.begin; e < place.end; ++e) {
-    const TileEntry tile = pass.entries[e];
-    const TileView<S> view{pass,       place.head,  place.group, tile.first,
-                           tile.count, place.first, place.count, tile.mask};
+  for (TileWalk<Walk::columns, S> walk(pass, place); walk.left(); walk.advance()) {
+    const TileEntry& tile = walk.tile();
+    const auto view = TileView<S>::template of<Walk::columns>(pass, place, tile);
     T s[kMine][kMine], dp[kMine][kMine], factors[kMine][kMine];
     __syncthreads();
     load_tile(pass.q + column, pass.stride, tile.first, tile.count, pass.dim, pass.scale, rows);

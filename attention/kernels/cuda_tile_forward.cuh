@@ -75,10 +75,9 @@ __global__ void __launch_bounds__(kThreads)
   load_tile(pass.q + column, pass.stride, place.first, place.count, pass.dim, pass.scale, queries);
   TileRows<T, C> rows;
   rows.clear();
-  for (int64_t e = place.begin; e < place.end; ++e) {
-    const TileEntry tile = pass.entries[e];
-    const TileView<S> view{pass,        place.head, place.group, place.first,
-                           place.count, tile.first, tile.count,  tile.mask};
+  for (TileWalk<Walk::rows, S> walk(pass, place); walk.left(); walk.advance()) {
+    const TileEntry& tile = walk.tile();
+    const auto view = TileView<S>::template of<Walk::rows>(pass, place, tile);
     __syncthreads();
     load_tile(pass.k + column, pass.stride, tile.first, tile.count, pass.dim, T(1), keys);
     __syncthreads();

@@ -25,21 +25,18 @@ bool is_wanted() {
   return wanted;
 }
 
-/// True if scores are more than scaled products.
-bool is_scored(const TilePass<Half>& pass) { return pass.bias || pass.log_gate; }
-
+template <int W, Scores kScores, class Body>
+void with_dropout(const TilePass<Half>& pass, Body body) {
+  pass.least != 0 ? body.template operator()<W, true, kScores>()
+                  : body.template operator()<W, false, kScores>();
+}
 template <int W, class Body>
 void with_scores(const TilePass<Half>& pass, Body body) {
-  const bool dropout = pass.least != 0;
-  if (is_scored(pass)) {
-    dropout ? body.template operator()<W, true, true>()
-            : body.template operator()<W, false, true>();
-  } else {
-    dropout ? body.template operator()<W, true, false>()
-            : body.template operator()<W, false, false>();
-  }
+  if (pass.bias || pass.log_gate) return with_dropout<W, Scores::added>(pass, body);
+  if (pass.drawn.own) return with_dropout<W, Scores::drawn>(pass, body);
+  with_dropout<W, Scores::plain>(pass, body);
 }
-/// body.template operator()<W, Dropout, Scored>() with W the elements of a head, filled up.
+/// body.template operator()<W, Dropout, Scores>() with W the elements of a head, filled up.
 template <class Body>
 void with_kind(const TilePass<Half>& pass, Body body) {
   pass.dim <= 64 ? with_scores<64>(pass, body) : with_scores<128>(pass, body);
@@ -63,24 +60,25 @@ bool wgmma_takes(const TilePass<Half>& pass, const Tensor& where) {
 }
 
 void wgmma_forward_pass(const TilePass<Half>& pass, const Tensor& where, Half* o, float* lse) {
-  with_kind(pass, [&]<int W, bool Dropout, bool Scored>() {
+  with_kind(pass, [&]<int W, bool Dropout, Scores kScores>() {
     filigree::cuda::launch(kOp, where, grid_of(pass, wgmma_forward_shared_bytes(W)),
-                           wgmma_forward<W, Dropout, Scored>, pass, o, lse);
+                           wgmma_forward<W, Dropout, kScores>, pass, o, lse);
   });
 }
 
 void wgmma_rows_pass(const TilePass<Half>& pass, const Tensor& where, Half* dq,
                      DistanceParts<float> parts) {
-  with_kind(pass, [&]<int W, bool Dropout, bool Scored>() {
-    filigree::cuda::launch(kOp, where, grid_of(pass, wgmma_rows_shared_bytes(W, Scored)),
-                           wgmma_backward_rows<W, Dropout, Scored>, pass, dq, parts);
+  with_kind(pass, [&]<int W, bool Dropout, Scores kScores>() {
+    filigree::cuda::launch(kOp, where,
+                           grid_of(pass, wgmma_rows_shared_bytes(W, kScores == Scores::added)),
+                           wgmma_backward_rows<W, Dropout, kScores>, pass, dq, parts);
   });
 }
 
 void wgmma_columns_pass(const TilePass<Half>& pass, const Tensor& where, Half* dk, Half* dv) {
-  with_kind(pass, [&]<int W, bool Dropout, bool Scored>() {
+  with_kind(pass, [&]<int W, bool Dropout, Scores kScores>() {
     filigree::cuda::launch(kOp, where, grid_of(pass, wgmma_columns_shared_bytes(W)),
-                           wgmma_backward_columns<W, Dropout, Scored>, pass, dk, dv);
+                           wgmma_backward_columns<W, Dropout, kScores>, pass, dk, dv);
   });
 }
 

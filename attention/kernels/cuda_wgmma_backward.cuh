@@ -39,12 +39,13 @@ __device__ void weigh(float factor, float scale2, float lse2, float delta, float
   dp = weight == 0.0F ? 0.0F : weight * ((Dropout ? factor * dp : dp) - delta);
 }
 
-/// What mma_backward_rows() does; a block of one warpgroup. Scored: there is a bias or a gate.
-template <int W, bool Dropout, bool Scored>
-__global__ void __launch_bounds__(kWarpgroup, Scored    ? 1
-                                              : W == 64 ? 4
-                                                        : 2)
+/// What mma_backward_rows() does; a block of one warpgroup.
+template <int W, bool Dropout, Scores kScores>
+__global__ void __launch_bounds__(kWarpgroup, kScores == Scores::added ? 1
+                                              : W == 64                ? 4
+                                                                       : 2)
     wgmma_backward_rows(TilePass<Half> pass, Half* dq, DistanceParts<float> parts) {
+  constexpr bool Scored = kScores == Scores::added, Drawn = kScores != Scores::plain;
   constexpr int kTileElements = panels_elements(W);
   Half* const queries = filigree::cuda::shared_memory<Half>();
   Half* const grads = queries + kTileElements;
@@ -56,23 +57,22 @@ __global__ void __launch_bounds__(kWarpgroup, Scored    ? 1
   const int64_t column = int64_t{place.head} * pass.dim;
   const uint64_t dropout_key = Dropout ? pass.key_of_head(place.head) : 0;
   const float scale2 = pass.scale * kLog2E;
-  TileStream<W> stream(pass, place, {pass.k + column, pass.stride, pass.dim},
-                       {pass.v + column, pass.stride, pass.dim}, tiles);
+  TileStream<W, Walk::rows, Drawn> stream(pass, place, {pass.k + column, pass.stride, pass.dim},
+                                          {pass.v + column, pass.stride, pass.dim}, tiles);
   if (stream.left()) {  // else there is nothing to wait for
     fetch_panels<W>({pass.q + column, pass.stride, pass.dim}, place.first, place.count, queries);
     fetch_panels<W>({pass.grad + column, pass.width, pass.dim}, place.first, place.count, grads);
     stream.start();
   }
   if (Scored) clear_parts(pass, place.head, parts);
-  const RowIntervals intervals(pass, place, own, lane);
-  const TileView<Half> own_rows{pass, place.head, place.group, place.first, place.count, 0, 0, 0};
+  const RowIntervals<Drawn> intervals(pass, place, own, lane);
+  const auto own_rows = TileView<Half>::of<Walk::rows>(pass, place, {});
   const QueryStatistics statistics[2] = {statistics_of(own_rows, own + lane.g),
                                          statistics_of(own_rows, own + lane.g + 8)};
   float sums[W / 8][4] = {};
   while (stream.left()) {
     const TileEntry tile = stream.tile();
-    const TileView<Half> view{pass,        place.head, place.group, place.first,
-                              place.count, tile.first, tile.count,  tile.mask};
+    const auto view = TileView<Half>::of<Walk::rows>(pass, place, tile);
     const bool whole = tile.mask == kFullTile && tile.count == kTile;
     uint64_t bits[2], kept[2] = {};
     intervals.visible(view, own, lane, bits);
@@ -141,13 +141,13 @@ inline int64_t wgmma_columns_shared_bytes(int width) {
   return wgmma_backward_shared_bytes(width) + static_cast<int64_t>(sizeof(QueryColumns));
 }
 
-/// What mma_backward_columns() does; a block of one warpgroup, a warp has 16 keys. Scored: there is
-/// a bias or a gate.
-template <int W, bool Dropout, bool Scored>
-__global__ void __launch_bounds__(kWarpgroup, Scored    ? 1
-                                              : W == 64 ? 3
-                                                        : 2)
+/// What mma_backward_columns() does; a block of one warpgroup, a warp has 16 keys.
+template <int W, bool Dropout, Scores kScores>
+__global__ void __launch_bounds__(kWarpgroup, kScores == Scores::added ? 1
+                                              : W == 64                ? 3
+                                                                       : 2)
     wgmma_backward_columns(TilePass<Half> pass, Half* dk, Half* dv) {
+  constexpr bool Scored = kScores == Scores::added, Drawn = kScores != Scores::plain;
   constexpr int kTileElements = panels_elements(W);
   Half* const keys = filigree::cuda::shared_memory<Half>();
   Half* const values = keys + kTileElements;
@@ -159,8 +159,8 @@ __global__ void __launch_bounds__(kWarpgroup, Scored    ? 1
   const int64_t column = int64_t{place.head} * pass.dim;
   const uint64_t dropout_key = Dropout ? pass.key_of_head(place.head) : 0;
   const float scale2 = pass.scale * kLog2E;
-  TileStream<W> stream(pass, place, {pass.q + column, pass.stride, pass.dim},
-                       {pass.grad + column, pass.width, pass.dim}, tiles);
+  TileStream<W, Walk::columns, Drawn> stream(pass, place, {pass.q + column, pass.stride, pass.dim},
+                                             {pass.grad + column, pass.width, pass.dim}, tiles);
   if (stream.left()) {  // else there is nothing to wait for
     fetch_panels<W>({pass.k + column, pass.stride, pass.dim}, place.first, place.count, keys);
     fetch_panels<W>({pass.v + column, pass.stride, pass.dim}, place.first, place.count, values);
@@ -169,17 +169,15 @@ __global__ void __launch_bounds__(kWarpgroup, Scored    ? 1
   float key_sums[W / 8][4] = {}, value_sums[W / 8][4] = {};
   while (stream.left()) {
     const TileEntry tile = stream.tile();
-    const TileView<Half> view{pass,       place.head,  place.group, tile.first,
-                              tile.count, place.first, place.count, tile.mask};
+    const auto view = TileView<Half>::of<Walk::columns>(pass, place, tile);
     const bool whole = tile.mask == kFullTile && place.count == kTile;
     if (thread < kTile && !Scored) {
       int lo = 0, hi = 0;
-      if (tile.mask == kIntervalTile && thread < tile.count) {
-        const int64_t at = place.group * pass.tokens + tile.first + thread;
-        lo = pass.lo[at];
-        hi = pass.hi[at];
+      const bool has_interval = tile.mask == kIntervalTile || (Drawn && tile.mask == kDrawnTile);
+      if (has_interval && thread < tile.count) {
+        interval_of<Drawn>(pass, place, tile.first + thread, lo, hi);
       }
-      columns.visible[thread] = visible_keys(view, thread, lo, hi);
+      columns.visible[thread] = visible_keys<Drawn>(view, thread, lo, hi);
       columns.statistics[thread] = statistics_of(view, thread);
     }
     if (Dropout && !Scored) {  // two threads a query

@@ -6,38 +6,61 @@
 
 namespace filigree::kernels::cuda {
 
+/// What scores are: scaled products; the same, and tokens have drawn whom they see (DrawnPass); or
+/// with bias or gate, drawn or not.
+enum class Scores { plain, drawn, added };
+
 /// Bits 0 .. count - 1.
 __device__ inline uint64_t low_bits(int count) {
   return count <= 0 ? 0 : count >= 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
 }
 
 /// Of query `row` of the tile, whose interval is [lo, hi): the keys that it sees.
-__device__ inline uint64_t visible_keys(const TileView<Half>& view, int row, int lo, int hi) {
+template <bool Drawn>
+__device__ uint64_t visible_keys(const TileView<Half>& view, int row, int lo, int hi) {
   if (row >= view.queries) return 0;
   if (view.mask >= 0) return view.pass.masks[int64_t{view.mask} * kTile + row];
   const uint64_t there = low_bits(view.keys);
   if (view.mask == kFullTile) return there;
-  return there & low_bits(hi - view.key) & ~low_bits(lo - view.key);
+  uint64_t bits = low_bits(hi - view.key) & ~low_bits(lo - view.key);
+  if (Drawn && view.mask == kDrawnTile) bits |= view.pass.drawn.always_columns[view.key_block];
+  return there & bits;
+}
+
+/// The interval of a packed token: of its graph, or of what it has drawn.
+template <bool Drawn>
+__device__ void interval_of(const TilePass<Half>& pass, const TilePlace& place, int token, int& lo,
+                            int& hi) {
+  if (!Drawn || !pass.drawn.own) {
+    const int64_t at = place.group * pass.tokens + token;
+    lo = pass.lo[at];
+    hi = pass.hi[at];
+  } else if (pass.always[token]) {
+    lo = 0;
+    hi = static_cast<int>(pass.tokens);
+  } else {
+    const int own = pass.drawn.own[place.head * pass.tokens + token];
+    lo = token - own;
+    hi = token + own + 1;
+  }
 }
 
 /// The intervals of a lane's two queries, rows own + g and own + g + 8 of the block.
+template <bool Drawn>
 class RowIntervals {
  public:
   __device__ RowIntervals(const TilePass<Half>& pass, const TilePlace& place, int own,
                           MmaLane lane) {
     for (int r = 0; r < 2; ++r) {
       const int row = own + lane.g + 8 * r;
-      if (row >= place.count) continue;
-      const int64_t at = place.group * pass.tokens + place.first + row;
-      lo_[r] = pass.lo[at];
-      hi_[r] = pass.hi[at];
+      if (row < place.count) interval_of<Drawn>(pass, place, place.first + row, lo_[r], hi_[r]);
     }
   }
   /// Which keys of the tile the two see: bit 8 n + i is the lane's column 8 n + 2 t + i.
   __device__ void visible(const TileView<Half>& view, int own, MmaLane lane,
                           uint64_t (&bits)[2]) const {
     for (int r = 0; r < 2; ++r) {
-      bits[r] = visible_keys(view, own + lane.g + 8 * r, lo_[r], hi_[r]) >> (2 * lane.t);
+      bits[r] = visible_keys<Drawn>(view, own + lane.g + 8 * r, lo_[r], hi_[r]) >> (2 * lane.t);
     }
   }
 
@@ -91,28 +114,23 @@ inline constexpr float kLog2E = 1.44269504088896340736F;
 
 /// The tiles of a block's row or column, of two tensors each: while one is worked on, the next is
 /// fetched.
-template <int W>
+template <int W, Walk kWalk, bool Drawn>
 class TileStream {
  public:
   /// memory: for four times 64 tokens.
   __device__ TileStream(const TilePass<Half>& pass, const TilePlace& place, HeadRows first,
                         HeadRows second, Half* memory)
-      : entries_(pass.entries),
-        at_(place.begin),
-        end_(place.end),
-        first_(first),
-        second_(second),
-        memory_(memory) {}
-  __device__ bool left() const { return at_ < end_; }
+      : walk_(pass, place), first_(first), second_(second), memory_(memory) {}
+  __device__ bool left() const { return walk_.left(); }
   /// Fetches the first tile, in one batch with what was asked for before.
-  __device__ void start() { fetch(ahead_ = entries_[at_], 0); }
+  __device__ void start() { fetch(0); }
   /// The tile that comes next; wait() makes it there.
-  __device__ const TileEntry& tile() const { return ahead_; }
+  __device__ const TileEntry& tile() const { return walk_.tile(); }
   /// Fetches the tile after this one, and waits for this one, and for the block.
   __device__ void wait() {
-    ++at_;
+    walk_.advance();
     if (left()) {
-      fetch(ahead_ = entries_[at_], stage_ ^ 1);
+      fetch(stage_ ^ 1);
       fetch_wait<1>();
     } else {
       fetch_wait<0>();
@@ -131,17 +149,15 @@ class TileStream {
   __device__ Half* panels(int stage, int tensor) const {
     return memory_ + (2 * stage + tensor) * panels_elements(W);
   }
-  __device__ void fetch(const TileEntry& tile, int stage) {
-    fetch_panels<W>(first_, tile.first, tile.count, panels(stage, 0));
-    fetch_panels<W>(second_, tile.first, tile.count, panels(stage, 1));
+  __device__ void fetch(int stage) {
+    fetch_panels<W>(first_, tile().first, tile().count, panels(stage, 0));
+    fetch_panels<W>(second_, tile().first, tile().count, panels(stage, 1));
     fetch_batch();
   }
 
-  const TileEntry* entries_;
-  int64_t at_, end_;
+  TileWalk<kWalk, Half, Drawn> walk_;
   HeadRows first_, second_;
   Half* memory_;
-  TileEntry ahead_{};
   int stage_ = 0;
 };
 
@@ -151,11 +167,12 @@ inline int64_t wgmma_forward_shared_bytes(int width) {
 }
 
 /// What mma_forward() does; a block of one warpgroup. W: elements of a head, filled up to panels.
-/// Scored: there is a bias or a gate. While a tile is worked on, the next is fetched. The queries
+/// While a tile is worked on, the next is fetched. The queries
 /// stay in shared memory: in registers from tile to tile, nvcc 13.0 gave them away for the weights.
-template <int W, bool Dropout, bool Scored>
-__global__ void __launch_bounds__(kWarpgroup, W == 64 && !Scored ? 4 : 2)
+template <int W, bool Dropout, Scores kScores>
+__global__ void __launch_bounds__(kWarpgroup, W == 64 && kScores != Scores::added ? 4 : 2)
     wgmma_forward(TilePass<Half> pass, Half* o, float* lse) {
+  constexpr bool Scored = kScores == Scores::added, Drawn = kScores != Scores::plain;
   constexpr float kNone = -std::numeric_limits<float>::infinity();
   constexpr int kTileElements = panels_elements(W);
   Half* const queries = filigree::cuda::shared_memory<Half>();
@@ -166,9 +183,9 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 && !Scored ? 4 : 2)
   const int64_t column = int64_t{place.head} * pass.dim;
   const uint64_t dropout_key = Dropout ? pass.key_of_head(place.head) : 0;
 
-  const RowIntervals intervals(pass, place, own, lane);
-  TileStream<W> stream(pass, place, {pass.k + column, pass.stride, pass.dim},
-                       {pass.v + column, pass.stride, pass.dim}, tiles);
+  const RowIntervals<Drawn> intervals(pass, place, own, lane);
+  TileStream<W, Walk::rows, Drawn> stream(pass, place, {pass.k + column, pass.stride, pass.dim},
+                                          {pass.v + column, pass.stride, pass.dim}, tiles);
   if (stream.left()) {  // else there is nothing to wait for
     fetch_panels<W>({pass.q + column, pass.stride, pass.dim}, place.first, place.count, queries);
     stream.start();
@@ -178,8 +195,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 && !Scored ? 4 : 2)
   float out[W / 8][4] = {}, top[2] = {kNone, kNone}, sum[2] = {};
   while (stream.left()) {
     const TileEntry tile = stream.tile();
-    const TileView<Half> view{pass,        place.head, place.group, place.first,
-                              place.count, tile.first, tile.count,  tile.mask};
+    const auto view = TileView<Half>::of<Walk::rows>(pass, place, tile);
     const bool whole = tile.mask == kFullTile && tile.count == kTile;
     uint64_t bits[2], kept[2] = {};
     intervals.visible(view, own, lane, bits);

@@ -2,10 +2,6 @@
 
 #include <algorithm>
 
-#include "attention/kernels/device_tables.h"
-#include "attention/kernels/schedule.h"
-#include "core/parallel.h"
-
 namespace filigree::kernels {
 
 namespace {
@@ -166,68 +162,6 @@ void transpose(SequenceTiles& tiles) {
   }
 }
 
-/// The host's side of a DeviceGraph while it grows.
-struct Assembly {
-  std::vector<int32_t> lo, hi, block_first, block_count, group_of_head;
-  std::vector<int64_t> row_bounds, column_bounds;
-  std::vector<TileEntry> row_entries, column_entries;
-  std::vector<uint64_t> masks;
-
-  void add_blocks(int64_t first, int64_t length) {
-    for (int64_t at = 0; at < length; at += kTileRows) {
-      block_first.push_back(static_cast<int32_t>(first + at));
-      block_count.push_back(static_cast<int32_t>(std::min(kTileRows, length - at)));
-    }
-  }
-  /// Those of a sequence that begins at packed token `first`.
-  void add_intervals(const SequenceGraph::Parts& parts, int64_t first) {
-    const auto shifted = [&](int32_t column) { return column + static_cast<int32_t>(first); };
-    std::ranges::transform(parts.lo, std::back_inserter(lo), shifted);
-    std::ranges::transform(parts.hi, std::back_inserter(hi), shifted);
-  }
-  /// Likewise; bounds without their last.
-  void add_tiles(const SequenceTiles& tiles, int64_t first, int64_t length) {
-    const auto shift = static_cast<int32_t>(static_cast<int64_t>(masks.size()) / kTileRows);
-    masks.insert(masks.end(), tiles.masks.begin(), tiles.masks.end());
-    const auto add = [&](const std::vector<int64_t>& bounds,
-                         const std::vector<SequenceTiles::Entry>& entries,
-                         std::vector<int64_t>& to_bounds, std::vector<TileEntry>& to) {
-      const auto before = static_cast<int64_t>(to.size());
-      for (size_t b = 0; b + 1 < bounds.size(); ++b) to_bounds.push_back(before + bounds[b]);
-      for (const auto& entry : entries) {
-        const int64_t at = entry.block * kTileRows;
-        to.push_back({static_cast<int32_t>(first + at),
-                      static_cast<int32_t>(std::min(kTileRows, length - at)),
-                      entry.mask < 0 ? entry.mask : entry.mask + shift});
-      }
-    };
-    add(tiles.row_bounds, tiles.rows, row_bounds, row_entries);
-    add(tiles.column_bounds, tiles.columns, column_bounds, column_entries);
-  }
-  void end_group() {
-    row_bounds.push_back(static_cast<int64_t>(row_entries.size()));
-    column_bounds.push_back(static_cast<int64_t>(column_entries.size()));
-  }
-
-  DeviceGraph on(Device device) const {
-    DeviceGraph made;
-    DeviceTables tables;
-    tables.add(lo, made.lo);
-    tables.add(hi, made.hi);
-    tables.add(block_first, made.block_first);
-    tables.add(block_count, made.block_count);
-    tables.add(row_bounds, made.row_bounds);
-    tables.add(column_bounds, made.column_bounds);
-    tables.add(row_entries, made.row_entries);
-    tables.add(column_entries, made.column_entries);
-    tables.add(masks, made.masks);
-    tables.add(group_of_head, made.group_of_head);
-    made.memory = tables.copy(device);
-    made.blocks = static_cast<int64_t>(block_first.size());
-    return made;
-  }
-};
-
 }  // namespace
 
 int64_t SequenceTiles::bytes() const {
@@ -247,31 +181,6 @@ SequenceTiles make_tiles(const SequenceGraph& graph) {
   }
   transpose(tiles);
   return tiles;
-}
-
-DeviceGraph make_device_graph(const AttentionGraph& graph, Device device) {
-  const auto offsets = graph.offsets().span<int64_t>();
-  const int64_t groups = graph.groups(), sequences = graph.sequences(), tokens = graph.tokens();
-  parallel_for(groups * sequences, 1, [&](int64_t task) {
-    const SequenceGraph& sequence =
-        graph.sequence(static_cast<int>(task / sequences), task % sequences);
-    sequence.schedules().tiles.get(sequence);
-  });
-  Assembly all;
-  all.lo.reserve(static_cast<size_t>(groups * tokens));
-  all.hi.reserve(static_cast<size_t>(groups * tokens));
-  for (int g = 0; g < groups; ++g) {
-    for (int64_t b = 0; b < sequences; ++b) {
-      const SequenceGraph& sequence = graph.sequence(g, b);
-      const int64_t first = offsets[static_cast<size_t>(b)];
-      if (g == 0) all.add_blocks(first, sequence.length());
-      all.add_tiles(sequence.schedules().tiles.get(sequence), first, sequence.length());
-      all.add_intervals(sequence.parts(), first);
-    }
-    all.end_group();
-  }
-  for (int h = 0; h < graph.heads(); ++h) all.group_of_head.push_back(graph.group_of_head(h));
-  return all.on(device);
 }
 
 const SequenceTiles& TilesCache::get(const SequenceGraph& graph) {

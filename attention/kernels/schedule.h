@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "attention/graph.h"
+#include "attention/kernels/device_graph.h"
 #include "attention/kernels/edge_blocks.h"
 #include "attention/kernels/graph_edges.h"
-#include "attention/kernels/graph_tiles.h"
 #include "attention/kernels/sparse_attention.h"
 
 namespace filigree::kernels {

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "attention/kernels/graph_tiles.h"
+#include "tests/attention/bfloat16_case.h"
 #include "tests/attention/gated_case.h"
 
 namespace filigree {
@@ -25,25 +26,6 @@ Case to_bfloat16(Case& c) {
   }
   rounded.use(AttentionKernel::automatic, testing_device::kCuda);
   return rounded;
-}
-
-double norm(const Tensor& x, const Tensor* minus = nullptr) {
-  double sum = 0;
-  for (int64_t i = 0; i < x.numel(); ++i) {
-    const double value = x.at(i) - (minus ? minus->at(i) : 0);
-    sum += value * value;
-  }
-  return std::sqrt(sum);
-}
-
-/// Within 2 % of each tensor's norm, or of `least`: where rows see few tokens dq, dk and dbias are
-/// differences of nearly equal terms, each as large as what goes into dv, and what is left of them
-/// is rounding.
-void expect_close_in_norm(const Tensors& got, const Tensors& want, double least = 1e-3) {
-  ASSERT_EQ(got.size(), want.size());
-  for (size_t k = 0; k < want.size(); ++k) {
-    EXPECT_LE(norm(got[k], &want[k]), 2e-2 * std::max(norm(want[k]), least)) << "tensor " << k;
-  }
 }
 
 /// The edges (i, j) that the tiles of a row, or of a column, hold.

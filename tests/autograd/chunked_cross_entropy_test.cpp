@@ -65,14 +65,24 @@ double deviation(const Tensors& got, const Tensors& want) {
   return worst;
 }
 
+/// The same numbers in f64.
+Problem in_double(const Problem& p) {
+  const auto wide = [](const Variable& x) { return Variable(x.value().to(DType::f64), true); };
+  return {wide(p.h), wide(p.weight), wide(p.bias), p.labels};
+}
+
 TEST(ChunkedCrossEntropy, GivesLossAndGradientsOfTheWholeMatrix) {
   // 2048 rows and 4099 classes: chunks of 2048, 2048 and 3 classes.
-  const Problem single = problem_for(2048, 24, 4099, 1, DType::f32);
-  EXPECT_LE(deviation(chunked(single), whole(single)), 1e-6);
-  const Problem twice = problem_for(2048, 24, 4099, 1, DType::f64);
-  EXPECT_LE(deviation(chunked(twice), whole(twice)), 1e-13);
-  const Problem few = problem_for(2048, 24, 4099, 7, DType::f32);
-  EXPECT_LE(deviation(chunked(few), whole(few)), 1e-6);
+  for (const int64_t period : {1, 7}) {
+    const Problem single = problem_for(2048, 24, 4099, period, DType::f32);
+    const Problem twice = in_double(single);
+    const Tensors want = whole(twice);
+    EXPECT_LE(deviation(chunked(twice), want), 1e-13);
+    // In f32 the order of summation differs, and with the processor; no error is much larger.
+    const double off = deviation(whole(single), want);
+    EXPECT_LE(off, 1e-5);
+    EXPECT_LE(deviation(chunked(single), want), 2 * off);
+  }
 }
 
 /// Bytes that loss and backward take beyond what is there before.

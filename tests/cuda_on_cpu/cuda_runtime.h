@@ -158,6 +158,11 @@ template <class T>
 T __shfl_xor_sync(unsigned, T value, int mask) {
   return cuda_on_cpu::exchange(value, cuda_on_cpu::lane() ^ static_cast<unsigned>(mask));
 }
+template <class T>
+T __shfl_up_sync(unsigned, T value, unsigned by) {
+  const unsigned lane = cuda_on_cpu::lane();
+  return cuda_on_cpu::exchange(value, lane < by ? lane : lane - by);
+}
 inline float __uint_as_float(unsigned bits) {
   float value;
   std::memcpy(&value, &bits, sizeof value);

@@ -1,0 +1,175 @@
+#include <algorithm>
+
+#include "attention/kernels/cuda_draws.cuh"
+#include "attention/kernels/cuda_reach_slopes.cuh"
+#include "attention/kernels/cuda_tile_passes.cuh"
+#include "attention/kernels/cuda_wgmma_passes.cuh"
+#include "attention/kernels/cuda_widths.cuh"
+#include "attention/kernels/device_tables.h"
+#include "attention/kernels/drawn_attention.h"
+#include "core/error.h"
+
+namespace filigree::kernels::cuda {
+
+namespace {
+
+constexpr std::string_view kOp = "irregular_attention";
+
+/// The tables of the draws on a device, and what holds them.
+struct Draws {
+  Tensor memory;
+  DrawTables tables{};
+};
+
+Draws make_draws(const DrawnReaches& drawn, Device device) {
+  std::vector<double> p;
+  std::vector<uint64_t> keys;
+  for (const ReachDraws& head : drawn.draws) {
+    p.insert(p.end(), head.probabilities().begin(), head.probabilities().end());
+    keys.push_back(head.key());
+  }
+  const std::vector<int32_t> reaches(drawn.reaches.values().begin(), drawn.reaches.values().end());
+  const auto bounds = drawn.offsets.span<int64_t>();
+  int64_t longest = 0;
+  for (size_t b = 0; b + 1 < bounds.size(); ++b) {
+    longest = std::max(longest, bounds[b + 1] - bounds[b]);
+  }
+  std::vector<int32_t> first_reach;
+  const int64_t distances = std::min(longest, drawn.reaches.largest() + 1);
+  for (int32_t k = 0; static_cast<int64_t>(first_reach.size()) < distances;) {
+    static_cast<int64_t>(first_reach.size()) <= drawn.reaches[k] ? first_reach.push_back(k)
+                                                                 : void(++k);
+  }
+  Draws made;
+  made.tables.count = static_cast<int32_t>(reaches.size());
+  made.tables.distances = static_cast<int32_t>(distances);
+  made.tables.tau = drawn.draws.empty() ? 1 : drawn.draws.front().tau();
+  DeviceTables all;
+  all.add(p, made.tables.p);
+  all.add(keys, made.tables.keys);
+  all.add(reaches, made.tables.reaches);
+  all.add(first_reach, made.tables.first_reach);
+  made.memory = all.copy(device);
+  return made;
+}
+
+template <class S>
+TilePass<S> make_pass(const Tensor& qkv, const Tensor& bias, const DrawnReaches& drawn,
+                      const AttentionArguments& arguments, const DrawnState& state) {
+  TilePass<S> pass{};
+  pass.describe(qkv, qkv, qkv, static_cast<int>(drawn.draws.size()), arguments);
+  pass.take(*state.tiles);
+  pass.take_bias(bias, arguments.bias_reach);
+  pass.gate_reach = -1;
+  pass.always = state.tiles->always;
+  pass.drawn = {state.own.data<int32_t>(), state.furthest.data<int32_t>(),
+                state.tiles->always_columns, 0};
+  return pass;
+}
+
+/// Launches a kernel of reach slopes that has `shared` bytes beside its sums, which go to global
+/// memory where shared memory has no room for them.
+template <class T, class Launch>
+Tensor with_slope_memory(const Tensor& where, int64_t blocks, int64_t heads, int64_t count,
+                         int64_t shared, Launch launch) {
+  const Device device = where.device();
+  Tensor parts({blocks, heads * count}, dtype_of<T>, device), apart;
+  const int64_t sums = kTile * count * static_cast<int64_t>(sizeof(T));
+  const auto most = filigree::cuda::context_of(device).properties().sharedMemPerBlockOptin;
+  const bool fits = shared + sums <= static_cast<int64_t>(most);
+  if (!fits) apart = Tensor({blocks * heads, kTile * count}, dtype_of<T>, device);
+  launch(SlopeMemory<T>{fits ? nullptr : apart.data<T>(), parts.data<T>()},
+         fits ? shared + sums : shared);
+  return parts;
+}
+
+/// (blocks, H K): what blocks of queries give to the logits.
+template <class S>
+Tensor reach_slopes(const TilePass<S>& pass, const DrawTables& tables, const Tensor& where) {
+  using T = filigree::cuda::Compute<S>;
+  const auto launch = [&](int64_t shared, int threads, auto kernel) {
+    return with_slope_memory<T>(
+        where, pass.blocks, pass.heads, tables.count, shared,
+        [&](SlopeMemory<T> memory, int64_t bytes) {
+          filigree::cuda::launch(
+              kOp, where,
+              {.blocks = pass.blocks, .heads = pass.heads, .threads = threads, .shared = bytes},
+              kernel, pass, tables, memory);
+        });
+  };
+  if constexpr (std::is_same_v<S, Half>) {
+    if (wgmma_takes(pass, where)) {
+      return pass.dim <= 64
+                 ? launch(wgmma_slopes_shared_bytes(64), kWarpgroup, wgmma_reach_slopes<64>)
+                 : launch(wgmma_slopes_shared_bytes(128), kWarpgroup, wgmma_reach_slopes<128>);
+    }
+    if (tensor_cores_take(pass)) {
+      Tensor parts;
+      with_mma_width(pass.dim, [&]<int W>() {
+        parts = launch(mma_slopes_shared_bytes(W), kMmaThreads, mma_reach_slopes<W>);
+      });
+      return parts;
+    }
+  }
+  return launch(backward_shared_bytes<T>(pass.dim), kThreads, tile_reach_slopes<S>);
+}
+
+}  // namespace
+
+void drawn_attention_forward(const Tensor& qkv, const Tensor& bias, const DrawnReaches& drawn,
+                             const AttentionArguments& arguments, DrawnState& state, Tensor& o,
+                             Tensor& lse) {
+  if (arguments.kernel == AttentionKernel::edges) {
+    throw ConfigError(kOp, "the kernel by edges of CUDA draws no reaches",
+                      "take automatic or tiles");
+  }
+  const Device device = qkv.device();
+  const auto heads = static_cast<int64_t>(drawn.draws.size());
+  const int64_t tokens = qkv.size(0);
+  state.tiles = std::make_shared<const DeviceGraph>(
+      make_drawn_graph(drawn.offsets, heads, drawn.reaches.largest(), drawn.always.get(), device));
+  const DeviceGraph& tiles = *state.tiles;
+  state.own = Tensor({heads, tokens}, DType::i32, device);
+  state.furthest = Tensor({heads, tiles.blocks}, DType::i32, device);
+  const Draws draws = make_draws(drawn, device);
+  filigree::cuda::launch(
+      kOp, qkv,
+      {.blocks = tiles.blocks, .heads = heads, .threads = kDrawWarps * filigree::cuda::kWarp},
+      draw_reaches, draws.tables, tiles.block_first, tiles.block_count,
+      static_cast<int32_t>(tokens), state.own.data<int32_t>(), state.furthest.data<int32_t>());
+  filigree::cuda::dispatch_stored(kOp, qkv.dtype(), [&]<class S>() {
+    tiles_forward_pass(make_pass<S>(qkv, bias, drawn, arguments, state), tiles, qkv, o.data<S>(),
+                       lse.data<filigree::cuda::Compute<S>>());
+  });
+}
+
+void drawn_attention_backward(const Tensor& qkv, const Tensor& bias, const Tensor& o,
+                              const Tensor& lse, const Tensor& grad, const DrawnReaches& drawn,
+                              const AttentionArguments& arguments, const DrawnState& state,
+                              Tensor& dqkv, Tensor& dbias, Tensor& dlogits) {
+  filigree::cuda::dispatch_stored(kOp, qkv.dtype(), [&]<class S>() {
+    using T = filigree::cuda::Compute<S>;
+    const Tensor delta = make_delta<S>(grad, o, lse, arguments.head_dim);
+    TilePass<S> pass = make_pass<S>(qkv, bias, drawn, arguments, state);
+    pass.grad = grad.data<S>();
+    pass.lse = lse.data<T>();
+    pass.delta = delta.data<T>();
+    Tensor bias_parts = make_parts(pass, bias, pass.bias_reach);
+    S* const to = dqkv.data<S>();
+    tiles_backward_pass(pass, *state.tiles, qkv, to + arguments.q_at, to + arguments.k_at,
+                        to + arguments.v_at,
+                        DistanceParts<T>{bias.defined() ? bias_parts.data<T>() : nullptr, nullptr});
+    if (bias.defined()) add_up_parts<T>(kOp, bias_parts, dbias.data<S>());
+
+    pass.drawn.margin = static_cast<int32_t>(std::min(drawn.margin, pass.tokens));
+    pass.drawn.always_columns = nullptr;  // nothing to learn there
+    pass.walk_rows(*state.tiles);
+    const Draws draws = make_draws(drawn, qkv.device());
+    const Tensor parts = reach_slopes(pass, draws.tables, qkv);
+    Tensor sums(dlogits.shape(), dtype_of<T>, qkv.device());
+    add_up_parts<T>(kOp, parts, sums.data<T>());
+    dlogits.copy_from(sums.to(kCpu).to(dlogits.dtype()));
+  });
+}
+
+}  // namespace filigree::kernels::cuda
