@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "attention/attention_arguments.h"
-#include "attention/degrees/distribution.h"
+#include "attention/degrees/draws.h"
 #include "attention/kernels/drawn_attention.h"
 #include "autograd/function.h"
 #include "core/error.h"
@@ -14,28 +14,21 @@ namespace {
 
 constexpr std::string_view kWhere = "irregular_attention";
 
-std::vector<ReachDraws> draws_of(const Tensor& logits, const IrregularDegrees& degrees,
-                                 const AttentionOptions& options) {
+kernels::DrawnReaches drawn_reaches(const Tensor& offsets, const Tensor& logits,
+                                    const IrregularDegrees& degrees,
+                                    const AttentionOptions& options) {
   expect_rank(kWhere, "logits", logits, 2);
   const int64_t count = degrees.reaches.count();
   if (logits.size(1) != count) {
     throw ShapeError(kWhere,
                      fmt::format("expected logits of {} reaches, got {}", count, logits.size(1)));
   }
-  std::vector<ReachDraws> draws;
-  for (int64_t h = 0; h < logits.size(0); ++h) {
-    std::vector<double> row;
-    for (int64_t k = 0; k < count; ++k) row.push_back(logits.at(h * count + k));
-    draws.emplace_back(reach_probabilities(row), degrees.tau,
-                       GraphKey{options.seed, options.step, options.layer, static_cast<int>(h)});
+  ReachDraws::expect_temperature(degrees.tau);
+  std::vector<GraphKey> keys;
+  for (int head = 0; head < logits.size(0); ++head) {
+    keys.push_back({options.seed, options.step, options.layer, head});
   }
-  return draws;
-}
-
-kernels::DrawnReaches drawn_reaches(const Tensor& offsets, const Tensor& logits,
-                                    const IrregularDegrees& degrees,
-                                    const AttentionOptions& options) {
-  return {offsets, draws_of(logits, degrees, options), degrees.reaches, degrees.grad_margin,
+  return {offsets,       logits, std::move(keys), degrees.reaches, degrees.tau, degrees.grad_margin,
           degrees.always};
 }
 
@@ -106,14 +99,6 @@ class IrregularAttention final : public Function {
   kernels::DrawnState state_;
 };
 
-/// On a device, too, the logits are on the CPU, in any floating dtype.
-void expect_logits(const Tensor& logits, const Tensor& qkv) {
-  if (qkv.device().is_cpu()) return expect_same_kind(kWhere, qkv, logits);
-  if (!logits.device().is_cpu()) {
-    throw DeviceError(kWhere, "the logits are not on the CPU", "degrees are made there");
-  }
-}
-
 }  // namespace
 
 Tensor draw_reaches(const IrregularDegrees& degrees, int64_t tokens,
@@ -126,7 +111,11 @@ Variable irregular_attention_qkv(const Variable& qkv, const Tensor& offsets,
                                  const IrregularDegrees& degrees, const AttentionOptions& options,
                                  const Variable& bias) {
   if (!degrees.logits.defined()) throw ShapeError(kWhere, "the logits are missing");
-  expect_logits(degrees.logits.value(), qkv.value());
+  if (qkv.device().is_cpu()) {
+    expect_same_kind(kWhere, qkv.value(), degrees.logits.value());
+  } else {
+    expect_same_device(kWhere, qkv.value(), degrees.logits.value());
+  }
   if (degrees.grad_margin < 0) {
     throw ConfigError(kWhere, fmt::format("expected a margin from 0, got {}", degrees.grad_margin));
   }

@@ -37,9 +37,9 @@ Tensor draw_reaches(const IrregularDegrees& degrees, int64_t tokens,
 /// graph costs; backward that of the graph with the margin, and O(T H K). Memory: the reaches,
 /// 4 bytes a token and head, and in the backward pass of a sequence of n tokens, for each thread,
 /// n (2 m + 1) numbers, m the smaller of n - 1 and the largest reach drawn plus the margin; the
-/// soft draws are made again, not kept. It is computed on the CPU: qkv and bias of another device
-/// are copied there, and the result back; the logits are on the CPU. Throws ShapeError,
-/// NumericError, ConfigError.
+/// soft draws are made again, not kept. On a device the logits are there, too, in f32 or f64 (qkv in
+/// any dtype); there a token whose logits are not finite draws the largest reach, and NaN in a pair
+/// that is not drawn reaches C alone. Throws ShapeError, NumericError, ConfigError.
 Variable irregular_attention_qkv(const Variable& qkv, const Tensor& offsets,
                                  const IrregularDegrees& degrees,
                                  const AttentionOptions& options = {}, const Variable& bias = {});

@@ -225,10 +225,13 @@ void expect_same_kind(std::string_view where, const Tensor& a, const Tensor& b) 
     throw DTypeError(where, fmt::format("expected one dtype, got {} and {}", name_of(a.dtype()),
                                         name_of(b.dtype())));
   }
-  if (a.device() != b.device()) {
-    throw DeviceError(where, fmt::format("expected one device, got {} and {}", name_of(a.device()),
-                                         name_of(b.device())));
-  }
+  expect_same_device(where, a, b);
+}
+
+void expect_same_device(std::string_view where, const Tensor& a, const Tensor& b) {
+  if (a.device() == b.device()) return;
+  throw DeviceError(where, fmt::format("expected one device, got {} and {}", name_of(a.device()),
+                                       name_of(b.device())));
 }
 
 void expect_rank(std::string_view where, std::string_view name, const Tensor& tensor, int rank) {

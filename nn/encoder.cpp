@@ -42,7 +42,7 @@ Variable SelfAttention::forward(const Variable& x,
   if (degrees.ensemble) {
     o = irregular_attention_qkv(qkv, graph->offsets(), *degrees.ensemble, options, bias);
   } else if (degrees.gate.g.defined()) {
-    const Variable g = in_dtype(to_device(degrees.gate.g, qkv.device()), x.dtype());
+    const Variable g = in_dtype(degrees.gate.g, x.dtype());
     o = gated_attention_qkv(qkv, graph, {g, degrees.gate.always}, options, bias);
   } else {
     o = sparse_attention_qkv(qkv, graph, options, bias);
@@ -166,11 +166,12 @@ Variable Encoder::computed(const TokenBatch& batch, const LayerGraphs& graphs,
   const ModuleScope scope("encoder");
   Variable x = in_dtype(embed(batch, context), compute_.value_or(token_table().dtype()));
   if (all) all->push_back(x);
+  std::vector<LayerDegrees> learned(layers_.size());
+  if (degrees_) learned = degrees_->layers(batch.always, context, x.device());
   for (size_t l = 0; l < layers_.size(); ++l) {
     const ModuleScope layer_scope(fmt::format("layers.{}", l));
     const std::shared_ptr<const EncoderLayer> layer = layers_[l];  // the graph may outlive us
-    LayerDegrees degrees;
-    if (degrees_) degrees = degrees_->layer(static_cast<int>(l), batch.always, context);
+    LayerDegrees& degrees = learned[l];
     if (recompute_ && grad_enabled()) {
       Variables inputs{x};
       if (degrees_) inputs.push_back(degrees.parameter());

@@ -32,16 +32,21 @@ double draw_temperature(int64_t step, int64_t steps) {
   return kHottest * std::pow(kColdest / kHottest, progress_of(step, steps));
 }
 
+uint64_t ReachDraws::key_of(const GraphKey& key) {
+  return mix_key({key.seed, static_cast<uint64_t>(Purpose::degree_draws), key.step,
+                  static_cast<uint64_t>(key.layer), static_cast<uint64_t>(key.head)});
+}
+
+void ReachDraws::expect_temperature(double tau) {
+  if (tau >= kLeastTau && std::isfinite(tau)) return;
+  throw ConfigError("degrees", fmt::format("draws at temperature {}", tau),
+                    fmt::format("give a finite number of at least {}", kLeastTau));
+}
+
 ReachDraws::ReachDraws(std::vector<double> p, double tau, const GraphKey& key)
-    : p_(std::move(p)),
-      tau_(tau),
-      key_(mix_key({key.seed, static_cast<uint64_t>(Purpose::degree_draws), key.step,
-                    static_cast<uint64_t>(key.layer), static_cast<uint64_t>(key.head)})) {
+    : p_(std::move(p)), tau_(tau), key_(key_of(key)) {
   expect_probabilities("degrees", p_);
-  if (!(tau >= kLeastTau) || !std::isfinite(tau)) {
-    throw ConfigError("degrees", fmt::format("draws at temperature {}", tau),
-                      fmt::format("give a finite number of at least {}", kLeastTau));
-  }
+  expect_temperature(tau);
 }
 
 /// body(k, E_ik / p_k) for every k: reaches race, and the first to arrive is drawn.

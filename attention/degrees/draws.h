@@ -25,11 +25,12 @@ class ReachDraws {
   /// p (K), as of reach_probabilities(). Throws as expect_probabilities(), ConfigError unless
   /// 0.01 <= tau < infinity. Cost O(K).
   ReachDraws(std::vector<double> p, double tau, const GraphKey& key);
+  /// Throws ConfigError unless 0.01 <= tau < infinity.
+  static void expect_temperature(double tau);
+  /// Of all random numbers of a head's draws; its tokens and reaches are the counter.
+  static uint64_t key_of(const GraphKey& key);
 
   int64_t count() const { return static_cast<int64_t>(p_.size()); }  ///< K
-  std::span<const double> probabilities() const { return p_; }       ///< (K)
-  double tau() const { return tau_; }
-  uint64_t key() const { return key_; }
 
   /// Index k of the reach that a token draws. Cost O(K): K / 4 random blocks, K logarithms;
   /// measured 12 ns a reach on one core.

@@ -5,21 +5,26 @@
 #include <memory>
 #include <vector>
 
-#include "attention/degrees/draws.h"
 #include "attention/degrees/reaches.h"
 #include "attention/kernels/sparse_attention.h"
+#include "attention/pattern.h"
 
 namespace filigree::kernels {
 
 struct DeviceGraph;
 
-/// Who draws what. Token i of head h sees the tokens at most its draw away, and what is always on.
+/// Who draws what (attention/degrees/draws.h). Token i of head h sees the tokens at most its draw
+/// away, and what is always on.
 struct DrawnReaches {
-  Tensor offsets;                 ///< (B+1) i64, on the CPU
-  std::vector<ReachDraws> draws;  ///< (H)
-  Reaches reaches;                ///< K of them
-  int64_t margin = 0;             ///< pairs so far beyond a draw give slopes, too
-  std::shared_ptr<const AlwaysOn> always;
+  Tensor offsets;              ///< (B+1) i64, on the CPU
+  Tensor logits;               ///< (H, K), where the kernels compute
+  std::vector<GraphKey> keys;  ///< (H)
+  Reaches reaches;             ///< K of them
+  double tau = 1;
+  int64_t margin = 0;  ///< pairs so far beyond a draw give slopes, too
+  std::shared_ptr<const AlwaysOn> always = nullptr;
+
+  int64_t heads() const { return static_cast<int64_t>(keys.size()); }
 };
 
 /// What the forward pass leaves to the backward pass.
@@ -29,7 +34,8 @@ struct DrawnState {
   std::shared_ptr<const DeviceGraph> tiles;  ///< on a device
 };
 
-/// The reaches (H, T) i32, on the CPU. Cost O(T H K).
+/// The reaches (H, T) i32 of logits on the CPU. Throws NumericError unless these are finite. Cost
+/// O(T H K).
 Tensor draw_all(const DrawnReaches& drawn, int64_t tokens);
 
 }  // namespace filigree::kernels
@@ -42,8 +48,8 @@ FILIGREE_KERNEL(drawn_attention_forward,
                 (const Tensor& qkv, const Tensor& bias, const DrawnReaches& drawn,
                  const AttentionArguments& arguments, DrawnState& state, Tensor& o, Tensor& lse),
                 (qkv, bias, drawn, arguments, state, o, lse))
-/// Gradients of qkv, of the bias (H, 2R+1) if there is one, and of the logits (H, K), which is on
-/// the CPU: see irregular_attention_qkv(). Everything is overwritten.
+/// Gradients of qkv, of the bias (H, 2R+1) if there is one, and of the logits (H, K): see
+/// irregular_attention_qkv(). Everything is overwritten.
 FILIGREE_KERNEL(drawn_attention_backward,
                 (const Tensor& qkv, const Tensor& bias, const Tensor& o, const Tensor& lse,
                  const Tensor& grad, const DrawnReaches& drawn, const AttentionArguments& arguments,

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "attention/degrees/distribution.h"
+#include "attention/degrees/draws.h"
 #include "attention/kernels/drawn_attention.h"
 #include "attention/kernels/schedule.h"
 #include "attention/reach_graph.h"
@@ -8,11 +9,28 @@
 
 namespace filigree::kernels {
 
+namespace {
+
+/// Those of the heads.
+std::vector<ReachDraws> draws_of(const DrawnReaches& drawn) {
+  const int64_t count = drawn.reaches.count();
+  std::vector<ReachDraws> draws;
+  for (int64_t h = 0; h < drawn.heads(); ++h) {
+    std::vector<double> row;
+    for (int64_t k = 0; k < count; ++k) row.push_back(drawn.logits.at(h * count + k));
+    draws.emplace_back(reach_probabilities(row), drawn.tau, drawn.keys[static_cast<size_t>(h)]);
+  }
+  return draws;
+}
+
+}  // namespace
+
 Tensor draw_all(const DrawnReaches& drawn, int64_t tokens) {
-  Tensor own({static_cast<int64_t>(drawn.draws.size()), tokens}, DType::i32);
+  const std::vector<ReachDraws> draws = draws_of(drawn);
+  Tensor own({drawn.heads(), tokens}, DType::i32);
   int32_t* to = own.data<int32_t>();
   parallel_for(own.numel(), 256, [&](int64_t at) {
-    const int64_t k = drawn.draws[static_cast<size_t>(at / tokens)].hard(at % tokens);
+    const int64_t k = draws[static_cast<size_t>(at / tokens)].hard(at % tokens);
     to[at] = static_cast<int32_t>(drawn.reaches[k]);
   });
   return own;
@@ -25,7 +43,8 @@ namespace {
 /// From slopes by distance to the gradient of the logits: sums a task, added up in their order.
 class LogitSlopes final : public RowSlopes {
  public:
-  explicit LogitSlopes(const DrawnReaches& drawn) : draws_(drawn.draws), reaches_(drawn.reaches) {}
+  explicit LogitSlopes(const DrawnReaches& drawn)
+      : draws_(draws_of(drawn)), reaches_(drawn.reaches) {}
 
   void start(size_t tasks) override { tasks_.assign(tasks, {}); }
   void clear(size_t task) override { tasks_[task] = {}; }
@@ -58,7 +77,7 @@ class LogitSlopes final : public RowSlopes {
     int head = 0;
     std::vector<double> sums;  // (K), or empty
   };
-  const std::vector<ReachDraws>& draws_;  // (H)
+  std::vector<ReachDraws> draws_;  // (H)
   const Reaches& reaches_;
   std::vector<Task> tasks_;
 };

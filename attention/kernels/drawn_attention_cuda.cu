@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "attention/degrees/draws.h"
 #include "attention/kernels/cuda_draws.cuh"
 #include "attention/kernels/cuda_reach_slopes.cuh"
 #include "attention/kernels/cuda_tile_passes.cuh"
@@ -15,41 +16,64 @@ namespace {
 
 constexpr std::string_view kOp = "irregular_attention";
 
+/// p (H, K) of logits: reach_probabilities(), row by row.
+template <class S>
+struct Probabilities {
+  const S* logits;
+  double* p;
+  __device__ void operator()(filigree::cuda::WarpRow row) const {
+    const S* from = logits + row.row * row.width;
+    double* to = p + row.row * row.width;
+    const auto value = [&](int64_t k) { return static_cast<double>(from[k]); };
+    const double top = row.largest(-std::numeric_limits<double>::infinity(), value);
+    const double sum = row.sum<double>([&](int64_t k) { return std::exp(value(k) - top); });
+    row.each([&](int64_t k) { to[k] = std::exp(value(k) - top) / sum; });
+  }
+};
+
 /// The tables of the draws on a device, and what holds them.
 struct Draws {
-  Tensor memory;
+  Tensor memory, p;
   DrawTables tables{};
 };
 
-Draws make_draws(const DrawnReaches& drawn, Device device) {
-  std::vector<double> p;
-  std::vector<uint64_t> keys;
-  for (const ReachDraws& head : drawn.draws) {
-    p.insert(p.end(), head.probabilities().begin(), head.probabilities().end());
-    keys.push_back(head.key());
-  }
-  const std::vector<int32_t> reaches(drawn.reaches.values().begin(), drawn.reaches.values().end());
+/// By distance, the first reach that is at least as far; for all distances that there are.
+std::vector<int32_t> first_reaches(const DrawnReaches& drawn) {
   const auto bounds = drawn.offsets.span<int64_t>();
   int64_t longest = 0;
   for (size_t b = 0; b + 1 < bounds.size(); ++b) {
     longest = std::max(longest, bounds[b + 1] - bounds[b]);
   }
-  std::vector<int32_t> first_reach;
-  const int64_t distances = std::min(longest, drawn.reaches.largest() + 1);
-  for (int32_t k = 0; static_cast<int64_t>(first_reach.size()) < distances;) {
-    static_cast<int64_t>(first_reach.size()) <= drawn.reaches[k] ? first_reach.push_back(k)
-                                                                 : void(++k);
+  std::vector<int32_t> first;
+  int32_t k = 0;
+  for (int64_t d = 0; d < std::min(longest, drawn.reaches.largest() + 1); ++d) {
+    while (drawn.reaches[k] < d) ++k;
+    first.push_back(k);
   }
+  return first;
+}
+
+Draws make_draws(const DrawnReaches& drawn, Device device) {
+  std::vector<uint64_t> keys;
+  for (const GraphKey& key : drawn.keys) keys.push_back(ReachDraws::key_of(key));
+  const std::vector<int32_t> reaches(drawn.reaches.values().begin(), drawn.reaches.values().end());
+  const std::vector<int32_t> first_reach = first_reaches(drawn);
   Draws made;
-  made.tables.count = static_cast<int32_t>(reaches.size());
-  made.tables.distances = static_cast<int32_t>(distances);
-  made.tables.tau = drawn.draws.empty() ? 1 : drawn.draws.front().tau();
+  DrawTables& tables = made.tables;
+  tables.count = static_cast<int32_t>(reaches.size());
+  tables.distances = static_cast<int32_t>(first_reach.size());
+  tables.tau = drawn.tau;
   DeviceTables all;
-  all.add(p, made.tables.p);
-  all.add(keys, made.tables.keys);
-  all.add(reaches, made.tables.reaches);
-  all.add(first_reach, made.tables.first_reach);
+  all.add(keys, tables.keys);
+  all.add(reaches, tables.reaches);
+  all.add(first_reach, tables.first_reach);
   made.memory = all.copy(device);
+  made.p = Tensor(drawn.logits.shape(), DType::f64, device);
+  dispatch_float(kOp, drawn.logits.dtype(), [&]<class S>() {
+    filigree::cuda::for_rows(kOp, made.p, drawn.heads(), tables.count,
+                             Probabilities<S>{drawn.logits.data<S>(), made.p.data<double>()});
+  });
+  tables.p = made.p.data<double>();
   return made;
 }
 
@@ -57,7 +81,7 @@ template <class S>
 TilePass<S> make_pass(const Tensor& qkv, const Tensor& bias, const DrawnReaches& drawn,
                       const AttentionArguments& arguments, const DrawnState& state) {
   TilePass<S> pass{};
-  pass.describe(qkv, qkv, qkv, static_cast<int>(drawn.draws.size()), arguments);
+  pass.describe(qkv, qkv, qkv, static_cast<int>(drawn.heads()), arguments);
   pass.take(*state.tiles);
   pass.take_bias(bias, arguments.bias_reach);
   pass.gate_reach = -1;
@@ -124,8 +148,7 @@ void drawn_attention_forward(const Tensor& qkv, const Tensor& bias, const DrawnR
                       "take automatic or tiles");
   }
   const Device device = qkv.device();
-  const auto heads = static_cast<int64_t>(drawn.draws.size());
-  const int64_t tokens = qkv.size(0);
+  const int64_t heads = drawn.heads(), tokens = qkv.size(0);
   state.tiles = std::make_shared<const DeviceGraph>(
       make_drawn_graph(drawn.offsets, heads, drawn.reaches.largest(), drawn.always.get(), device));
   const DeviceGraph& tiles = *state.tiles;
@@ -166,9 +189,8 @@ void drawn_attention_backward(const Tensor& qkv, const Tensor& bias, const Tenso
     pass.walk_rows(*state.tiles);
     const Draws draws = make_draws(drawn, qkv.device());
     const Tensor parts = reach_slopes(pass, draws.tables, qkv);
-    Tensor sums(dlogits.shape(), dtype_of<T>, qkv.device());
-    add_up_parts<T>(kOp, parts, sums.data<T>());
-    dlogits.copy_from(sums.to(kCpu).to(dlogits.dtype()));
+    dispatch_float(kOp, dlogits.dtype(),
+                   [&]<class Out>() { add_up_parts<T>(kOp, parts, dlogits.data<Out>()); });
   });
 }
 

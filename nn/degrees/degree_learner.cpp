@@ -35,6 +35,21 @@ LayerDegrees DegreeLearner::layer(int layer, std::shared_ptr<const AlwaysOn> alw
   return {{}, std::move(ensemble)};
 }
 
+std::vector<LayerDegrees> DegreeLearner::layers(std::shared_ptr<const AlwaysOn> always,
+                                                const ForwardContext& context,
+                                                Device device) const {
+  std::vector<LayerDegrees> all;
+  for (int l = 0; l < shape_.layers; ++l) all.push_back(layer(l, always, context));
+  if (device.is_cpu()) return all;
+  Variables parts;
+  for (LayerDegrees& each : all) parts.push_back(each.parameter());
+  const Variable there = to_device(concat_rows(parts), device);  // (L H, ..)
+  for (size_t l = 0; l < all.size(); ++l) {
+    all[l].parameter() = slice_rows(there, static_cast<int64_t>(l) * shape_.heads, shape_.heads);
+  }
+  return all;
+}
+
 Variable DegreeLearner::open(int layer) const {
   return of_heads(layer, [&](int64_t first, int64_t count) { return open_gates(first, count); });
 }

@@ -35,6 +35,10 @@ class DegreeLearner : public Module {
   /// ensemble.
   LayerDegrees layer(int layer, std::shared_ptr<const AlwaysOn> always,
                      const ForwardContext& context) const;
+  /// Those of all layers, with what is learned from on a device: it goes there, and its gradient
+  /// comes back, as one copy.
+  std::vector<LayerDegrees> layers(std::shared_ptr<const AlwaysOn> always,
+                                   const ForwardContext& context, Device device) const;
   /// What density is counted by (H, R+1): the gate without noise, or, of a learner whose noise
   /// closes gates, the probability that a distance is open.
   Variable open(int layer) const;

@@ -57,7 +57,7 @@ inline IrregularCase random_irregular_case(RandomStream& random, int64_t longest
 
 /// Output and gradients of qkv, logits and bias.
 inline Tensors run(const IrregularCase& c, Device device = kCpu) {
-  const Variable qkv = leaf_on(c.qkv, device), logits(c.logits, true);
+  const Variable qkv = leaf_on(c.qkv, device), logits = leaf_on(c.logits, device);
   const Variable bias = leaf_on(c.bias, device);
   const Variable o = irregular_attention_qkv(qkv, c.offsets, c.degrees(logits), c.options, bias);
   backward(o, c.seed.to(device));
