@@ -193,6 +193,32 @@ TEST(DeviceRun, AStepNeitherWaitsForTheDeviceNorAllocates) {
   }
 }
 
+// For the gradient of what is learned from, on its way to the CPU; however many layers there are.
+TEST(DeviceRun, LearnedDegreesWaitOnceAStep) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  const TemporaryFolder data;
+  testing::prepare_language(data, Labelling::fifth, 200, 20);
+  for (const bool draws : {false, true}) {
+    TrainConfig config = config_for(data / "train", "");
+    config.data.dev = data / "dev";
+    config.model.layers = 3;
+    config.train.batch_tokens = 190;
+    config.train.steps = config.train.evaluate_every = 6;
+    config.train.device = "cuda";
+    config.attention.pattern = "dense";  // the default: the degrees say what is looked at
+    config.degrees.learner = "degrees";
+    config.degrees.draws = draws;
+    std::vector<int64_t> waits;
+    train(config, data.path() / (draws ? "draws" : "soft"), false, {.step = [&](const Progress&) {
+            waits.push_back(backend_of(testing_device::kCuda).counters(0).waits);
+          }});
+    ASSERT_EQ(waits.size(), 6U);
+    for (size_t k = 1; k < waits.size(); ++k) {
+      EXPECT_EQ(waits[k] - waits[k - 1], 1) << (draws ? "draws" : "soft") << ", step " << k + 1;
+    }
+  }
+}
+
 // The device refuses the step before the host knows.
 TEST(DeviceRun, SkipsOrStopsAtNanAsTheCpuDoes) {
   if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
