@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "attention/kernels/device_graph.h"
 #include "core/cuda/random.cuh"
 #include "core/cuda/rows.cuh"
 
@@ -113,16 +114,15 @@ inline constexpr int kDrawWarps = 4;
 
 /// own (H, T) and furthest (H, NB): what the tokens of a block of 64 draw, and the largest of it.
 /// No reach is given as more than `tokens`.
-__global__ void draw_reaches(DrawTables tables, const int32_t* block_first,
-                             const int32_t* block_count, int32_t tokens, int32_t* own,
-                             int32_t* furthest) {
+__global__ void draw_reaches(DrawTables tables, const BlockPlace* places, int32_t tokens,
+                             int32_t* own, int32_t* furthest) {
   __shared__ int32_t most[kDrawWarps];
   const auto block = blockIdx.x, head = blockIdx.y;
   const int warp = static_cast<int>(threadIdx.x) / filigree::cuda::kWarp;
   const bool leads = threadIdx.x % filigree::cuda::kWarp == 0;
   int32_t largest = 0;
-  for (int row = warp; row < block_count[block]; row += kDrawWarps) {
-    const int64_t token = block_first[block] + row;
+  for (int row = warp; row < places[block].count; row += kDrawWarps) {
+    const int64_t token = places[block].first + row;
     const int k = Race(tables, static_cast<int>(head), token).first();
     const int32_t reach = tables.reaches[k] < tokens ? tables.reaches[k] : tokens;
     largest = reach > largest ? reach : largest;

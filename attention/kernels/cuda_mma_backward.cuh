@@ -109,7 +109,7 @@ __global__ void __launch_bounds__(kMmaThreads)
   Half* const values = keys + kTile * mma_stride(W);
   Half* const keys_across = values + kTile * mma_stride(W);
   float* const slopes = reinterpret_cast<float*>(keys_across + W * mma_stride(kTile));
-  const TilePlace place(pass);
+  const auto place = TilePlace::of<Walk::rows>(pass);
   const MmaLane lane;
   const int own = static_cast<int>(threadIdx.x) / 32 * kMmaRows;
   const int64_t column = int64_t{place.head} * pass.dim;
@@ -122,7 +122,7 @@ __global__ void __launch_bounds__(kMmaThreads)
                               grads, nullptr);
   float sums[W / 8][4] = {};
   for (TileWalk<Walk::rows, Half> walk(pass, place); walk.left(); walk.advance()) {
-    const TileEntry& tile = walk.tile();
+    const Tile& tile = walk.tile();
     const auto view = TileView<Half>::of<Walk::rows>(pass, place, tile);
     __syncthreads();
     load_halves<W, kMmaThreads>(pass.k + column, pass.stride, tile.first, tile.count, pass.dim,
@@ -161,7 +161,7 @@ __global__ void __launch_bounds__(kMmaThreads)
   Half* const grads = queries + kTile * mma_stride(W);
   Half* const queries_across = grads + kTile * mma_stride(W);
   Half* const grads_across = queries_across + W * mma_stride(kTile);
-  const TilePlace place(pass);
+  const auto place = TilePlace::of<Walk::columns>(pass);
   const MmaLane lane;
   const int own = static_cast<int>(threadIdx.x) / 32 * kMmaRows;
   const int64_t column = int64_t{place.head} * pass.dim;
@@ -172,7 +172,7 @@ __global__ void __launch_bounds__(kMmaThreads)
                               values, nullptr);
   float key_sums[W / 8][4] = {}, value_sums[W / 8][4] = {};
   for (TileWalk<Walk::columns, Half> walk(pass, place); walk.left(); walk.advance()) {
-    const TileEntry& tile = walk.tile();
+    const Tile& tile = walk.tile();
     const auto view = TileView<Half>::of<Walk::columns>(pass, place, tile);
     __syncthreads();
     load_halves<W, kMmaThreads>(pass.q + column, pass.stride, tile.first, tile.count, pass.dim,

@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(kMmaThreads)
   constexpr float kNone = -std::numeric_limits<float>::infinity();
   Half* const keys = filigree::cuda::shared_memory<Half>();  // (64, W)
   Half* const values = keys + kTile * mma_stride(W);         // (W, 64): transposed
-  const TilePlace place(pass);
+  const auto place = TilePlace::of<Walk::rows>(pass);
   const MmaLane lane;
   const int own = static_cast<int>(threadIdx.x) / 32 * kMmaRows;  // the warp's first row
   const int64_t column = int64_t{place.head} * pass.dim;
@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(kMmaThreads)
 
   float out[W / 8][4] = {}, top[2] = {kNone, kNone}, sum[2] = {};
   for (TileWalk<Walk::rows, Half> walk(pass, place); walk.left(); walk.advance()) {
-    const TileEntry& tile = walk.tile();
+    const Tile& tile = walk.tile();
     const auto view = TileView<Half>::of<Walk::rows>(pass, place, tile);
     __syncthreads();
     load_halves<W, kMmaThreads>(pass.k + column, pass.stride, tile.first, tile.count, pass.dim,

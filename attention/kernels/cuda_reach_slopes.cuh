@@ -170,7 +170,7 @@ __global__ void __launch_bounds__(kThreads)
   T* const grads = queries + kTile * tile_stride(pass.dim);
   T* const keys = grads + kTile * tile_stride(pass.dim);
   T* const slopes = keys + kTile * tile_stride(pass.dim);
-  const TilePlace place(pass);
+  const auto place = TilePlace::of<Walk::rows>(pass);
   const int64_t column = int64_t{place.head} * pass.dim;
   const uint64_t dropout_key = pass.key_of_head(place.head);
   ReachSums<T> sums(
@@ -179,7 +179,7 @@ __global__ void __launch_bounds__(kThreads)
   load_tile(pass.q + column, pass.stride, place.first, place.count, pass.dim, pass.scale, queries);
   load_tile(pass.grad + column, pass.width, place.first, place.count, pass.dim, T(1), grads);
   for (TileWalk<Walk::rows, S> walk(pass, place); walk.left(); walk.advance()) {
-    const TileEntry& tile = walk.tile();
+    const Tile& tile = walk.tile();
     const auto view = TileView<S>::template of<Walk::rows>(pass, place, tile);
     T s[kMine][kMine], dp[kMine][kMine];
     __syncthreads();
@@ -245,7 +245,7 @@ __global__ void __launch_bounds__(kMmaThreads)
   Half* const keys = grads + kTile * mma_stride(W);
   Half* const values = keys + kTile * mma_stride(W);
   float* const slopes = reinterpret_cast<float*>(values + kTile * mma_stride(W));
-  const TilePlace place(pass);
+  const auto place = TilePlace::of<Walk::rows>(pass);
   const MmaLane lane;
   const int own = static_cast<int>(threadIdx.x) / 32 * kMmaRows;
   const int64_t column = int64_t{place.head} * pass.dim;
@@ -258,7 +258,7 @@ __global__ void __launch_bounds__(kMmaThreads)
   load_halves<W, kMmaThreads>(pass.grad + column, pass.width, place.first, place.count, pass.dim,
                               grads, nullptr);
   for (TileWalk<Walk::rows, Half> walk(pass, place); walk.left(); walk.advance()) {
-    const TileEntry& tile = walk.tile();
+    const Tile& tile = walk.tile();
     const auto view = TileView<Half>::of<Walk::rows>(pass, place, tile);
     __syncthreads();
     load_halves<W, kMmaThreads>(pass.k + column, pass.stride, tile.first, tile.count, pass.dim,
@@ -290,7 +290,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 2 : 1)
   Half* const grads = queries + kTileElements;
   Half* const tiles = grads + kTileElements;
   float* const slopes = reinterpret_cast<float*>(tiles + 4 * kTileElements);
-  const TilePlace place(pass);
+  const auto place = TilePlace::of<Walk::rows>(pass);
   const MmaLane lane;
   const int own = static_cast<int>(threadIdx.x) / 32 * kMmaRows;
   const int64_t column = int64_t{place.head} * pass.dim;
@@ -306,7 +306,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 2 : 1)
   }
   sums.clear();
   while (stream.left()) {
-    const TileEntry tile = stream.tile();
+    const Tile tile = stream.tile();
     const auto view = TileView<Half>::of<Walk::rows>(pass, place, tile);
     stream.wait();
     float s[8][4] = {}, dp[8][4] = {};

@@ -46,62 +46,71 @@ struct TilePass : AttentionPass<S> {
   /// a result was NaN or Inf, 0 at first. Then the kernels of cuda_tile, which never look at what
   /// is not seen, do it again. Null: they do it all.
   int32_t* not_finite;
-  // the graph
-  const int32_t *lo, *hi, *block_first, *block_count, *group_of_head;
-  const int64_t* bounds;     // of the rows of tiles, or of the columns
-  const TileEntry* entries;  // likewise
-  const uint64_t* masks;
-  int64_t blocks;
+  // the graph: see DeviceGraph
+  const BlockPlace* places;
+  const int32_t *ends, *group_of_head;
+  const DeviceTiles* sequences;
+  int64_t blocks, sequence_count;
   DrawnPass drawn;
 
-  /// To be walked by rows or by columns.
-  void take(const DeviceGraph& tiles) {
-    lo = tiles.lo;
-    hi = tiles.hi;
-    block_first = tiles.block_first;
-    block_count = tiles.block_count;
-    group_of_head = tiles.group_of_head;
-    masks = tiles.masks;
-    blocks = tiles.blocks;
+  void take(const DeviceGraph& graph) {
+    places = graph.places;
+    ends = graph.ends;
+    group_of_head = graph.group_of_head;
+    sequences = graph.sequences;
+    blocks = graph.blocks;
+    sequence_count = graph.sequence_count;
   }
   void take_bias(const Tensor& table, int64_t reach) {
     bias = table.defined() ? table.data<S>() : nullptr;
     bias_reach = reach;
-  }
-  void walk_rows(const DeviceGraph& tiles) {
-    bounds = tiles.row_bounds;
-    entries = tiles.row_entries;
-  }
-  void walk_columns(const DeviceGraph& tiles) {
-    bounds = tiles.column_bounds;
-    entries = tiles.column_entries;
   }
 };
 
 /// What a block has 64 of, and walks along.
 enum class Walk { rows, columns };
 
-/// Where a block is: its head, its own 64 tokens, its tiles.
+/// Where a block is: its head, its own 64 tokens, its sequence, its tiles.
 struct TilePlace {
-  int head, group, first, count;
-  int64_t begin, end;
+  int head, first, count;
+  int origin, end;           // packed tokens of the sequence
+  int begin, stop;           // of the block's entries
+  const DeviceTiles* tiles;  // of the sequence
+  const SequenceTiles::Entry* entries;
   int x, y;
 
-  template <class S>
-  __device__ explicit TilePlace(const TilePass<S>& pass)
-      : head(static_cast<int>(blockIdx.y)),
-        group(pass.group_of_head[head]),
-        first(pass.block_first[blockIdx.x]),
-        count(pass.block_count[blockIdx.x]),
-        begin(pass.bounds[group * (pass.blocks + 1) + blockIdx.x]),
-        end(pass.bounds[group * (pass.blocks + 1) + blockIdx.x + 1]),
-        x(static_cast<int>(threadIdx.x) % kLane),
-        y(static_cast<int>(threadIdx.x) / kLane) {}
+  /// W: rows for a block of queries, columns for one of keys.
+  template <Walk W, class S>
+  __device__ static TilePlace of(const TilePass<S>& pass) {
+    TilePlace place;
+    const BlockPlace own = pass.places[blockIdx.x];
+    place.head = static_cast<int>(blockIdx.y);
+    place.first = own.first;
+    place.count = own.count;
+    place.origin = own.first - kTile * own.block;
+    place.end = pass.ends[own.sequence];
+    place.tiles =
+        pass.sequences + pass.group_of_head[place.head] * pass.sequence_count + own.sequence;
+    const int64_t* bounds = W == Walk::rows ? place.tiles->row_bounds : place.tiles->column_bounds;
+    place.begin = static_cast<int>(bounds[own.block]);
+    place.stop = static_cast<int>(bounds[own.block + 1]);
+    place.entries = W == Walk::rows ? place.tiles->rows : place.tiles->columns;
+    place.x = static_cast<int>(threadIdx.x) % kLane;
+    place.y = static_cast<int>(threadIdx.x) / kLane;
+    return place;
+  }
+};
+
+/// One tile of a block's row or column.
+struct Tile {
+  int first, count;  // packed tokens of the other side's block
+  int mask;          // as in SequenceTiles, or kDrawnTile
+  int block;         // the other side's, of all
 };
 
 /// False for a tile in which nothing that was drawn is seen.
 template <Walk W, class S>
-__device__ bool is_needed(const TilePass<S>& pass, const TilePlace& place, const TileEntry& tile) {
+__device__ bool is_needed(const TilePass<S>& pass, const TilePlace& place, const Tile& tile) {
   if (tile.mask != kDrawnTile) return true;
   const DrawnPass& drawn = pass.drawn;
   const auto own = static_cast<int>(blockIdx.x);
@@ -123,8 +132,8 @@ class TileWalk {
       : pass_(pass), place_(place), at_(place.begin) {
     find();
   }
-  __device__ bool left() const { return at_ < place_.end; }
-  __device__ const TileEntry& tile() const { return tile_; }
+  __device__ bool left() const { return at_ < place_.stop; }
+  __device__ const Tile& tile() const { return tile_; }
   __device__ void advance() {
     ++at_;
     find();
@@ -133,15 +142,19 @@ class TileWalk {
  private:
   __device__ void find() {
     for (; left(); ++at_) {
-      tile_ = pass_.entries[at_];
+      const SequenceTiles::Entry entry = place_.entries[at_];
+      tile_.first = place_.origin + kTile * entry.block;
+      tile_.count = place_.end - tile_.first < kTile ? place_.end - tile_.first : kTile;
+      tile_.mask = entry.mask;
+      tile_.block = static_cast<int>(blockIdx.x) + (tile_.first - place_.first) / kTile;
       if (!Drawn || is_needed<W>(pass_, place_, tile_)) return;
     }
   }
 
   const TilePass<S>& pass_;
   const TilePlace& place_;
-  int64_t at_;
-  TileEntry tile_{};
+  int at_;
+  Tile tile_{};
 };
 
 /// Elements from one row of a tile in shared memory to the next; odd, so that 16 rows lie in
@@ -202,20 +215,22 @@ template <class S>
 struct TileView {
   using T = filigree::cuda::Compute<S>;
   const TilePass<S>& pass;
-  int head, group, query, queries, key, keys, mask;  // first tokens and counts
+  const DeviceTiles* tiles;
+  int head, origin;                     // the sequence's first packed token
+  int query, queries, key, keys, mask;  // first packed tokens and counts
   int key_block;
 
   /// The tile of a block of queries, or of keys.
   template <Walk W>
-  __device__ static TileView of(const TilePass<S>& pass, const TilePlace& place,
-                                const TileEntry& tile) {
-    if (W == Walk::rows) {
-      return {pass,       place.head, place.group, place.first, place.count,
-              tile.first, tile.count, tile.mask,   tile.block};
-    }
-    return {pass,        place.head, place.group,
-            tile.first,  tile.count, place.first,
-            place.count, tile.mask,  static_cast<int>(blockIdx.x)};
+  __device__ static TileView of(const TilePass<S>& pass, const TilePlace& place, const Tile& tile) {
+    TileView view{pass, place.tiles, place.head, place.origin, 0, 0, 0, 0, tile.mask, 0};
+    const bool rows = W == Walk::rows;
+    view.query = rows ? place.first : tile.first;
+    view.queries = rows ? place.count : tile.count;
+    view.key = rows ? tile.first : place.first;
+    view.keys = rows ? tile.count : place.count;
+    view.key_block = rows ? tile.block : static_cast<int>(blockIdx.x);
+    return view;
   }
 
   __device__ bool visible(int row, int column) const {
@@ -223,10 +238,10 @@ struct TileView {
     if (mask == kFullTile) return true;
     if (mask == kDrawnTile) return is_always_on(row, column) || is_within(row, column, 0);
     if (mask == kIntervalTile) {
-      const int64_t at = group * pass.tokens + query + row;
-      return key + column >= pass.lo[at] && key + column < pass.hi[at];
+      const int at = query + row - origin, j = key + column - origin;
+      return j >= tiles->lo[at] && j < tiles->hi[at];
     }
-    return pass.masks[int64_t{mask} * kTile + row] >> column & 1;
+    return tiles->masks[int64_t{mask} * kTile + row] >> column & 1;
   }
   /// j - i.
   __device__ int64_t distance(int row, int column) const {

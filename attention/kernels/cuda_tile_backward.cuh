@@ -136,7 +136,7 @@ __global__ void __launch_bounds__(kThreads)
   T* const keys = grads + kTile * tile_stride(pass.dim);
   T* const slopes = keys + kTile * tile_stride(pass.dim);
   const int slope_stride = tile_stride(kTile);
-  const TilePlace place(pass);
+  const auto place = TilePlace::of<Walk::rows>(pass);
   const int64_t column = int64_t{place.head} * pass.dim;
   const uint64_t dropout_key = pass.key_of_head(place.head);
   clear_parts(pass, place.head, parts);
@@ -144,7 +144,7 @@ __global__ void __launch_bounds__(kThreads)
   load_tile(pass.grad + column, pass.width, place.first, place.count, pass.dim, T(1), grads);
   T sums[kMine][C] = {};
   for (TileWalk<Walk::rows, S> walk(pass, place); walk.left(); walk.advance()) {
-    const TileEntry& tile = walk.tile();
+    const Tile& tile = walk.tile();
     const auto view = TileView<S>::template of<Walk::rows>(pass, place, tile);
     T s[kMine][kMine], dp[kMine][kMine], factors[kMine][kMine];
     __syncthreads();
@@ -199,7 +199,7 @@ __global__ void __launch_bounds__(kThreads) tile_backward_columns(TilePass<S> pa
   T* const rows = values + kTile * tile_stride(pass.dim);
   T* const weights = rows + kTile * tile_stride(pass.dim);
   const int weight_stride = tile_stride(kTile);
-  const TilePlace place(pass);
+  const auto place = TilePlace::of<Walk::columns>(pass);
   const int64_t column = int64_t{place.head} * pass.dim;
   const uint64_t dropout_key = pass.key_of_head(place.head);
   load_tile(pass.k + column, pass.stride, place.first, place.count, pass.dim, T(1), keys);
@@ -207,7 +207,7 @@ __global__ void __launch_bounds__(kThreads) tile_backward_columns(TilePass<S> pa
   T key_sums[kMine][C] = {}, value_sums[kMine][C] = {};
   const auto weight = [&](int p, int key) { return weights[p * weight_stride + key]; };
   for (TileWalk<Walk::columns, S> walk(pass, place); walk.left(); walk.advance()) {
-    const TileEntry& tile = walk.tile();
+    const Tile& tile = walk.tile();
     const auto view = TileView<S>::template of<Walk::columns>(pass, place, tile);
     T s[kMine][kMine], dp[kMine][kMine], factors[kMine][kMine];
     __syncthreads();

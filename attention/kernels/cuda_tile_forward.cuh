@@ -69,14 +69,14 @@ __global__ void __launch_bounds__(kThreads)
   T* const keys = queries + kTile * tile_stride(pass.dim);
   T* const weights = keys + kTile * tile_stride(pass.dim);
   const int weight_stride = tile_stride(kTile);
-  const TilePlace place(pass);
+  const auto place = TilePlace::of<Walk::rows>(pass);
   const int64_t column = int64_t{place.head} * pass.dim;
   const uint64_t dropout_key = pass.key_of_head(place.head);
   load_tile(pass.q + column, pass.stride, place.first, place.count, pass.dim, pass.scale, queries);
   TileRows<T, C> rows;
   rows.clear();
   for (TileWalk<Walk::rows, S> walk(pass, place); walk.left(); walk.advance()) {
-    const TileEntry& tile = walk.tile();
+    const Tile& tile = walk.tile();
     const auto view = TileView<S>::template of<Walk::rows>(pass, place, tile);
     __syncthreads();
     load_tile(pass.k + column, pass.stride, tile.first, tile.count, pass.dim, T(1), keys);

@@ -6,15 +6,14 @@
 
 namespace filigree::kernels::cuda {
 
-/// On tensor cores where they can: in bf16, heads of up to 128 elements. `tiles` are those that the
-/// pass has taken.
+/// On tensor cores where they can: in bf16, heads of up to 128 elements.
 template <class S>
-void tiles_forward_pass(TilePass<S> pass, const DeviceGraph& tiles, const Tensor& where, S* o,
+void tiles_forward_pass(TilePass<S> pass, const Tensor& where, S* o,
                         filigree::cuda::Compute<S>* lse);
 /// The gradients are laid out as q, k and v are.
 template <class S>
-void tiles_backward_pass(TilePass<S> pass, const DeviceGraph& tiles, const Tensor& where, S* dq,
-                         S* dk, S* dv, DistanceParts<filigree::cuda::Compute<S>> parts);
+void tiles_backward_pass(TilePass<S> pass, const Tensor& where, S* dq, S* dk, S* dv,
+                         DistanceParts<filigree::cuda::Compute<S>> parts);
 
 /// delta (T, H) = <do, o> of every token and head.
 template <class S>

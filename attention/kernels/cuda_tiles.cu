@@ -66,10 +66,9 @@ void tensor_columns(const TilePass<Half>& pass, const Tensor& where, Half* dk, H
 }  // namespace
 
 template <class S>
-void tiles_forward_pass(TilePass<S> pass, const DeviceGraph& tiles, const Tensor& where, S* o,
+void tiles_forward_pass(TilePass<S> pass, const Tensor& where, S* o,
                         filigree::cuda::Compute<S>* lse) {
   const Tensor found = probe_for(pass, where);
-  pass.walk_rows(tiles);
   if constexpr (std::is_same_v<S, Half>) {
     if (found.defined()) tensor_forward(pass, where, o, lse);
   }
@@ -80,23 +79,19 @@ void tiles_forward_pass(TilePass<S> pass, const DeviceGraph& tiles, const Tensor
 }
 
 template <class S>
-void tiles_backward_pass(TilePass<S> pass, const DeviceGraph& tiles, const Tensor& where, S* dq,
-                         S* dk, S* dv, DistanceParts<filigree::cuda::Compute<S>> parts) {
+void tiles_backward_pass(TilePass<S> pass, const Tensor& where, S* dq, S* dk, S* dv,
+                         DistanceParts<filigree::cuda::Compute<S>> parts) {
   const Tensor found = probe_for(pass, where);
   if constexpr (std::is_same_v<S, Half>) {
     if (found.defined()) {
-      pass.walk_rows(tiles);
       tensor_rows(pass, where, dq, parts);
-      pass.walk_columns(tiles);
       tensor_columns(pass, where, dk, dv);
     }
   }
   const filigree::cuda::Grid grid =
       grid_of(pass, backward_shared_bytes<filigree::cuda::Compute<S>>(pass.dim));
   with_columns(kOp, pass.dim, [&]<int C>() {
-    pass.walk_rows(tiles);
     filigree::cuda::launch(kOp, where, grid, tile_backward_rows<S, C>, pass, dq, parts);
-    pass.walk_columns(tiles);
     filigree::cuda::launch(kOp, where, grid, tile_backward_columns<S, C>, pass, dk, dv);
   });
 }
@@ -110,11 +105,10 @@ Tensor make_delta(const Tensor& grad, const Tensor& o, const Tensor& lse, int64_
   return delta;
 }
 
-#define FILIGREE_PASSES(S)                                                                      \
-  template void tiles_forward_pass(TilePass<S>, const DeviceGraph&, const Tensor&, S*,          \
-                                   filigree::cuda::Compute<S>*);                                \
-  template void tiles_backward_pass(TilePass<S>, const DeviceGraph&, const Tensor&, S*, S*, S*, \
-                                    DistanceParts<filigree::cuda::Compute<S>>);                 \
+#define FILIGREE_PASSES(S)                                                                       \
+  template void tiles_forward_pass(TilePass<S>, const Tensor&, S*, filigree::cuda::Compute<S>*); \
+  template void tiles_backward_pass(TilePass<S>, const Tensor&, S*, S*, S*,                      \
+                                    DistanceParts<filigree::cuda::Compute<S>>);                  \
   template Tensor make_delta<S>(const Tensor&, const Tensor&, const Tensor&, int64_t);
 FILIGREE_PASSES(float)
 FILIGREE_PASSES(double)

@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kWarpgroup, kScores == Scores::added ? 1
   Half* const grads = queries + kTileElements;
   Half* const tiles = grads + kTileElements;
   float* const slopes = reinterpret_cast<float*>(tiles + 4 * kTileElements);  // Scored
-  const TilePlace place(pass);
+  const auto place = TilePlace::of<Walk::rows>(pass);
   const MmaLane lane;
   const int own = static_cast<int>(threadIdx.x) / 32 * kMmaRows;
   const int64_t column = int64_t{place.head} * pass.dim;
@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(kWarpgroup, kScores == Scores::added ? 1
                                          statistics_of(own_rows, own + lane.g + 8)};
   float sums[W / 8][4] = {};
   while (stream.left()) {
-    const TileEntry tile = stream.tile();
+    const Tile tile = stream.tile();
     const auto view = TileView<Half>::of<Walk::rows>(pass, place, tile);
     const bool whole = tile.mask == kFullTile && tile.count == kTile;
     uint64_t bits[2], kept[2] = {};
@@ -153,7 +153,7 @@ __global__ void __launch_bounds__(kWarpgroup, kScores == Scores::added ? 1
   Half* const values = keys + kTileElements;
   Half* const tiles = values + kTileElements;
   QueryColumns& columns = *reinterpret_cast<QueryColumns*>(tiles + 4 * kTileElements);
-  const TilePlace place(pass);
+  const auto place = TilePlace::of<Walk::columns>(pass);
   const MmaLane lane;
   const int thread = static_cast<int>(threadIdx.x), own = thread / 32 * kMmaRows;
   const int64_t column = int64_t{place.head} * pass.dim;
@@ -168,7 +168,7 @@ __global__ void __launch_bounds__(kWarpgroup, kScores == Scores::added ? 1
   }
   float key_sums[W / 8][4] = {}, value_sums[W / 8][4] = {};
   while (stream.left()) {
-    const TileEntry tile = stream.tile();
+    const Tile tile = stream.tile();
     const auto view = TileView<Half>::of<Walk::columns>(pass, place, tile);
     const bool whole = tile.mask == kFullTile && place.count == kTile;
     if (thread < kTile && !Scored) {

@@ -19,7 +19,7 @@ __device__ inline uint64_t low_bits(int count) {
 template <bool Drawn>
 __device__ uint64_t visible_keys(const TileView<Half>& view, int row, int lo, int hi) {
   if (row >= view.queries) return 0;
-  if (view.mask >= 0) return view.pass.masks[int64_t{view.mask} * kTile + row];
+  if (view.mask >= 0) return view.tiles->masks[int64_t{view.mask} * kTile + row];
   const uint64_t there = low_bits(view.keys);
   if (view.mask == kFullTile) return there;
   uint64_t bits = low_bits(hi - view.key) & ~low_bits(lo - view.key);
@@ -32,9 +32,8 @@ template <bool Drawn>
 __device__ void interval_of(const TilePass<Half>& pass, const TilePlace& place, int token, int& lo,
                             int& hi) {
   if (!Drawn || !pass.drawn.own) {
-    const int64_t at = place.group * pass.tokens + token;
-    lo = pass.lo[at];
-    hi = pass.hi[at];
+    lo = place.origin + place.tiles->lo[token - place.origin];
+    hi = place.origin + place.tiles->hi[token - place.origin];
   } else if (pass.always[token]) {
     lo = 0;
     hi = static_cast<int>(pass.tokens);
@@ -125,7 +124,7 @@ class TileStream {
   /// Fetches the first tile, in one batch with what was asked for before.
   __device__ void start() { fetch(0); }
   /// The tile that comes next; wait() makes it there.
-  __device__ const TileEntry& tile() const { return walk_.tile(); }
+  __device__ const Tile& tile() const { return walk_.tile(); }
   /// Fetches the tile after this one, and waits for this one, and for the block.
   __device__ void wait() {
     walk_.advance();
@@ -177,7 +176,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 && kScores != Scores::adde
   constexpr int kTileElements = panels_elements(W);
   Half* const queries = filigree::cuda::shared_memory<Half>();
   Half* const tiles = queries + kTileElements;
-  const TilePlace place(pass);
+  const auto place = TilePlace::of<Walk::rows>(pass);
   const MmaLane lane;
   const int own = static_cast<int>(threadIdx.x) / 32 * kMmaRows;  // the warp's first row
   const int64_t column = int64_t{place.head} * pass.dim;
@@ -194,7 +193,7 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 && kScores != Scores::adde
   const float scale = Scored ? 1.0F : pass.scale * kLog2E;
   float out[W / 8][4] = {}, top[2] = {kNone, kNone}, sum[2] = {};
   while (stream.left()) {
-    const TileEntry tile = stream.tile();
+    const Tile tile = stream.tile();
     const auto view = TileView<Half>::of<Walk::rows>(pass, place, tile);
     const bool whole = tile.mask == kFullTile && tile.count == kTile;
     uint64_t bits[2], kept[2] = {};

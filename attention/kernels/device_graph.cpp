@@ -1,8 +1,11 @@
 #include "attention/kernels/device_graph.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <map>
 #include <span>
+#include <unordered_set>
+#include <utility>
+#include <vector>
 
 #include "attention/kernels/device_tables.h"
 #include "attention/kernels/schedule.h"
@@ -13,71 +16,85 @@ namespace filigree::kernels {
 
 namespace {
 
+/// Tables of so many bytes go to a device by themselves; smaller ones together, since a copy takes
+/// longer than its bytes, and stay until the last of them is not needed.
+constexpr int64_t kCopiedAlone = int64_t{1} << 16;
+
+void add_tables(const SequenceTiles& from, DeviceTables& tables, DeviceTiles& to) {
+  tables.add(from.row_bounds, to.row_bounds);
+  tables.add(from.column_bounds, to.column_bounds);
+  tables.add(from.rows, to.rows);
+  tables.add(from.columns, to.columns);
+  tables.add(from.masks, to.masks);
+}
+void add_tables(const SequenceGraph& graph, const SequenceTiles& from, DeviceTables& tables,
+                DeviceTiles& to) {
+  tables.add(graph.parts().lo, to.lo);
+  tables.add(graph.parts().hi, to.hi);
+  add_tables(from, tables, to);
+}
+
+/// Graphs that have no tiles on the device get them.
+void put_on_device(const std::vector<const SequenceGraph*>& graphs, Device device) {
+  std::vector<SequenceTiles> tiles(graphs.size());
+  std::vector<DeviceTiles> there(graphs.size());
+  std::vector<int64_t> bytes(graphs.size());
+  parallel_for(static_cast<int64_t>(graphs.size()), 1, [&](int64_t at) {
+    const auto g = static_cast<size_t>(at);
+    tiles[g] = make_tiles(*graphs[g]);
+    bytes[g] = tiles[g].bytes() + 2 * graphs[g]->length() * static_cast<int64_t>(sizeof(int32_t));
+  });
+  const auto put = [&](size_t g, const std::shared_ptr<const Tensor>& memory) {
+    graphs[g]->schedules().tiles.put(device, memory, there[g], bytes[g]);
+  };
+  DeviceTables together;
+  for (size_t g = 0; g < graphs.size(); ++g) {
+    if (bytes[g] < kCopiedAlone) {
+      add_tables(*graphs[g], tiles[g], together, there[g]);
+      continue;
+    }
+    DeviceTables alone;
+    add_tables(*graphs[g], tiles[g], alone, there[g]);
+    put(g, std::make_shared<const Tensor>(alone.copy(device)));
+  }
+  const auto memory = std::make_shared<const Tensor>(together.copy(device));
+  for (size_t g = 0; g < graphs.size(); ++g) {
+    if (bytes[g] < kCopiedAlone) put(g, memory);
+  }
+}
+
 /// The host's side of a DeviceGraph while it grows.
 struct Assembly {
-  std::vector<int32_t> lo, hi, block_first, block_count, group_of_head;
-  std::vector<int64_t> row_bounds, column_bounds;
-  std::vector<TileEntry> row_entries, column_entries;
-  std::vector<uint64_t> masks, always_columns;
+  std::vector<BlockPlace> places;
+  std::vector<int32_t> ends, group_of_head;
+  std::vector<DeviceTiles> sequences;
   std::vector<uint8_t> always;
-  int32_t blocks_before = 0;  // those of the group's sequences that are done
+  std::vector<uint64_t> always_columns;
 
-  void add_blocks(int64_t first, int64_t length) {
-    for (int64_t at = 0; at < length; at += kTileRows) {
-      block_first.push_back(static_cast<int32_t>(first + at));
-      block_count.push_back(static_cast<int32_t>(std::min(kTileRows, length - at)));
-    }
-  }
-  /// Those of a sequence that begins at packed token `first`.
-  void add_intervals(const SequenceGraph::Parts& parts, int64_t first) {
-    const auto shifted = [&](int32_t column) { return column + static_cast<int32_t>(first); };
-    std::ranges::transform(parts.lo, std::back_inserter(lo), shifted);
-    std::ranges::transform(parts.hi, std::back_inserter(hi), shifted);
-  }
-  /// Likewise; bounds without their last.
-  void add_tiles(const SequenceTiles& tiles, int64_t first, int64_t length) {
-    const auto shift = static_cast<int32_t>(static_cast<int64_t>(masks.size()) / kTileRows);
-    masks.insert(masks.end(), tiles.masks.begin(), tiles.masks.end());
-    const auto add = [&](const std::vector<int64_t>& bounds,
-                         const std::vector<SequenceTiles::Entry>& entries,
-                         std::vector<int64_t>& to_bounds, std::vector<TileEntry>& to) {
-      const auto before = static_cast<int64_t>(to.size());
-      for (size_t b = 0; b + 1 < bounds.size(); ++b) to_bounds.push_back(before + bounds[b]);
-      for (const auto& entry : entries) {
-        const int64_t at = entry.block * kTileRows;
-        to.push_back({static_cast<int32_t>(first + at),
-                      static_cast<int32_t>(std::min(kTileRows, length - at)),
-                      entry.mask < 0 ? entry.mask : entry.mask + shift,
-                      blocks_before + entry.block});
+  explicit Assembly(std::span<const int64_t> offsets) {
+    for (size_t b = 0; b + 1 < offsets.size(); ++b) {
+      const int64_t first = offsets[b], end = offsets[b + 1];
+      for (int32_t block = 0; first + block * kTileRows < end; ++block) {
+        const int64_t at = first + block * kTileRows;
+        places.push_back({static_cast<int32_t>(b), block, static_cast<int32_t>(at),
+                          static_cast<int32_t>(std::min(kTileRows, end - at))});
       }
-    };
-    add(tiles.row_bounds, tiles.rows, row_bounds, row_entries);
-    add(tiles.column_bounds, tiles.columns, column_bounds, column_entries);
-    blocks_before += static_cast<int32_t>(tiles.blocks());
-  }
-  void end_group() {
-    blocks_before = 0;
-    row_bounds.push_back(static_cast<int64_t>(row_entries.size()));
-    column_bounds.push_back(static_cast<int64_t>(column_entries.size()));
+      ends.push_back(static_cast<int32_t>(end));
+    }
   }
 
   DeviceGraph on(Device device) const {
     DeviceGraph made;
     DeviceTables tables;
-    tables.add(lo, made.lo);
-    tables.add(hi, made.hi);
-    tables.add(block_first, made.block_first);
-    tables.add(block_count, made.block_count);
-    tables.add(row_bounds, made.row_bounds);
-    tables.add(column_bounds, made.column_bounds);
-    tables.add(row_entries, made.row_entries);
-    tables.add(column_entries, made.column_entries);
-    tables.add(masks, made.masks);
+    tables.add(places, made.places);
+    tables.add(ends, made.ends);
+    tables.add(sequences, made.sequences);
     tables.add(group_of_head, made.group_of_head);
     tables.add(always, made.always);
     tables.add(always_columns, made.always_columns);
     made.memory = tables.copy(device);
-    made.blocks = static_cast<int64_t>(block_first.size());
+    made.blocks = static_cast<int64_t>(places.size());
+    made.sequence_count = static_cast<int64_t>(ends.size());
     return made;
   }
 };
@@ -112,29 +129,61 @@ SequenceTiles drawn_tiles(int64_t reach, std::span<const uint64_t> always_column
   return tiles;
 }
 
+/// Where tokens that are always on are: of every token, and of every block as bits.
+void mark_always_on(std::span<const int64_t> offsets, const AlwaysOn* always, Assembly& all) {
+  all.always.assign(static_cast<size_t>(offsets.back()), 0);
+  all.always_columns.assign(all.places.size(), 0);
+  for (size_t block = 0; always && block < all.places.size(); ++block) {
+    const BlockPlace& place = all.places[block];
+    const int64_t from = place.block * kTileRows;
+    const auto tokens = always->of(place.sequence);
+    for (auto token = std::ranges::lower_bound(tokens, from);
+         token != tokens.end() && *token < from + place.count; ++token) {
+      const int64_t column = *token - from;
+      all.always[static_cast<size_t>(place.first + column)] = 1;
+      all.always_columns[block] |= uint64_t{1} << column;
+    }
+  }
+}
+
 }  // namespace
 
+const DeviceTiles* TilesCache::find(Device device) const {
+  const std::lock_guard lock(mutex_);
+  const auto kept = kept_.find(device.index);
+  return kept == kept_.end() ? nullptr : &kept->second.tiles;
+}
+
+void TilesCache::put(Device device, std::shared_ptr<const Tensor> memory, const DeviceTiles& tiles,
+                     int64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  kept_.try_emplace(device.index, Kept{std::move(memory), tiles, bytes});
+}
+
+int64_t TilesCache::bytes() const {
+  const std::lock_guard lock(mutex_);
+  int64_t total = 0;
+  for (const auto& [device, kept] : kept_) total += kept.bytes;
+  return total;
+}
+
 DeviceGraph make_device_graph(const AttentionGraph& graph, Device device) {
-  const auto offsets = graph.offsets().span<int64_t>();
-  const int64_t groups = graph.groups(), sequences = graph.sequences(), tokens = graph.tokens();
-  parallel_for(groups * sequences, 1, [&](int64_t task) {
-    const SequenceGraph& sequence =
-        graph.sequence(static_cast<int>(task / sequences), task % sequences);
-    sequence.schedules().tiles.get(sequence);
-  });
-  Assembly all;
-  all.lo.reserve(static_cast<size_t>(groups * tokens));
-  all.hi.reserve(static_cast<size_t>(groups * tokens));
-  for (int g = 0; g < groups; ++g) {
-    for (int64_t b = 0; b < sequences; ++b) {
-      const SequenceGraph& sequence = graph.sequence(g, b);
-      const int64_t first = offsets[static_cast<size_t>(b)];
-      if (g == 0) all.add_blocks(first, sequence.length());
-      all.add_tiles(sequence.schedules().tiles.get(sequence), first, sequence.length());
-      all.add_intervals(sequence.parts(), first);
+  std::vector<const SequenceGraph*> missing;
+  std::unordered_set<const SequenceGraph*> met;
+  const auto each = [&](auto body) {
+    for (int g = 0; g < graph.groups(); ++g) {
+      for (int64_t b = 0; b < graph.sequences(); ++b) body(graph.sequence(g, b));
     }
-    all.end_group();
-  }
+  };
+  each([&](const SequenceGraph& sequence) {
+    if (sequence.schedules().tiles.find(device) || !met.insert(&sequence).second) return;
+    missing.push_back(&sequence);
+  });
+  if (!missing.empty()) put_on_device(missing, device);
+  Assembly all(graph.offsets().span<int64_t>());
+  each([&](const SequenceGraph& sequence) {
+    all.sequences.push_back(*sequence.schedules().tiles.find(device));
+  });
   for (int h = 0; h < graph.heads(); ++h) all.group_of_head.push_back(graph.group_of_head(h));
   return all.on(device);
 }
@@ -142,25 +191,32 @@ DeviceGraph make_device_graph(const AttentionGraph& graph, Device device) {
 DeviceGraph make_drawn_graph(const Tensor& offsets, int64_t heads, int64_t reach,
                              const AlwaysOn* always, Device device) {
   const auto bounds = offsets.span<int64_t>();
-  Assembly all;
-  all.always.assign(static_cast<size_t>(bounds.back()), 0);
-  for (size_t b = 0; b + 1 < bounds.size(); ++b) {
-    const int64_t first = bounds[b], length = bounds[b + 1] - first;
-    const size_t before = all.always_columns.size();
-    all.add_blocks(first, length);
-    all.always_columns.resize(all.block_first.size(), 0);
-    if (always) {
-      for (const int32_t token : always->of(static_cast<int64_t>(b))) {
-        all.always[static_cast<size_t>(first + token)] = 1;
-        all.always_columns[before + static_cast<size_t>(token / kTileRows)] |=
-            uint64_t{1} << (token % kTileRows);
-      }
-    }
-    all.add_tiles(drawn_tiles(reach, std::span(all.always_columns).subspan(before)), first, length);
+  Assembly all(bounds);
+  mark_always_on(bounds, always, all);
+  // Sequences of a kind have the same tiles: as many blocks, the same of them with tokens that are
+  // always on.
+  std::map<std::vector<bool>, std::pair<SequenceTiles, DeviceTiles>> kinds;
+  std::vector<const DeviceTiles*> kind_of(all.ends.size());
+  size_t first = 0;  // block of the sequence
+  for (size_t b = 0; b < kind_of.size(); ++b) {
+    const auto blocks =
+        static_cast<size_t>((bounds[b + 1] - bounds[b] + kTileRows - 1) / kTileRows);
+    const auto marks = std::span(all.always_columns).subspan(first, blocks);
+    std::vector<bool> kind;
+    for (const uint64_t mark : marks) kind.push_back(mark != 0);
+    auto [found, is_new] = kinds.try_emplace(std::move(kind));
+    if (is_new) found->second.first = drawn_tiles(reach, marks);
+    kind_of[b] = &found->second.second;
+    first += blocks;
   }
-  all.end_group();
+  DeviceTables tables;
+  for (auto& [kind, tiles] : kinds) add_tables(tiles.first, tables, tiles.second);
+  Tensor own = tables.copy(device);
+  for (const DeviceTiles* tiles : kind_of) all.sequences.push_back(*tiles);
   all.group_of_head.assign(static_cast<size_t>(heads), 0);
-  return all.on(device);
+  DeviceGraph made = all.on(device);
+  made.own = std::move(own);
+  return made;
 }
 
 }  // namespace filigree::kernels

@@ -158,10 +158,10 @@ void drawn_attention_forward(const Tensor& qkv, const Tensor& bias, const DrawnR
   filigree::cuda::launch(
       kOp, qkv,
       {.blocks = tiles.blocks, .heads = heads, .threads = kDrawWarps * filigree::cuda::kWarp},
-      draw_reaches, draws.tables, tiles.block_first, tiles.block_count,
-      static_cast<int32_t>(tokens), state.own.data<int32_t>(), state.furthest.data<int32_t>());
+      draw_reaches, draws.tables, tiles.places, static_cast<int32_t>(tokens),
+      state.own.data<int32_t>(), state.furthest.data<int32_t>());
   filigree::cuda::dispatch_stored(kOp, qkv.dtype(), [&]<class S>() {
-    tiles_forward_pass(make_pass<S>(qkv, bias, drawn, arguments, state), tiles, qkv, o.data<S>(),
+    tiles_forward_pass(make_pass<S>(qkv, bias, drawn, arguments, state), qkv, o.data<S>(),
                        lse.data<filigree::cuda::Compute<S>>());
   });
 }
@@ -179,14 +179,12 @@ void drawn_attention_backward(const Tensor& qkv, const Tensor& bias, const Tenso
     pass.delta = delta.data<T>();
     Tensor bias_parts = make_parts(pass, bias, pass.bias_reach);
     S* const to = dqkv.data<S>();
-    tiles_backward_pass(pass, *state.tiles, qkv, to + arguments.q_at, to + arguments.k_at,
-                        to + arguments.v_at,
+    tiles_backward_pass(pass, qkv, to + arguments.q_at, to + arguments.k_at, to + arguments.v_at,
                         DistanceParts<T>{bias.defined() ? bias_parts.data<T>() : nullptr, nullptr});
     if (bias.defined()) add_up_parts<T>(kOp, bias_parts, dbias.data<S>());
 
     pass.drawn.margin = static_cast<int32_t>(std::min(drawn.margin, pass.tokens));
     pass.drawn.always_columns = nullptr;  // nothing to learn there
-    pass.walk_rows(*state.tiles);
     const Draws draws = make_draws(drawn, qkv.device());
     const Tensor parts = reach_slopes(pass, draws.tables, qkv);
     dispatch_float(kOp, dlogits.dtype(),

@@ -183,10 +183,4 @@ SequenceTiles make_tiles(const SequenceGraph& graph) {
   return tiles;
 }
 
-const SequenceTiles& TilesCache::get(const SequenceGraph& graph) {
-  const std::lock_guard lock(mutex_);
-  if (!made_) made_ = std::make_unique<const SequenceTiles>(make_tiles(graph));
-  return *made_;
-}
-
 }  // namespace filigree::kernels

@@ -3,8 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
-#include <mutex>
 #include <vector>
 
 #include "attention/graph.h"
@@ -34,20 +32,5 @@ struct SequenceTiles {
 
 /// Cost O(n + tiles + edges outside intervals).
 SequenceTiles make_tiles(const SequenceGraph& graph);
-
-/// What make_tiles() made of one graph, once.
-class TilesCache {
- public:
-  const SequenceTiles& get(const SequenceGraph& graph);
-  /// Memory of what was made.
-  int64_t bytes() const {
-    const std::lock_guard lock(mutex_);
-    return made_ ? made_->bytes() : 0;
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::unique_ptr<const SequenceTiles> made_;
-};
 
 }  // namespace filigree::kernels

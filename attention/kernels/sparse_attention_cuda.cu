@@ -103,8 +103,7 @@ void attention_forward(const Tensor& q, const Tensor& k, const Tensor& v, const 
   if (by_edges(arguments, bias, gate)) return edges_forward_pass(q, k, v, arguments, o, lse);
   filigree::cuda::dispatch_stored(kOp, q.dtype(), [&]<class S>() {
     const Prepared<S> made = prepare<S>(q, k, v, bias, gate, arguments);
-    tiles_forward_pass(made.pass, *made.graph, q, o.data<S>(),
-                       lse.data<filigree::cuda::Compute<S>>());
+    tiles_forward_pass(made.pass, q, o.data<S>(), lse.data<filigree::cuda::Compute<S>>());
   });
 }
 
@@ -125,8 +124,8 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
     pass.delta = delta.data<T>();
     Tensor bias_parts = make_parts(pass, bias, pass.bias_reach),
            gate_parts = make_parts(pass, gate, pass.gate_reach);
-    tiles_backward_pass(pass, *made.graph, q, dq.data<S>() + arguments.q_at,
-                        dk.data<S>() + arguments.k_at, dv.data<S>() + arguments.v_at,
+    tiles_backward_pass(pass, q, dq.data<S>() + arguments.q_at, dk.data<S>() + arguments.k_at,
+                        dv.data<S>() + arguments.v_at,
                         DistanceParts<T>{bias.defined() ? bias_parts.data<T>() : nullptr,
                                          gate.defined() ? gate_parts.data<T>() : nullptr});
     if (bias.defined()) add_up_parts<T>(kOp, bias_parts, dbias.data<S>());
