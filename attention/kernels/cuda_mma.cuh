@@ -1,5 +1,4 @@
-// Products of small bf16 matrices on tensor cores (mma.sync, sm_80 and newer), and their operands
-// in shared memory. For .cu files alone.
+// Products of small bf16 matrices on tensor cores (mma.sync, sm_80 and newer). For .cu files alone.
 //
 // A warp multiplies A (16 x 16) by B (16 x 8) and adds to C (16 x 8), f32. With g = lane / 4 and
 // t = lane % 4 a lane has, two neighbours in a register:
@@ -55,68 +54,23 @@ struct MmaLane {
       : g(static_cast<int>(threadIdx.x) % 32 / 4), t(static_cast<int>(threadIdx.x) % 4) {}
 };
 
-/// Elements from a row to the next in shared memory: 8 more than there are, so that the rows of a
-/// fragment lie in different banks.
-__device__ __host__ constexpr int mma_stride(int width) { return width + 8; }
-
-__device__ inline uint32_t pair_at(const Half* from) {
-  return *reinterpret_cast<const uint32_t*>(from);
+/// Sum, or greatest, over the four lanes that share a row.
+__device__ inline float sum_over_row(float value) {
+  value += __shfl_xor_sync(~0U, value, 1);
+  return value + __shfl_xor_sync(~0U, value, 2);
 }
-
-/// The lane's part of A, rows first .., columns column .. of a matrix in shared memory.
-__device__ inline FragmentA fragment_a(const Half* from, int stride, int first, int column,
-                                       MmaLane lane) {
-  const Half* at = from + (first + lane.g) * stride + column + 2 * lane.t;
-  return {{pair_at(at), pair_at(at + 8 * stride), pair_at(at + 8), pair_at(at + 8 * stride + 8)}};
-}
-/// The lane's part of B: column n of B is row first + n of the matrix, its k are columns column ..
-__device__ inline FragmentB fragment_b(const Half* from, int stride, int first, int column,
-                                       MmaLane lane) {
-  const Half* at = from + (first + lane.g) * stride + column + 2 * lane.t;
-  return {{pair_at(at), pair_at(at + 8)}};
-}
-
-/// Eight neighbours, loaded and stored at once.
-struct alignas(16) Eight {
-  Half h[8];
-};
-
-/// 64 tokens of one head, first .. first + count - 1, to shared memory as rows (64, W + 8) and,
-/// where `across` is given, as columns (W, 64 + 8). What is not there is 0. Eight elements at a
-/// time where they are aligned: `from` at 16 bytes, and dim and stride multiples of 8.
-template <int W, int Threads>
-__device__ void load_halves(const Half* from, int64_t stride, int first, int count, int dim,
-                            Half* rows, Half* across) {
-  constexpr int kRows = 64, kChunks = W / 8;
-  const bool aligned =
-      dim % 8 == 0 && stride % 8 == 0 && reinterpret_cast<uintptr_t>(from) % sizeof(Eight) == 0;
-  for (int e = static_cast<int>(threadIdx.x); e < kRows * kChunks; e += Threads) {
-    const int row = e / kChunks, d = e % kChunks * 8;
-    const Half* at = from + (first + row) * stride + d;
-    Eight values{};
-    if (row < count && d < dim) {
-      if (aligned) {
-        values = *reinterpret_cast<const Eight*>(at);
-      } else {
-        for (int i = 0; i < 8 && d + i < dim; ++i) values.h[i] = at[i];
-      }
-    }
-    if (rows) *reinterpret_cast<Eight*>(rows + row * mma_stride(W) + d) = values;
-    for (int i = 0; across && i < 8; ++i) across[(d + i) * mma_stride(kRows) + row] = values.h[i];
+__device__ inline float max_over_row(float value) {
+  for (int step = 1; step <= 2; step *= 2) {
+    const float other = __shfl_xor_sync(~0U, value, step);
+    value = other > value ? other : value;
   }
+  return value;
 }
 
-/// Whether a lane's results are all finite.
-class FiniteProbe {
- public:
-  __device__ void look_at(float value) { sum_ = std::fma(value, 0.0F, sum_); }
-  /// Says so, if they are not: all that do write the same.
-  __device__ void tell(int32_t* not_finite) const {
-    if (sum_ != 0.0F) *not_finite = 1;  // NaN
-  }
-
- private:
-  float sum_ = 0;
-};
+/// 16 x 64 f32 numbers as the left side of a product over its 64 columns.
+__device__ inline FragmentA as_left(const float (&c)[8][4], int k) {
+  return {{pack(c[2 * k][0], c[2 * k][1]), pack(c[2 * k][2], c[2 * k][3]),
+           pack(c[2 * k + 1][0], c[2 * k + 1][1]), pack(c[2 * k + 1][2], c[2 * k + 1][3])}};
+}
 
 }  // namespace filigree::kernels::cuda

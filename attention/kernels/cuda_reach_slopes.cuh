@@ -4,8 +4,7 @@
 #pragma once
 
 #include "attention/kernels/cuda_draws.cuh"
-#include "attention/kernels/cuda_mma_backward.cuh"
-#include "attention/kernels/cuda_wgmma_forward.cuh"
+#include "attention/kernels/cuda_tensor_backward.cuh"
 
 namespace filigree::kernels::cuda {
 
@@ -231,60 +230,15 @@ inline int64_t slopes_bytes() {
   return static_cast<int64_t>(sizeof(float)) * kTile * tile_stride(kTile);
 }
 
-/// q, do, k, v as rows, and the slopes.
-inline int64_t mma_slopes_shared_bytes(int width) {
-  return static_cast<int64_t>(sizeof(Half)) * 4 * kTile * mma_stride(width) + slopes_bytes();
-}
-
-/// On tensor cores, for heads of up to W elements.
-template <int W>
-__global__ void __launch_bounds__(kMmaThreads)
-    mma_reach_slopes(TilePass<Half> pass, DrawTables tables, SlopeMemory<float> memory) {
-  Half* const queries = filigree::cuda::shared_memory<Half>();
-  Half* const grads = queries + kTile * mma_stride(W);
-  Half* const keys = grads + kTile * mma_stride(W);
-  Half* const values = keys + kTile * mma_stride(W);
-  float* const slopes = reinterpret_cast<float*>(values + kTile * mma_stride(W));
-  const auto place = TilePlace::of<Walk::rows>(pass);
-  const MmaLane lane;
-  const int own = static_cast<int>(threadIdx.x) / 32 * kMmaRows;
-  const int64_t column = int64_t{place.head} * pass.dim;
-  const uint64_t dropout_key = pass.key_of_head(place.head);
-  ReachSums<float> sums(
-      tables, memory.sums_of(place, pass.heads, tables.count, slopes + kTile * tile_stride(kTile)));
-  sums.clear();
-  load_halves<W, kMmaThreads>(pass.q + column, pass.stride, place.first, place.count, pass.dim,
-                              queries, nullptr);
-  load_halves<W, kMmaThreads>(pass.grad + column, pass.width, place.first, place.count, pass.dim,
-                              grads, nullptr);
-  for (TileWalk<Walk::rows, Half> walk(pass, place); walk.left(); walk.advance()) {
-    const Tile& tile = walk.tile();
-    const auto view = TileView<Half>::of<Walk::rows>(pass, place, tile);
-    __syncthreads();
-    load_halves<W, kMmaThreads>(pass.k + column, pass.stride, tile.first, tile.count, pass.dim,
-                                keys, nullptr);
-    load_halves<W, kMmaThreads>(pass.v + column, pass.stride, tile.first, tile.count, pass.dim,
-                                values, nullptr);
-    __syncthreads();
-    float s[kTile / 8][4], dp[kTile / 8][4];
-    row_products<W>(queries, keys, own, lane, s);
-    row_products<W>(grads, values, own, lane, dp);
-    store_slopes(view, dropout_key, own, lane, s, dp, slopes);
-    __syncthreads();
-    sums.add(view, slopes);
-  }
-  sums.weigh(place, memory.parts_of(place, pass.heads, tables.count));
-}
-
 /// Own operands, two, and two of each of two tiles, and the slopes.
-inline int64_t wgmma_slopes_shared_bytes(int width) {
-  return int64_t{6} * panels_elements(width) * static_cast<int64_t>(sizeof(Half)) + slopes_bytes();
+inline int64_t tensor_slopes_shared_bytes(int width) {
+  return tensor_backward_shared_bytes(width) + slopes_bytes();
 }
 
-/// On Hopper's tensor cores; a block of one warpgroup.
-template <int W>
-__global__ void __launch_bounds__(kWarpgroup, W == 64 ? 2 : 1)
-    wgmma_reach_slopes(TilePass<Half> pass, DrawTables tables, SlopeMemory<float> memory) {
+/// On tensor cores; a block of one warpgroup.
+template <class Cores, int W>
+__global__ void __launch_bounds__(kWarpgroup, W > 64 ? 1 : 2)
+    tensor_reach_slopes(TilePass<Half> pass, DrawTables tables, SlopeMemory<float> memory) {
   constexpr int kTileElements = panels_elements(W);
   Half* const queries = filigree::cuda::shared_memory<Half>();
   Half* const grads = queries + kTileElements;
@@ -297,11 +251,14 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 2 : 1)
   const uint64_t dropout_key = pass.key_of_head(place.head);
   ReachSums<float> sums(
       tables, memory.sums_of(place, pass.heads, tables.count, slopes + kTile * tile_stride(kTile)));
-  TileStream<W, Walk::rows, true> stream(pass, place, {pass.k + column, pass.stride, pass.dim},
-                                         {pass.v + column, pass.stride, pass.dim}, tiles);
+  TileStream<Cores, W, Walk::rows, true> stream(
+      pass, place, head_rows<Cores>(pass, pass.k + column, pass.stride),
+      head_rows<Cores>(pass, pass.v + column, pass.stride), tiles);
   if (stream.left()) {  // else there is nothing to wait for
-    fetch_panels<W>({pass.q + column, pass.stride, pass.dim}, place.first, place.count, queries);
-    fetch_panels<W>({pass.grad + column, pass.width, pass.dim}, place.first, place.count, grads);
+    fetch_panels<W>(head_rows<Cores>(pass, pass.q + column, pass.stride), place.first, place.count,
+                    queries);
+    fetch_panels<W>(head_rows<Cores>(pass, pass.grad + column, pass.width), place.first,
+                    place.count, grads);
     stream.start();
   }
   sums.clear();
@@ -310,19 +267,18 @@ __global__ void __launch_bounds__(kWarpgroup, W == 64 ? 2 : 1)
     const auto view = TileView<Half>::of<Walk::rows>(pass, place, tile);
     stream.wait();
     float s[8][4] = {}, dp[8][4] = {};
-    hold(s);
-    hold(dp);
-    wgmma_begin();
-    start_rows<W>(operand_at(queries), stream.first(), s);
-    start_rows<W>(operand_at(grads), stream.second(), dp);
-    wgmma_run();
-    wgmma_wait();
-    hold(s);
-    hold(dp);
+    Cores::hold(s);
+    Cores::hold(dp);
+    Cores::begin();
+    Cores::template rows<W>(Cores::at(queries), stream.first(), s);
+    Cores::template rows<W>(Cores::at(grads), stream.second(), dp);
+    Cores::finish();
+    Cores::hold(s);
+    Cores::hold(dp);
     store_slopes(view, dropout_key, own, lane, s, dp, slopes);
     __syncthreads();
     sums.add(view, slopes);
-    __syncwarp();  // wgmma wants its warps together
+    __syncwarp();  // tensor cores want their warps together
     stream.done();
   }
   sums.weigh(place, memory.parts_of(place, pass.heads, tables.count));

@@ -1,10 +1,8 @@
-#include "attention/kernels/cuda_mma_backward.cuh"
-#include "attention/kernels/cuda_mma_forward.cuh"
+#include "attention/kernels/cuda_tensor_passes.cuh"
 #include "attention/kernels/cuda_tile_backward.cuh"
 #include "attention/kernels/cuda_tile_forward.cuh"
 #include "attention/kernels/cuda_tile_passes.cuh"
-#include "attention/kernels/cuda_wgmma_passes.cuh"
-#include "attention/kernels/cuda_widths.cuh"
+#include "core/error.h"
 
 namespace filigree::kernels::cuda {
 
@@ -25,42 +23,30 @@ struct Delta {
   }
 };
 
+/// body.template operator()<C>() with 16 C >= dim columns a thread. Throws ShapeError.
+template <class Body>
+void with_columns(int dim, Body body) {
+  if (dim <= 16) return body.template operator()<1>();
+  if (dim <= 32) return body.template operator()<2>();
+  if (dim <= 64) return body.template operator()<4>();
+  if (dim <= 128) return body.template operator()<8>();
+  if (dim <= 256) return body.template operator()<16>();
+  throw ShapeError(kOp, "heads of " + std::to_string(dim) + " elements have no CUDA kernel",
+                   "heads of up to 256 have one");
+}
+
 /// What tensor cores find (TilePass::not_finite), if they take the pass.
 template <class S>
 Tensor probe_for(TilePass<S>& pass, const Tensor& where) {
-  if (!tensor_cores_take(pass)) return {};
+  if (!std::is_same_v<S, BFloat16> || pass.dim > kWidestTensor) return {};
   Tensor found = Tensor::zeros({1}, DType::i32, where.device());
   pass.not_finite = found.data<int32_t>();
   return found;
 }
 
 template <class S>
-filigree::cuda::Grid grid_of(const TilePass<S>& pass, int64_t shared, int threads = kThreads) {
-  return {.blocks = pass.blocks, .heads = pass.heads, .threads = threads, .shared = shared};
-}
-
-void tensor_forward(const TilePass<Half>& pass, const Tensor& where, Half* o, float* lse) {
-  if (wgmma_takes(pass, where)) return wgmma_forward_pass(pass, where, o, lse);
-  with_mma_width(pass.dim, [&]<int W>() {
-    filigree::cuda::launch(kOp, where, grid_of(pass, mma_forward_shared_bytes(W), kMmaThreads),
-                           mma_forward<W>, pass, o, lse);
-  });
-}
-void tensor_rows(const TilePass<Half>& pass, const Tensor& where, Half* dq,
-                 DistanceParts<float> parts) {
-  if (wgmma_takes(pass, where)) return wgmma_rows_pass(pass, where, dq, parts);
-  with_mma_width(pass.dim, [&]<int W>() {
-    const int64_t shared = mma_rows_shared_bytes(W, parts.bias || parts.gate);
-    filigree::cuda::launch(kOp, where, grid_of(pass, shared, kMmaThreads), mma_backward_rows<W>,
-                           pass, dq, parts);
-  });
-}
-void tensor_columns(const TilePass<Half>& pass, const Tensor& where, Half* dk, Half* dv) {
-  if (wgmma_takes(pass, where)) return wgmma_columns_pass(pass, where, dk, dv);
-  with_mma_width(pass.dim, [&]<int W>() {
-    filigree::cuda::launch(kOp, where, grid_of(pass, mma_columns_shared_bytes(W), kMmaThreads),
-                           mma_backward_columns<W>, pass, dk, dv);
-  });
+filigree::cuda::Grid grid_of(const TilePass<S>& pass, int64_t shared) {
+  return {.blocks = pass.blocks, .heads = pass.heads, .threads = kThreads, .shared = shared};
 }
 
 }  // namespace
@@ -69,10 +55,13 @@ template <class S>
 void tiles_forward_pass(TilePass<S> pass, const Tensor& where, S* o,
                         filigree::cuda::Compute<S>* lse) {
   const Tensor found = probe_for(pass, where);
-  if constexpr (std::is_same_v<S, Half>) {
-    if (found.defined()) tensor_forward(pass, where, o, lse);
+  if constexpr (std::is_same_v<S, BFloat16>) {
+    if (found.defined()) {
+      with_cores(pass, where,
+                 [&]<class Cores>() { TensorPasses<Cores>::forward(pass, where, o, lse); });
+    }
   }
-  with_columns(kOp, pass.dim, [&]<int C>() {
+  with_columns(pass.dim, [&]<int C>() {
     const int64_t shared = forward_shared_bytes<filigree::cuda::Compute<S>>(pass.dim);
     filigree::cuda::launch(kOp, where, grid_of(pass, shared), tile_forward<S, C>, pass, o, lse);
   });
@@ -82,15 +71,17 @@ template <class S>
 void tiles_backward_pass(TilePass<S> pass, const Tensor& where, S* dq, S* dk, S* dv,
                          DistanceParts<filigree::cuda::Compute<S>> parts) {
   const Tensor found = probe_for(pass, where);
-  if constexpr (std::is_same_v<S, Half>) {
+  if constexpr (std::is_same_v<S, BFloat16>) {
     if (found.defined()) {
-      tensor_rows(pass, where, dq, parts);
-      tensor_columns(pass, where, dk, dv);
+      with_cores(pass, where, [&]<class Cores>() {
+        TensorPasses<Cores>::rows(pass, where, dq, parts);
+        TensorPasses<Cores>::columns(pass, where, dk, dv);
+      });
     }
   }
   const filigree::cuda::Grid grid =
       grid_of(pass, backward_shared_bytes<filigree::cuda::Compute<S>>(pass.dim));
-  with_columns(kOp, pass.dim, [&]<int C>() {
+  with_columns(pass.dim, [&]<int C>() {
     filigree::cuda::launch(kOp, where, grid, tile_backward_rows<S, C>, pass, dq, parts);
     filigree::cuda::launch(kOp, where, grid, tile_backward_columns<S, C>, pass, dk, dv);
   });

@@ -1,87 +1,16 @@
-// Products of 64 rows on the tensor cores of Hopper (wgmma, sm_90a), and operands in shared memory
-// as they read them. For .cu files alone.
+// Products of 64 rows on the tensor cores of Hopper (wgmma, sm_90a). For .cu files alone.
 //
 // A warpgroup, four warps, multiplies A (64 x 16) by B (16 x N) and adds to C (64 x N), f32. Warp w
 // has rows 16 w .., in the registers of mma.m16n8k16 (cuda_mma.cuh), N / 8 of them side by side; A
 // comes from registers or from shared memory, B from shared memory. Products run beside the
 // threads: hold() sums and operands in registers, wgmma_begin(), the products, wgmma_run(),
 // wgmma_wait(), hold() both again.
-//
-// In shared memory 64 tokens of one head are panels of 64 columns, a panel 64 rows of 128 bytes.
-// The eight chunks of 16 bytes of row r stand in the order c ^ (r % 8), so that neither rows nor
-// columns of chunks meet in a bank (PTX ISA, "128-byte swizzle"; a panel begins at a multiple of
-// 1,024 bytes). The same panel is read in both directions: its rows as B's columns, for the product
-// with a transpose, and its columns as B's columns.
 #pragma once
 
-#include "attention/kernels/cuda_mma.cuh"
+#include "attention/kernels/cuda_panels.cuh"
+#include "attention/kernels/cuda_tensor_kinds.cuh"
 
 namespace filigree::kernels::cuda {
-
-inline constexpr int kWarpgroup = 128;  // threads
-inline constexpr int kPanel = 64, kPanelElements = 64 * kPanel;
-inline constexpr int kRowGroupBytes = 1024;  // eight rows of a panel
-inline constexpr int kPanelBytes = 8 * kRowGroupBytes;
-
-/// Elements of 64 tokens by W columns in shared memory.
-__device__ __host__ constexpr int panels_elements(int width) { return 64 * width; }
-
-/// Where element (row, column) of panels is.
-__device__ inline Half* panel_at(Half* panels, int row, int column) {
-  const int chunk = column % kPanel / 8 ^ row % 8;
-  return panels + column / kPanel * kPanelElements + row * kPanel + chunk * 8 + column % 8;
-}
-
-/// Copies 16 bytes to shared memory in the background, or zeros.
-__device__ inline void fetch_chunk(Half* to, const Half* from, bool there) {
-#ifdef __CUDACC__
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(
-                   static_cast<uint32_t>(__cvta_generic_to_shared(to))),
-               "l"(from), "r"(there ? 16 : 0)
-               : "memory");
-#else
-  *reinterpret_cast<Eight*>(to) = there ? *reinterpret_cast<const Eight*>(from) : Eight{};
-#endif
-}
-/// What was asked for since the last call becomes one batch.
-__device__ inline void fetch_batch() {
-#ifdef __CUDACC__
-  asm volatile("cp.async.commit_group;\n" ::: "memory");
-#endif
-}
-/// Waits for all batches but the last `Pending`; after a barrier wgmma can read what has come.
-template <int Pending>
-__device__ void fetch_wait() {
-#ifdef __CUDACC__
-  asm volatile("cp.async.wait_group %0;\n" ::"n"(Pending) : "memory");
-#endif
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");
-#endif
-}
-
-/// What one head has in a tensor: `from` lies at a multiple of 16 bytes, dim and the stride from
-/// token to token are multiples of 8.
-struct HeadRows {
-  const Half* from;
-  int64_t stride;
-  int dim;
-};
-
-/// Tokens first .. first + count - 1 to panels, by the block's one warpgroup. What is not there
-/// becomes 0.
-template <int W>
-__device__ void fetch_panels(HeadRows rows, int first, int count, Half* to) {
-  constexpr int kChunks = W / 8;
-#pragma unroll
-  for (int e = 0; e < 64 * kChunks / kWarpgroup; ++e) {
-    const int at = static_cast<int>(threadIdx.x) + e * kWarpgroup;
-    const int row = at / kChunks, column = at % kChunks * 8;
-    const bool there = row < count && column < rows.dim;
-    fetch_chunk(panel_at(to, row, column),
-                there ? rows.from + (first + row) * rows.stride + column : rows.from, there);
-  }
-}
 
 /// What tells wgmma where an operand is ("matrix descriptor"): its first byte, and the strides in
 /// bytes between panels and between groups of eight rows.
@@ -218,34 +147,47 @@ __device__ inline void wgmma_columns(float (&c)[16][4], const FragmentA& a, Oper
 #undef FILIGREE_NAMES_32
 #undef FILIGREE_NAMES_64
 
-/// sums (64, 64) = a (64, W) times the transpose of b (64, W), panels both. Not waited for.
-template <int W>
-__device__ void start_rows(Operand a, Operand b, float (&sums)[8][4]) {
-#pragma unroll
-  for (int k = 0; k < W / 16; ++k) wgmma_rows(sums, columns_of(a, k), columns_of(b, k), k > 0);
-}
-/// sums (64, W) += left (64, 64), in registers, times right (64, W), panels. Not waited for.
-template <int W>
-__device__ void start_columns(const FragmentA (&left)[4], Operand right, float (&sums)[W / 8][4]) {
-#pragma unroll
-  for (int k = 0; k < 4; ++k) wgmma_columns(sums, left[k], rows_of(right, k));
-}
-
-/// A row of a lane, g (r = 0) or g + 8 (r = 1), times `factor`, to `to`, which lies at a multiple
-/// of 4 bytes.
-template <int W>
-__device__ void store_row(const float (&sums)[W / 8][4], int r, float factor, MmaLane lane, int dim,
-                          FiniteProbe& probe, Half* to) {
-#pragma unroll
-  for (int n = 0; n < W / 8; ++n) {
-    const int d = 8 * n + 2 * lane.t;
-    if (d < dim) {
-      const float left = factor * sums[n][2 * r], right = factor * sums[n][2 * r + 1];
-      probe.look_at(left);
-      probe.look_at(right);
-      *reinterpret_cast<uint32_t*>(to + d) = pack(left, right);
-    }
+/// Hopper's tensor cores, for heads of 40 to 128 elements that lie at multiples of 16 bytes. What a
+/// kernel of cuda_tensor asks of them, between begin() and finish(): products of one or two
+/// matrices, whose sums and left operands in registers it holds on both sides.
+struct WgmmaCores {
+  using Operand = cuda::Operand;
+  static constexpr bool kAligned = true, kHasPlain = true;
+  /// Blocks that share a processor.
+  static constexpr int blocks(Part part, int width, Scores scores) {
+    if (part == Part::forward) return width == 64 && scores != Scores::added ? 4 : 2;
+    if (scores == Scores::added) return 1;
+    return width > 64 ? 2 : part == Part::rows ? 4 : 3;
   }
-}
+  /// body.template operator()<W>() with W the elements of a head, filled up.
+  template <class Body>
+  static void with_width(int dim, Body body) {
+    dim <= 64 ? body.template operator()<64>() : body.template operator()<128>();
+  }
+
+  __device__ static Operand at(const Half* panels) { return operand_at(panels); }
+  template <class Registers>
+  __device__ static void hold(Registers& registers) {
+    cuda::hold(registers);
+  }
+  __device__ static void begin() { wgmma_begin(); }
+  __device__ static void finish() {
+    wgmma_run();
+    wgmma_wait();
+  }
+  /// sums (64, 64), 0 before, = a (64, W) times the transpose of b (64, W), panels both.
+  template <int W>
+  __device__ static void rows(Operand a, Operand b, float (&sums)[8][4]) {
+#pragma unroll
+    for (int k = 0; k < W / 16; ++k) wgmma_rows(sums, columns_of(a, k), columns_of(b, k), k > 0);
+  }
+  /// sums (64, W) += left (64, 64), in registers, times right (64, W), panels.
+  template <int W>
+  __device__ static void columns(const FragmentA (&left)[4], Operand right,
+                                 float (&sums)[W / 8][4]) {
+#pragma unroll
+    for (int k = 0; k < 4; ++k) wgmma_columns(sums, left[k], rows_of(right, k));
+  }
+};
 
 }  // namespace filigree::kernels::cuda

@@ -2,10 +2,11 @@
 
 #include "attention/degrees/draws.h"
 #include "attention/kernels/cuda_draws.cuh"
+#include "attention/kernels/cuda_mma_cores.cuh"
 #include "attention/kernels/cuda_reach_slopes.cuh"
+#include "attention/kernels/cuda_tensor_passes.cuh"
 #include "attention/kernels/cuda_tile_passes.cuh"
-#include "attention/kernels/cuda_wgmma_passes.cuh"
-#include "attention/kernels/cuda_widths.cuh"
+#include "attention/kernels/cuda_wgmma.cuh"
 #include "attention/kernels/device_tables.h"
 #include "attention/kernels/drawn_attention.h"
 #include "core/error.h"
@@ -122,15 +123,12 @@ Tensor reach_slopes(const TilePass<S>& pass, const DrawTables& tables, const Ten
         });
   };
   if constexpr (std::is_same_v<S, Half>) {
-    if (wgmma_takes(pass, where)) {
-      return pass.dim <= 64
-                 ? launch(wgmma_slopes_shared_bytes(64), kWarpgroup, wgmma_reach_slopes<64>)
-                 : launch(wgmma_slopes_shared_bytes(128), kWarpgroup, wgmma_reach_slopes<128>);
-    }
-    if (tensor_cores_take(pass)) {
+    if (pass.dim <= kWidestTensor) {
       Tensor parts;
-      with_mma_width(pass.dim, [&]<int W>() {
-        parts = launch(mma_slopes_shared_bytes(W), kMmaThreads, mma_reach_slopes<W>);
+      with_cores(pass, where, [&]<class Cores>() {
+        Cores::with_width(pass.dim, [&]<int W>() {
+          parts = launch(tensor_slopes_shared_bytes(W), kWarpgroup, tensor_reach_slopes<Cores, W>);
+        });
       });
       return parts;
     }

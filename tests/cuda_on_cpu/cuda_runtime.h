@@ -129,6 +129,10 @@ T exchange(T value, unsigned from) {
 /// mma.sync.m16n8k16 of bf16 pairs: c (16 x 8) += a (16 x 16) b (16 x 8), spread over the lanes.
 void multiply_m16n8k16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
 
+/// ldmatrix.x4 of 16-bit elements, `across` with .trans: row l % 8 of matrix l / 8 begins at lane
+/// l's `row`, in shared memory.
+void load_matrices(const void* row, bool across, uint32_t (&r)[4]);
+
 /// wgmma.m64nNk16 of bf16 pairs, N = 8 columns: c (64 x N) = or += a b. a: registers, or null for a
 /// descriptor of rows of 16; b: a descriptor of N rows of 16, or, `across`, of 16 rows of N. With
 /// 128-byte swizzle; addresses are offsets in the block's shared memory.

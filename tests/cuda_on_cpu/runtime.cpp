@@ -215,6 +215,23 @@ void multiply_m16n8k16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b
   next_exchange();
 }
 
+void load_matrices(const void* row, bool across, uint32_t (&r)[4]) {
+  std::memcpy(exchange_slot(lane()), &row, sizeof row);
+  meet_warp();
+  const auto element = [](unsigned matrix, unsigned i, unsigned j) -> uint32_t {
+    const uint16_t* from;
+    std::memcpy(&from, exchange_slot(8 * matrix + i), sizeof from);
+    return from[j];
+  };
+  const unsigned g = lane() / 4, t = lane() % 4;
+  for (unsigned m = 0; m < 4; ++m) {
+    const uint32_t low = across ? element(m, 2 * t, g) : element(m, g, 2 * t);
+    const uint32_t high = across ? element(m, 2 * t + 1, g) : element(m, g, 2 * t + 1);
+    r[m] = low | high << 16;
+  }
+  next_exchange();
+}
+
 namespace {
 
 /// An operand of wgmma in shared memory, as its descriptor has it.

@@ -1,11 +1,59 @@
-// The backward pass in bf16 on Hopper's tensor cores, by tiles: dq by rows, dk and dv by columns.
-// For .cu files alone.
+// The backward pass in bf16 on tensor cores, by tiles: dq by rows, dk and dv by columns. For .cu
+// files alone.
 #pragma once
 
-#include "attention/kernels/cuda_mma_backward.cuh"
-#include "attention/kernels/cuda_wgmma_forward.cuh"
+#include "attention/kernels/cuda_tensor.cuh"
+#include "attention/kernels/cuda_tile_backward.cuh"
 
 namespace filigree::kernels::cuda {
+
+/// What becomes of the pairs of a warp's 16 queries and a tile's keys under bias and gate: products
+/// s and <do_i, v_j> in dp; dp becomes the slopes that pass, `slopes` (64, 65) all of them.
+__device__ inline void scored_rows(const TileView<Half>& view, uint64_t dropout_key, int own,
+                                   MmaLane lane, float* slopes, const float (&s)[kTile / 8][4],
+                                   float (&dp)[kTile / 8][4]) {
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    const int row = own + lane.g + 8 * r;
+    float lse, delta;
+    query_statistics(view, row, lse, delta);
+#pragma unroll
+    for (int n = 0; n < kTile / 8; ++n) {
+#pragma unroll
+      for (int i = 2 * r; i < 2 * r + 2; ++i) {
+        const int at = 8 * n + 2 * lane.t + i % 2;
+        const PairSlope<float> pair =
+            pair_slope(view, row, at, view.pass.scale * s[n][i], dp[n][i], lse, delta, dropout_key);
+        if (slopes) slopes[row * tile_stride(kTile) + at] = pair.slope;
+        dp[n][i] = pair.slope != 0.0F && is_closed(view, row, at) ? 0.0F : pair.slope;
+      }
+    }
+  }
+}
+/// Of a warp's 16 keys and a tile's queries: products s become weights times dropout's factor, dp
+/// slopes, of what passes.
+__device__ inline void scored_columns(const TileView<Half>& view, uint64_t dropout_key, int own,
+                                      MmaLane lane, float (&s)[kTile / 8][4],
+                                      float (&dp)[kTile / 8][4]) {
+#pragma unroll
+  for (int n = 0; n < kTile / 8; ++n) {
+#pragma unroll
+    for (int side = 0; side < 2; ++side) {
+      const int row = 8 * n + 2 * lane.t + side;
+      float lse, delta;
+      query_statistics(view, row, lse, delta);
+#pragma unroll
+      for (int i = side; i < 4; i += 2) {
+        const int at = own + lane.g + i / 2 * 8;
+        const PairSlope<float> pair =
+            pair_slope(view, row, at, view.pass.scale * s[n][i], dp[n][i], lse, delta, dropout_key);
+        const bool closed = pair.weight != 0.0F && is_closed(view, row, at);
+        s[n][i] = closed ? 0.0F : pair.weight * pair.factor;
+        dp[n][i] = closed ? 0.0F : pair.slope;
+      }
+    }
+  }
+}
 
 /// What a query's weights and slopes are made from, logarithms of base 2: +inf for one that is not
 /// there or sees nothing, so that its weights become 0.
@@ -21,12 +69,12 @@ __device__ inline QueryStatistics statistics_of(const TileView<Half>& view, int 
 }
 
 /// Own operands, two, and two of each of two tiles.
-inline int64_t wgmma_backward_shared_bytes(int width) {
+inline int64_t tensor_backward_shared_bytes(int width) {
   return int64_t{6} * panels_elements(width) * static_cast<int64_t>(sizeof(Half));
 }
 /// The same, and the slopes of a tile, where sums by distance are wanted.
-inline int64_t wgmma_rows_shared_bytes(int width, bool scored) {
-  return wgmma_backward_shared_bytes(width) +
+inline int64_t tensor_rows_shared_bytes(int width, bool scored) {
+  return tensor_backward_shared_bytes(width) +
          (scored ? static_cast<int64_t>(sizeof(float)) * kTile * tile_stride(kTile) : 0);
 }
 
@@ -39,12 +87,11 @@ __device__ void weigh(float factor, float scale2, float lse2, float delta, float
   dp = weight == 0.0F ? 0.0F : weight * ((Dropout ? factor * dp : dp) - delta);
 }
 
-/// What mma_backward_rows() does; a block of one warpgroup.
-template <int W, bool Dropout, Scores kScores>
-__global__ void __launch_bounds__(kWarpgroup, kScores == Scores::added ? 1
-                                              : W == 64                ? 4
-                                                                       : 2)
-    wgmma_backward_rows(TilePass<Half> pass, Half* dq, DistanceParts<float> parts) {
+/// What tile_backward_rows() does, where no result is NaN or Inf; else says so. A block of one
+/// warpgroup.
+template <class Cores, int W, bool Dropout, Scores kScores>
+__global__ void __launch_bounds__(kWarpgroup, Cores::blocks(Part::rows, W, kScores))
+    tensor_backward_rows(TilePass<Half> pass, Half* dq, DistanceParts<float> parts) {
   constexpr bool Scored = kScores == Scores::added, Drawn = kScores != Scores::plain;
   constexpr int kTileElements = panels_elements(W);
   Half* const queries = filigree::cuda::shared_memory<Half>();
@@ -57,11 +104,14 @@ __global__ void __launch_bounds__(kWarpgroup, kScores == Scores::added ? 1
   const int64_t column = int64_t{place.head} * pass.dim;
   const uint64_t dropout_key = Dropout ? pass.key_of_head(place.head) : 0;
   const float scale2 = pass.scale * kLog2E;
-  TileStream<W, Walk::rows, Drawn> stream(pass, place, {pass.k + column, pass.stride, pass.dim},
-                                          {pass.v + column, pass.stride, pass.dim}, tiles);
+  TileStream<Cores, W, Walk::rows, Drawn> stream(
+      pass, place, head_rows<Cores>(pass, pass.k + column, pass.stride),
+      head_rows<Cores>(pass, pass.v + column, pass.stride), tiles);
   if (stream.left()) {  // else there is nothing to wait for
-    fetch_panels<W>({pass.q + column, pass.stride, pass.dim}, place.first, place.count, queries);
-    fetch_panels<W>({pass.grad + column, pass.width, pass.dim}, place.first, place.count, grads);
+    fetch_panels<W>(head_rows<Cores>(pass, pass.q + column, pass.stride), place.first, place.count,
+                    queries);
+    fetch_panels<W>(head_rows<Cores>(pass, pass.grad + column, pass.width), place.first,
+                    place.count, grads);
     stream.start();
   }
   if (Scored) clear_parts(pass, place.head, parts);
@@ -78,17 +128,16 @@ __global__ void __launch_bounds__(kWarpgroup, kScores == Scores::added ? 1
     intervals.visible(view, own, lane, bits);
     if (Dropout && !Scored) kept_keys(view, dropout_key, own, lane, kept);
     stream.wait();
-    const Operand keys = stream.first(), values = stream.second();
+    const typename Cores::Operand keys = stream.first(), values = stream.second();
     float s[8][4] = {}, dp[8][4] = {};
-    hold(s);
-    hold(dp);
-    wgmma_begin();
-    start_rows<W>(operand_at(queries), keys, s);
-    start_rows<W>(operand_at(grads), values, dp);
-    wgmma_run();
-    wgmma_wait();
-    hold(s);
-    hold(dp);
+    Cores::hold(s);
+    Cores::hold(dp);
+    Cores::begin();
+    Cores::template rows<W>(Cores::at(queries), keys, s);
+    Cores::template rows<W>(Cores::at(grads), values, dp);
+    Cores::finish();
+    Cores::hold(s);
+    Cores::hold(dp);
     if (Scored) {
       scored_rows(view, dropout_key, own, lane, slopes, s, dp);
       __syncthreads();
@@ -109,22 +158,22 @@ __global__ void __launch_bounds__(kWarpgroup, kScores == Scores::added ? 1
     FragmentA slopes[4];
 #pragma unroll
     for (int k = 0; k < 4; ++k) slopes[k] = as_left(dp, k);
-    if (Scored) __syncwarp();  // wgmma wants its warps together
-    hold(sums);
-    hold(slopes);
-    wgmma_begin();
-    start_columns<W>(slopes, keys, sums);
-    wgmma_run();
-    wgmma_wait();
-    hold(slopes);
-    hold(sums);
+    if (Scored) __syncwarp();  // tensor cores want their warps together
+    Cores::hold(sums);
+    Cores::hold(slopes);
+    Cores::begin();
+    Cores::template columns<W>(slopes, keys, sums);
+    Cores::finish();
+    Cores::hold(slopes);
+    Cores::hold(sums);
     stream.done();
   }
+  const bool paired = is_paired<Cores>(pass, dq + column, pass.stride);
   FiniteProbe probe;
   for (int r = 0; r < 2; ++r) {
     const int row = own + lane.g + 8 * r;
     if (row >= place.count) continue;
-    store_row<W>(sums, r, pass.scale, lane, pass.dim, probe,
+    store_row<W>(sums, r, pass.scale, lane, pass.dim, paired, probe,
                  dq + (place.first + row) * pass.stride + column);
   }
   probe.tell(pass.not_finite);
@@ -137,16 +186,14 @@ struct QueryColumns {
   QueryStatistics statistics[kTile];
 };
 
-inline int64_t wgmma_columns_shared_bytes(int width) {
-  return wgmma_backward_shared_bytes(width) + static_cast<int64_t>(sizeof(QueryColumns));
+inline int64_t tensor_columns_shared_bytes(int width) {
+  return tensor_backward_shared_bytes(width) + static_cast<int64_t>(sizeof(QueryColumns));
 }
 
-/// What mma_backward_columns() does; a block of one warpgroup, a warp has 16 keys.
-template <int W, bool Dropout, Scores kScores>
-__global__ void __launch_bounds__(kWarpgroup, kScores == Scores::added ? 1
-                                              : W == 64                ? 3
-                                                                       : 2)
-    wgmma_backward_columns(TilePass<Half> pass, Half* dk, Half* dv) {
+/// What tile_backward_columns() does, likewise; a warp has 16 keys.
+template <class Cores, int W, bool Dropout, Scores kScores>
+__global__ void __launch_bounds__(kWarpgroup, Cores::blocks(Part::columns, W, kScores))
+    tensor_backward_columns(TilePass<Half> pass, Half* dk, Half* dv) {
   constexpr bool Scored = kScores == Scores::added, Drawn = kScores != Scores::plain;
   constexpr int kTileElements = panels_elements(W);
   Half* const keys = filigree::cuda::shared_memory<Half>();
@@ -159,11 +206,14 @@ __global__ void __launch_bounds__(kWarpgroup, kScores == Scores::added ? 1
   const int64_t column = int64_t{place.head} * pass.dim;
   const uint64_t dropout_key = Dropout ? pass.key_of_head(place.head) : 0;
   const float scale2 = pass.scale * kLog2E;
-  TileStream<W, Walk::columns, Drawn> stream(pass, place, {pass.q + column, pass.stride, pass.dim},
-                                             {pass.grad + column, pass.width, pass.dim}, tiles);
+  TileStream<Cores, W, Walk::columns, Drawn> stream(
+      pass, place, head_rows<Cores>(pass, pass.q + column, pass.stride),
+      head_rows<Cores>(pass, pass.grad + column, pass.width), tiles);
   if (stream.left()) {  // else there is nothing to wait for
-    fetch_panels<W>({pass.k + column, pass.stride, pass.dim}, place.first, place.count, keys);
-    fetch_panels<W>({pass.v + column, pass.stride, pass.dim}, place.first, place.count, values);
+    fetch_panels<W>(head_rows<Cores>(pass, pass.k + column, pass.stride), place.first, place.count,
+                    keys);
+    fetch_panels<W>(head_rows<Cores>(pass, pass.v + column, pass.stride), place.first, place.count,
+                    values);
     stream.start();
   }
   float key_sums[W / 8][4] = {}, value_sums[W / 8][4] = {};
@@ -186,17 +236,16 @@ __global__ void __launch_bounds__(kWarpgroup, kScores == Scores::added ? 1
       if (thread % 2 == 0) columns.kept[thread / 2] = both;
     }
     stream.wait();
-    const Operand queries = stream.first(), grads = stream.second();
+    const typename Cores::Operand queries = stream.first(), grads = stream.second();
     float s[8][4] = {}, dp[8][4] = {};  // of the warp's keys and the tile's queries
-    hold(s);
-    hold(dp);
-    wgmma_begin();
-    start_rows<W>(operand_at(keys), queries, s);
-    start_rows<W>(operand_at(values), grads, dp);
-    wgmma_run();
-    wgmma_wait();
-    hold(s);
-    hold(dp);
+    Cores::hold(s);
+    Cores::hold(dp);
+    Cores::begin();
+    Cores::template rows<W>(Cores::at(keys), queries, s);
+    Cores::template rows<W>(Cores::at(values), grads, dp);
+    Cores::finish();
+    Cores::hold(s);
+    Cores::hold(dp);
     if (Scored) scored_columns(view, dropout_key, own, lane, s, dp);
 #pragma unroll
     for (int n = 0; n < 8 && !Scored; ++n) {
@@ -222,29 +271,30 @@ __global__ void __launch_bounds__(kWarpgroup, kScores == Scores::added ? 1
       weights[k] = as_left(s, k);
       slopes[k] = as_left(dp, k);
     }
-    if (Scored) __syncwarp();  // wgmma wants its warps together
-    hold(key_sums);
-    hold(value_sums);
-    hold(weights);
-    hold(slopes);
-    wgmma_begin();
-    start_columns<W>(weights, grads, value_sums);
-    start_columns<W>(slopes, queries, key_sums);
-    wgmma_run();
-    wgmma_wait();
-    hold(weights);
-    hold(slopes);
-    hold(key_sums);
-    hold(value_sums);
+    if (Scored) __syncwarp();  // tensor cores want their warps together
+    Cores::hold(key_sums);
+    Cores::hold(value_sums);
+    Cores::hold(weights);
+    Cores::hold(slopes);
+    Cores::begin();
+    Cores::template columns<W>(weights, grads, value_sums);
+    Cores::template columns<W>(slopes, queries, key_sums);
+    Cores::finish();
+    Cores::hold(weights);
+    Cores::hold(slopes);
+    Cores::hold(key_sums);
+    Cores::hold(value_sums);
     stream.done();
   }
+  const bool paired_k = is_paired<Cores>(pass, dk + column, pass.stride);
+  const bool paired_v = is_paired<Cores>(pass, dv + column, pass.stride);
   FiniteProbe probe;
   for (int r = 0; r < 2; ++r) {
     const int row = own + lane.g + 8 * r;
     if (row >= place.count) continue;
     const int64_t at = (place.first + row) * pass.stride + column;
-    store_row<W>(key_sums, r, pass.scale, lane, pass.dim, probe, dk + at);
-    store_row<W>(value_sums, r, 1.0F, lane, pass.dim, probe, dv + at);
+    store_row<W>(key_sums, r, pass.scale, lane, pass.dim, paired_k, probe, dk + at);
+    store_row<W>(value_sums, r, 1.0F, lane, pass.dim, paired_v, probe, dv + at);
   }
   probe.tell(pass.not_finite);
 }

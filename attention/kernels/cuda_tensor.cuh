@@ -1,14 +1,12 @@
-// The forward pass in bf16 on Hopper's tensor cores, by tiles. For .cu files alone.
+// What the kernels on tensor cores share: what is visible and kept, as bits, and tiles on their
+// way. For .cu files alone.
 #pragma once
 
-#include "attention/kernels/cuda_mma_forward.cuh"
-#include "attention/kernels/cuda_wgmma.cuh"
+#include "attention/kernels/cuda_panels.cuh"
+#include "attention/kernels/cuda_tensor_kinds.cuh"
+#include "attention/kernels/cuda_tile.cuh"
 
 namespace filigree::kernels::cuda {
-
-/// What scores are: scaled products; the same, and tokens have drawn whom they see (DrawnPass); or
-/// with bias or gate, drawn or not.
-enum class Scores { plain, drawn, added };
 
 /// Bits 0 .. count - 1.
 __device__ inline uint64_t low_bits(int count) {
@@ -111,9 +109,23 @@ __device__ inline float exp2_fast(float x) {
 }
 inline constexpr float kLog2E = 1.44269504088896340736F;
 
+/// What a head has in a tensor whose rows are `stride` apart, columns from `from` on.
+template <class Cores>
+__device__ HeadRows head_rows(const TilePass<Half>& pass, const Half* from, int64_t stride) {
+  const bool aligned = Cores::kAligned || (pass.dim % 8 == 0 && stride % 8 == 0 &&
+                                           reinterpret_cast<uintptr_t>(from) % sizeof(Eight) == 0);
+  return {from, stride, pass.dim, aligned};
+}
+/// Whether rows that are stored there take two elements at a time.
+template <class Cores>
+__device__ bool is_paired(const TilePass<Half>& pass, const Half* to, int64_t stride) {
+  return Cores::kAligned || (pass.dim % 2 == 0 && stride % 2 == 0 &&
+                             reinterpret_cast<uintptr_t>(to) % (2 * sizeof(Half)) == 0);
+}
+
 /// The tiles of a block's row or column, of two tensors each: while one is worked on, the next is
 /// fetched.
-template <int W, Walk kWalk, bool Drawn>
+template <class Cores, int W, Walk kWalk, bool Drawn>
 class TileStream {
  public:
   /// memory: for four times 64 tokens.
@@ -136,8 +148,8 @@ class TileStream {
     }
     __syncthreads();
   }
-  __device__ Operand first() const { return operand_at(panels(stage_, 0)); }
-  __device__ Operand second() const { return operand_at(panels(stage_, 1)); }
+  __device__ typename Cores::Operand first() const { return Cores::at(panels(stage_, 0)); }
+  __device__ typename Cores::Operand second() const { return Cores::at(panels(stage_, 1)); }
   /// Nobody needs the tile any more.
   __device__ void done() {
     __syncthreads();
@@ -159,130 +171,5 @@ class TileStream {
   Half* memory_;
   int stage_ = 0;
 };
-
-/// Bytes of shared memory: queries, and keys and values of two tiles.
-inline int64_t wgmma_forward_shared_bytes(int width) {
-  return int64_t{5} * panels_elements(width) * static_cast<int64_t>(sizeof(Half));
-}
-
-/// What mma_forward() does; a block of one warpgroup. W: elements of a head, filled up to panels.
-/// While a tile is worked on, the next is fetched. The queries
-/// stay in shared memory: in registers from tile to tile, nvcc 13.0 gave them away for the weights.
-template <int W, bool Dropout, Scores kScores>
-__global__ void __launch_bounds__(kWarpgroup, W == 64 && kScores != Scores::added ? 4 : 2)
-    wgmma_forward(TilePass<Half> pass, Half* o, float* lse) {
-  constexpr bool Scored = kScores == Scores::added, Drawn = kScores != Scores::plain;
-  constexpr float kNone = -std::numeric_limits<float>::infinity();
-  constexpr int kTileElements = panels_elements(W);
-  Half* const queries = filigree::cuda::shared_memory<Half>();
-  Half* const tiles = queries + kTileElements;
-  const auto place = TilePlace::of<Walk::rows>(pass);
-  const MmaLane lane;
-  const int own = static_cast<int>(threadIdx.x) / 32 * kMmaRows;  // the warp's first row
-  const int64_t column = int64_t{place.head} * pass.dim;
-  const uint64_t dropout_key = Dropout ? pass.key_of_head(place.head) : 0;
-
-  const RowIntervals<Drawn> intervals(pass, place, own, lane);
-  TileStream<W, Walk::rows, Drawn> stream(pass, place, {pass.k + column, pass.stride, pass.dim},
-                                          {pass.v + column, pass.stride, pass.dim}, tiles);
-  if (stream.left()) {  // else there is nothing to wait for
-    fetch_panels<W>({pass.q + column, pass.stride, pass.dim}, place.first, place.count, queries);
-    stream.start();
-  }
-  // Logarithms are of base 2 here; what bias and gate have been added to is one already.
-  const float scale = Scored ? 1.0F : pass.scale * kLog2E;
-  float out[W / 8][4] = {}, top[2] = {kNone, kNone}, sum[2] = {};
-  while (stream.left()) {
-    const Tile tile = stream.tile();
-    const auto view = TileView<Half>::of<Walk::rows>(pass, place, tile);
-    const bool whole = tile.mask == kFullTile && tile.count == kTile;
-    uint64_t bits[2], kept[2] = {};
-    intervals.visible(view, own, lane, bits);
-    if (Dropout) kept_keys(view, dropout_key, own, lane, kept);
-    stream.wait();
-    const Operand keys = stream.first(), values = stream.second();
-    float s[8][4] = {};
-    hold(s);
-    wgmma_begin();
-    start_rows<W>(operand_at(queries), keys, s);
-    wgmma_run();
-    wgmma_wait();
-    hold(s);
-    if (!whole || Scored) {
-#pragma unroll
-      for (int n = 0; n < 8; ++n) {
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-          const bool seen = bits[i / 2] >> (8 * n + i % 2) & 1;
-          if (!seen) {
-            s[n][i] = kNone;
-          } else if (Scored) {
-            const int row = own + lane.g + i / 2 * 8, at = 8 * n + 2 * lane.t + i % 2;
-            s[n][i] = kLog2E * view.score(row, at, pass.scale * s[n][i]);
-          }
-        }
-      }
-    }
-    float highest[2] = {top[0], top[1]}, shrink[2], minus[2];
-#pragma unroll
-    for (int n = 0; n < 8; ++n) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        highest[i / 2] = s[n][i] > highest[i / 2] ? s[n][i] : highest[i / 2];
-      }
-    }
-#pragma unroll
-    for (int r = 0; r < 2; ++r) {
-      highest[r] = max_over_row(highest[r]);
-      shrink[r] = top[r] == highest[r] ? 1.0F : exp2_fast((top[r] - highest[r]) * scale);
-      top[r] = highest[r];
-      minus[r] = top[r] == kNone ? 0.0F : -top[r] * scale;
-      sum[r] *= shrink[r];
-    }
-#pragma unroll
-    for (int n = 0; n < 8; ++n) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const float weight = exp2_fast(std::fma(s[n][i], scale, minus[i / 2]));
-        sum[i / 2] += weight;  // of the lane's columns; over the row at the end
-        s[n][i] = weight;
-        if (Dropout) s[n][i] *= kept_factor(pass, kept[i / 2], 8 * n + i % 2);
-      }
-    }
-#pragma unroll
-    for (int n = 0; n < W / 8; ++n) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) out[n][i] *= shrink[i / 2];
-    }
-    FragmentA weights[4];
-#pragma unroll
-    for (int k = 0; k < 4; ++k) weights[k] = as_left(s, k);
-    if (Scored) __syncwarp();  // wgmma wants its warps together
-    hold(out);
-    hold(weights);
-    wgmma_begin();
-    start_columns<W>(weights, values, out);
-    wgmma_run();
-    wgmma_wait();
-    hold(weights);
-    hold(out);
-    stream.done();
-  }
-  const float natural = Scored ? 1.0F / kLog2E : pass.scale;
-  FiniteProbe probe;
-  for (int r = 0; r < 2; ++r) {
-    const int row = own + lane.g + 8 * r;
-    sum[r] = sum_over_row(sum[r]);
-    if (row >= place.count) continue;
-    const bool none = sum[r] == 0.0F;  // an empty row
-    const float factor = none ? 0.0F : 1.0F / sum[r];
-    const int64_t token = place.first + row;
-    store_row<W>(out, r, factor, lane, pass.dim, probe, o + token * pass.width + column);
-    if (lane.t == 0) {
-      lse[token * pass.heads + place.head] = none ? kNone : top[r] * natural + std::log(sum[r]);
-    }
-  }
-  probe.tell(pass.not_finite);
-}
 
 }  // namespace filigree::kernels::cuda
