@@ -28,8 +28,9 @@ kernels::DrawnReaches drawn_reaches(const Tensor& offsets, const Tensor& logits,
   for (int head = 0; head < logits.size(0); ++head) {
     keys.push_back({options.seed, options.step, options.layer, head});
   }
-  return {offsets,       logits, std::move(keys), degrees.reaches, degrees.tau, degrees.grad_margin,
-          degrees.always};
+  return {offsets,         logits,        std::move(keys),
+          degrees.reaches, degrees.tau,   degrees.grad_margin,
+          degrees.always,  degrees.shared};
 }
 
 /// Inputs: qkv, logits, and the bias, if there is one.

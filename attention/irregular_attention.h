@@ -9,6 +9,16 @@
 
 namespace filigree {
 
+namespace kernels {
+struct DeviceGraph;
+}
+
+/// What attention to one batch makes on a device from its offsets, reaches and tokens that are
+/// always on; the first layer makes it, the others find it.
+struct SharedDrawnTiles {
+  std::shared_ptr<const kernels::DeviceGraph> tiles;
+};
+
 /// Degrees as an ensemble: token i of head h draws the reach r_k with probability
 /// softmax(logits_h)_k (see ReachDraws) and sees the tokens at most so far away, and what is always
 /// on.
@@ -20,6 +30,9 @@ struct IrregularDegrees {
   /// them a reach could not grow. R and above: all, the exact slopes.
   int64_t grad_margin = 0;
   std::shared_ptr<const AlwaysOn> always = nullptr;  ///< see AttentionGate
+  /// Of layers with the same batch, reaches and `always`, called one after the other; null: of
+  /// none.
+  std::shared_ptr<SharedDrawnTiles> shared = nullptr;
 };
 
 /// The reaches (H, T) i32 that the tokens draw; keyed by (options.seed, step, layer), the head and
@@ -37,9 +50,9 @@ Tensor draw_reaches(const IrregularDegrees& degrees, int64_t tokens,
 /// graph costs; backward that of the graph with the margin, and O(T H K). Memory: the reaches,
 /// 4 bytes a token and head, and in the backward pass of a sequence of n tokens, for each thread,
 /// n (2 m + 1) numbers, m the smaller of n - 1 and the largest reach drawn plus the margin; the
-/// soft draws are made again, not kept. On a device the logits are there, too, in f32 or f64 (qkv in
-/// any dtype); there a token whose logits are not finite draws the largest reach, and NaN in a pair
-/// that is not drawn reaches C alone. Throws ShapeError, NumericError, ConfigError.
+/// soft draws are made again, not kept. On a device the logits are there, too, in f32 or f64 (qkv
+/// in any dtype); there a token whose logits are not finite draws the largest reach, and NaN in a
+/// pair that is not drawn reaches C alone. Throws ShapeError, NumericError, ConfigError.
 Variable irregular_attention_qkv(const Variable& qkv, const Tensor& offsets,
                                  const IrregularDegrees& degrees,
                                  const AttentionOptions& options = {}, const Variable& bias = {});

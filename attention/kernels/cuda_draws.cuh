@@ -5,7 +5,6 @@
 #include <cmath>
 #include <limits>
 
-#include "attention/kernels/device_graph.h"
 #include "core/cuda/random.cuh"
 #include "core/cuda/rows.cuh"
 
@@ -83,7 +82,7 @@ class Race {
     return -filigree::cuda::warp_max(-least);
   }
 
-  /// The index of the reach that is drawn, the CPU's unless two arrive within the last bit of a
+  /// The index of the reach that is drawn, the CPU's unless two arrive within the last bits of a
   /// double. Only what is first within what float can tell is timed in double.
   __device__ int first() const {
     constexpr float kFloatCannotTell = 1 + 1e-5F;
@@ -109,30 +108,5 @@ class Race {
   int64_t token_;
   int count_, lane_;
 };
-
-inline constexpr int kDrawWarps = 4;
-
-/// own (H, T) and furthest (H, NB): what the tokens of a block of 64 draw, and the largest of it.
-/// No reach is given as more than `tokens`.
-__global__ void draw_reaches(DrawTables tables, const BlockPlace* places, int32_t tokens,
-                             int32_t* own, int32_t* furthest) {
-  __shared__ int32_t most[kDrawWarps];
-  const auto block = blockIdx.x, head = blockIdx.y;
-  const int warp = static_cast<int>(threadIdx.x) / filigree::cuda::kWarp;
-  const bool leads = threadIdx.x % filigree::cuda::kWarp == 0;
-  int32_t largest = 0;
-  for (int row = warp; row < places[block].count; row += kDrawWarps) {
-    const int64_t token = places[block].first + row;
-    const int k = Race(tables, static_cast<int>(head), token).first();
-    const int32_t reach = tables.reaches[k] < tokens ? tables.reaches[k] : tokens;
-    largest = reach > largest ? reach : largest;
-    if (leads) own[int64_t{head} * tokens + token] = reach;
-  }
-  if (leads) most[warp] = largest;
-  __syncthreads();
-  if (threadIdx.x != 0) return;
-  for (int w = 0; w < kDrawWarps; ++w) largest = most[w] > largest ? most[w] : largest;
-  furthest[int64_t{head} * gridDim.x + block] = largest;
-}
 
 }  // namespace filigree::kernels::cuda

@@ -18,7 +18,7 @@ struct AttentionPass {
   const T *lse, *delta;       // backward; delta_i = <do_i, o_i> (T, H)
   int64_t stride, width, tokens;
   int heads, dim;
-  T scale;
+  T scale;  // above 0
   uint64_t dropout_key;
   uint32_t least;  // of 24 random bits that keep a weight; 0: no dropout
   T kept;

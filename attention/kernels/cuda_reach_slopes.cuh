@@ -13,12 +13,14 @@ namespace filigree::kernels::cuda {
 template <class S, class T>
 __device__ T reach_slope(const TileView<S>& view, int row, int column, T product, T dp, T lse,
                          T delta, uint64_t dropout_key) {
-  if (row >= view.queries || column >= view.keys || view.is_always_on(row, column) ||
-      !view.is_within(row, column, view.pass.drawn.margin)) {
+  constexpr T kNone = -std::numeric_limits<T>::infinity();
+  if (lse == kNone || row >= view.queries || column >= view.keys ||
+      view.is_always_on(row, column) || !view.is_within(row, column, view.pass.drawn.margin)) {
     return 0;
   }
   T score = product + view.bias_of(row, column);
   score = score > lse + kClosedExponentOnDevice ? lse + kClosedExponentOnDevice : score;
+  if (score == kNone) return 0;  // also in a row whose lse is NaN
   const T weight = std::exp(score - lse);
   if (weight == T(0)) return 0;
   return weight * (view.factor(dropout_key, row, column) * dp - delta);
@@ -50,24 +52,41 @@ class ReachSums {
     }
   }
 
-  /// Adds the slopes (64, 65) of a tile. Keys of one reach that follow one another are summed up by
-  /// the thread of the first; those before a query and those after it, one after the other.
+  /// Adds the slopes (64, 65) of a tile. A thread walks along a part of a row and adds what keys of
+  /// one reach have, which follow one another, at once. Parts of a row have at most the reach at
+  /// their seam in common: what a later part begins with waits until the earlier ones are done. In
+  /// a tile of both sides of the diagonal they have more, and one thread has the row.
   template <class S>
   __device__ void add(const TileView<S>& view, const T* slopes) {
-    const bool both_sides = view.query == view.key;
-    for (int side = both_sides ? -1 : 0; side <= (both_sides ? 1 : 0); side += 2) {
-      if (side == 1) __syncthreads();
-      for (int e = static_cast<int>(threadIdx.x); e < kTile * kTile;
-           e += static_cast<int>(blockDim.x)) {
-        const int row = e / kTile, column = e % kTile;
-        const int k = reach_of(view, row, column, side);
-        if (k < 0 || (column > 0 && reach_of(view, row, column - 1, side) == k)) continue;
-        T sum = 0;
-        for (int c = column; c < kTile && reach_of(view, row, c, side) == k; ++c) {
-          sum += slopes[row * tile_stride(kTile) + c];
+    const int threads = static_cast<int>(blockDim.x);
+    const int parts = view.query == view.key ? 1 : threads / kTile, width = kTile / parts;
+    const int row = static_cast<int>(threadIdx.x) % kTile;
+    const int part = static_cast<int>(threadIdx.x) / kTile;
+    const bool works = part < parts && row < view.queries;
+    T* const sums = sums_ + row * tables_.count;
+    Run waits{-1, 0};
+    if (works) {
+      Run run{-1, 0};
+      bool first = part > 0;
+      const auto end_run = [&] {
+        if (first) {
+          waits = run;
+        } else if (run.k >= 0) {
+          sums[run.k] += run.sum;
         }
-        sums_[row * tables_.count + k] += sum;
+        first = false;
+      };
+      for (int column = part * width; column < (part + 1) * width; ++column) {
+        const int k = reach_of(view, row, column);
+        if (k != run.k && column > part * width) end_run();
+        if (k != run.k) run = {k, 0};
+        run.sum += slopes[row * tile_stride(kTile) + column];
       }
+      end_run();
+    }
+    for (int p = 1; p < parts; ++p) {
+      __syncthreads();
+      if (works && part == p && waits.k >= 0) sums[waits.k] += waits.sum;
     }
   }
 
@@ -90,15 +109,17 @@ class ReachSums {
   }
 
  private:
-  /// k of the pair's distance; -1 if there is no such pair, or it is on the other side: keys before
-  /// their query for -1, after it for 1, both for 0.
+  struct Run {
+    int k;
+    T sum;
+  };
+  /// k of the pair's distance; -1 if there is no such pair.
   template <class S>
-  __device__ int reach_of(const TileView<S>& view, int row, int column, int side) const {
-    if (row >= view.queries || column >= view.keys) return -1;
+  __device__ int reach_of(const TileView<S>& view, int row, int column) const {
+    if (column >= view.keys) return -1;
     const int distance = view.key + column - (view.query + row);
-    if (distance == 0 || side * distance < 0) return -1;
     const int far = distance < 0 ? -distance : distance;
-    return far < tables_.distances ? tables_.first_reach[far] : -1;
+    return far > 0 && far < tables_.distances ? tables_.first_reach[far] : -1;
   }
 
   /// By a warp: sums of one query to what it gives.
@@ -226,13 +247,9 @@ __device__ inline void store_slopes(const TileView<Half>& view, uint64_t dropout
   }
 }
 
-inline int64_t slopes_bytes() {
-  return static_cast<int64_t>(sizeof(float)) * kTile * tile_stride(kTile);
-}
-
 /// Own operands, two, and two of each of two tiles, and the slopes.
 inline int64_t tensor_slopes_shared_bytes(int width) {
-  return tensor_backward_shared_bytes(width) + slopes_bytes();
+  return tensor_backward_shared_bytes(width) + slopes_shared_bytes();
 }
 
 /// On tensor cores; a block of one warpgroup.

@@ -72,10 +72,13 @@ __device__ inline QueryStatistics statistics_of(const TileView<Half>& view, int 
 inline int64_t tensor_backward_shared_bytes(int width) {
   return int64_t{6} * panels_elements(width) * static_cast<int64_t>(sizeof(Half));
 }
-/// The same, and the slopes of a tile, where sums by distance are wanted.
+/// The slopes of a tile (64, 65).
+inline int64_t slopes_shared_bytes() {
+  return static_cast<int64_t>(sizeof(float)) * kTile * tile_stride(kTile);
+}
+/// The operands, and the slopes where sums by distance are wanted.
 inline int64_t tensor_rows_shared_bytes(int width, bool scored) {
-  return tensor_backward_shared_bytes(width) +
-         (scored ? static_cast<int64_t>(sizeof(float)) * kTile * tile_stride(kTile) : 0);
+  return tensor_backward_shared_bytes(width) + (scored ? slopes_shared_bytes() : 0);
 }
 
 /// Weight and slope of a visible pair: s is <q_i, k_j> and becomes the weight times the dropout's
@@ -97,7 +100,7 @@ __global__ void __launch_bounds__(kWarpgroup, Cores::blocks(Part::rows, W, kScor
   Half* const queries = filigree::cuda::shared_memory<Half>();
   Half* const grads = queries + kTileElements;
   Half* const tiles = grads + kTileElements;
-  float* const slopes = reinterpret_cast<float*>(tiles + 4 * kTileElements);  // Scored
+  float* const all_slopes = reinterpret_cast<float*>(tiles + 4 * kTileElements);  // Scored
   const auto place = TilePlace::of<Walk::rows>(pass);
   const MmaLane lane;
   const int own = static_cast<int>(threadIdx.x) / 32 * kMmaRows;
@@ -139,9 +142,9 @@ __global__ void __launch_bounds__(kWarpgroup, Cores::blocks(Part::rows, W, kScor
     Cores::hold(s);
     Cores::hold(dp);
     if (Scored) {
-      scored_rows(view, dropout_key, own, lane, slopes, s, dp);
+      scored_rows(view, dropout_key, own, lane, all_slopes, s, dp);
       __syncthreads();
-      add_diagonals(view, slopes, parts);
+      add_diagonals(view, all_slopes, parts);
     }
 #pragma unroll
     for (int n = 0; n < 8 && !Scored; ++n) {

@@ -13,7 +13,8 @@ struct WgmmaCores;  // cuda_wgmma.cuh, cuda_wgmma.cu
 inline constexpr int kWidestTensor = 128;
 
 /// True if WgmmaCores can do the pass: on a GPU of compute capability 9.0, for heads of 40 to 128
-/// elements, 16 bytes apart at least. FILIGREE_WGMMA=0 in the environment leaves all to MmaCores.
+/// elements, a multiple of 8, that lie at multiples of 16 bytes. FILIGREE_WGMMA=0 in the
+/// environment leaves all to MmaCores.
 bool wgmma_takes(const TilePass<BFloat16>& pass, const Tensor& where);
 
 /// Where a result is NaN or Inf they say so (pass.not_finite).

@@ -124,12 +124,14 @@ __device__ bool is_needed(const TilePass<S>& pass, const TilePlace& place, const
          drawn.furthest[place.head * pass.blocks + queries] + drawn.margin;
 }
 
-/// The tiles of a block's row or column, in order. Not Drawn: none of them is a drawn one.
+/// The tiles of a block's row or column, in order. Not Drawn: none of them is a drawn one; else the
+/// lanes of a warp look at 32 at a time, so that passing over tiles costs little.
 template <Walk W, class S, bool Drawn = true>
 class TileWalk {
  public:
+  /// By whole warps, like advance().
   __device__ TileWalk(const TilePass<S>& pass, const TilePlace& place)
-      : pass_(pass), place_(place), at_(place.begin) {
+      : pass_(pass), place_(place), at_(place.begin), looked_(place.begin) {
     find();
   }
   __device__ bool left() const { return at_ < place_.stop; }
@@ -140,20 +142,35 @@ class TileWalk {
   }
 
  private:
+  static constexpr int kAtOnce = 32;
+
+  __device__ Tile tile_at(int at) const {
+    const SequenceTiles::Entry entry = place_.entries[at];
+    Tile tile;
+    tile.first = place_.origin + kTile * entry.block;
+    tile.count = place_.end - tile.first < kTile ? place_.end - tile.first : kTile;
+    tile.mask = entry.mask;
+    tile.block = static_cast<int>(blockIdx.x) + (tile.first - place_.first) / kTile;
+    return tile;
+  }
   __device__ void find() {
-    for (; left(); ++at_) {
-      const SequenceTiles::Entry entry = place_.entries[at_];
-      tile_.first = place_.origin + kTile * entry.block;
-      tile_.count = place_.end - tile_.first < kTile ? place_.end - tile_.first : kTile;
-      tile_.mask = entry.mask;
-      tile_.block = static_cast<int>(blockIdx.x) + (tile_.first - place_.first) / kTile;
-      if (!Drawn || is_needed<W>(pass_, place_, tile_)) return;
+    if (Drawn) {
+      while (needed_ == 0 && looked_ < place_.stop) {
+        const int mine = looked_ + static_cast<int>(threadIdx.x) % kAtOnce;
+        const bool needed = mine < place_.stop && is_needed<W>(pass_, place_, tile_at(mine));
+        needed_ = __ballot_sync(~0U, needed);
+        looked_ += kAtOnce;
+      }
+      at_ = needed_ == 0 ? place_.stop : looked_ - kAtOnce + __ffs(static_cast<int>(needed_)) - 1;
+      needed_ &= needed_ - 1;
     }
+    if (left()) tile_ = tile_at(at_);
   }
 
   const TilePass<S>& pass_;
   const TilePlace& place_;
-  int at_;
+  int at_, looked_;      // looked_: the first that nobody has looked at
+  uint32_t needed_ = 0;  // of the 32 before it, those that are to come
   Tile tile_{};
 };
 

@@ -28,7 +28,6 @@ bool wgmma_takes(const TilePass<Half>& pass, const Tensor& where) {
   if (!kBuiltForHopper || !is_wanted()) return false;
   const cudaDeviceProp& device = filigree::cuda::context_of(where.device()).properties();
   if (device.major != 9 || device.minor != 0) return false;
-  if (!(pass.scale > 0)) return false;
   const auto aligned = [](const void* at) { return reinterpret_cast<uintptr_t>(at) % 16 == 0; };
   return pass.dim >= kNarrowestWgmma && pass.dim <= kWidestTensor && pass.dim % 8 == 0 &&
          pass.stride % 8 == 0 && aligned(pass.q) && aligned(pass.k) && aligned(pass.v) &&

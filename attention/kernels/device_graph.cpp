@@ -16,24 +16,20 @@ namespace filigree::kernels {
 
 namespace {
 
-/// Tables of so many bytes go to a device by themselves; smaller ones together, since a copy takes
-/// longer than its bytes, and stay until the last of them is not needed.
-constexpr int64_t kCopiedAlone = int64_t{1} << 16;
+/// Tables of so many bytes go to a device by themselves. Smaller ones go together, since a copy
+/// takes longer than its bytes, and stay until none of them is needed: so as many bytes at most.
+constexpr int64_t kCopiedAlone = int64_t{1} << 16, kCopiedTogether = int64_t{1} << 18;
 
-void add_tables(const SequenceTiles& from, DeviceTables& tables, DeviceTiles& to) {
+void add_tables(const SequenceGraph& graph, const SequenceTiles& from, DeviceTables& tables,
+                DeviceTiles& to) {
+  tables.add(graph.parts().lo, to.lo);
+  tables.add(graph.parts().hi, to.hi);
   tables.add(from.row_bounds, to.row_bounds);
   tables.add(from.column_bounds, to.column_bounds);
   tables.add(from.rows, to.rows);
   tables.add(from.columns, to.columns);
   tables.add(from.masks, to.masks);
 }
-void add_tables(const SequenceGraph& graph, const SequenceTiles& from, DeviceTables& tables,
-                DeviceTiles& to) {
-  tables.add(graph.parts().lo, to.lo);
-  tables.add(graph.parts().hi, to.hi);
-  add_tables(from, tables, to);
-}
-
 /// Graphs that have no tiles on the device get them.
 void put_on_device(const std::vector<const SequenceGraph*>& graphs, Device device) {
   std::vector<SequenceTiles> tiles(graphs.size());
@@ -44,23 +40,28 @@ void put_on_device(const std::vector<const SequenceGraph*>& graphs, Device devic
     tiles[g] = make_tiles(*graphs[g]);
     bytes[g] = tiles[g].bytes() + 2 * graphs[g]->length() * static_cast<int64_t>(sizeof(int32_t));
   });
-  const auto put = [&](size_t g, const std::shared_ptr<const Tensor>& memory) {
-    graphs[g]->schedules().tiles.put(device, memory, there[g], bytes[g]);
+  std::vector<size_t> small;
+  int64_t small_bytes = 0;
+  const auto copy = [&](const std::vector<size_t>& some) {
+    DeviceTables tables;
+    for (const size_t g : some) add_tables(*graphs[g], tiles[g], tables, there[g]);
+    const auto memory = std::make_shared<const Tensor>(tables.copy(device));
+    for (const size_t g : some)
+      graphs[g]->schedules().tiles.put(device, memory, there[g], bytes[g]);
   };
-  DeviceTables together;
   for (size_t g = 0; g < graphs.size(); ++g) {
-    if (bytes[g] < kCopiedAlone) {
-      add_tables(*graphs[g], tiles[g], together, there[g]);
+    if (bytes[g] >= kCopiedAlone) {
+      copy({g});
       continue;
     }
-    DeviceTables alone;
-    add_tables(*graphs[g], tiles[g], alone, there[g]);
-    put(g, std::make_shared<const Tensor>(alone.copy(device)));
+    if (small_bytes + bytes[g] > kCopiedTogether) {
+      copy(std::exchange(small, {}));
+      small_bytes = 0;
+    }
+    small.push_back(g);
+    small_bytes += bytes[g];
   }
-  const auto memory = std::make_shared<const Tensor>(together.copy(device));
-  for (size_t g = 0; g < graphs.size(); ++g) {
-    if (bytes[g] < kCopiedAlone) put(g, memory);
-  }
+  if (!small.empty()) copy(small);
 }
 
 /// The host's side of a DeviceGraph while it grows.
@@ -99,7 +100,8 @@ struct Assembly {
   }
 };
 
-/// All tiles of one sequence that may hold an edge where reaches of up to `reach` are drawn.
+/// All tiles of one sequence that may hold an edge where reaches of up to `reach` are drawn. The
+/// columns are the rows: who may see whom goes both ways.
 /// always_columns (blocks): not 0 where a block holds a token that is always on.
 SequenceTiles drawn_tiles(int64_t reach, std::span<const uint64_t> always_columns) {
   const auto blocks = static_cast<int64_t>(always_columns.size());
@@ -124,24 +126,17 @@ SequenceTiles drawn_tiles(int64_t reach, std::span<const uint64_t> always_column
     std::for_each(std::lower_bound(after, whole.end(), to), whole.end(), add);
     tiles.row_bounds.push_back(static_cast<int64_t>(tiles.rows.size()));
   }
-  tiles.columns = tiles.rows;  // who may see whom goes both ways
-  tiles.column_bounds = tiles.row_bounds;
   return tiles;
 }
 
-/// Where tokens that are always on are: of every token, and of every block as bits.
-void mark_always_on(std::span<const int64_t> offsets, const AlwaysOn* always, Assembly& all) {
-  all.always.assign(static_cast<size_t>(offsets.back()), 0);
+/// Of every block the tokens that are always on, as bits.
+void mark_blocks(const AlwaysOn* always, Assembly& all) {
   all.always_columns.assign(all.places.size(), 0);
   for (size_t block = 0; always && block < all.places.size(); ++block) {
     const BlockPlace& place = all.places[block];
-    const int64_t from = place.block * kTileRows;
-    const auto tokens = always->of(place.sequence);
-    for (auto token = std::ranges::lower_bound(tokens, from);
-         token != tokens.end() && *token < from + place.count; ++token) {
-      const int64_t column = *token - from;
-      all.always[static_cast<size_t>(place.first + column)] = 1;
-      all.always_columns[block] |= uint64_t{1} << column;
+    for (int32_t column = 0; column < place.count; ++column) {
+      const bool on = all.always[static_cast<size_t>(place.first + column)] != 0;
+      all.always_columns[block] |= static_cast<uint64_t>(on) << column;
     }
   }
 }
@@ -165,6 +160,17 @@ int64_t TilesCache::bytes() const {
   int64_t total = 0;
   for (const auto& [device, kept] : kept_) total += kept.bytes;
   return total;
+}
+
+std::vector<uint8_t> always_on_flags(const Tensor& offsets, const AlwaysOn* always) {
+  const auto bounds = offsets.span<int64_t>();
+  std::vector<uint8_t> flags(static_cast<size_t>(bounds.back()), 0);
+  for (size_t b = 0; always && b + 1 < bounds.size(); ++b) {
+    for (const int32_t token : always->of(static_cast<int64_t>(b))) {
+      flags[static_cast<size_t>(bounds[b] + token)] = 1;
+    }
+  }
+  return flags;
 }
 
 DeviceGraph make_device_graph(const AttentionGraph& graph, Device device) {
@@ -192,7 +198,8 @@ DeviceGraph make_drawn_graph(const Tensor& offsets, int64_t heads, int64_t reach
                              const AlwaysOn* always, Device device) {
   const auto bounds = offsets.span<int64_t>();
   Assembly all(bounds);
-  mark_always_on(bounds, always, all);
+  all.always = always_on_flags(offsets, always);
+  mark_blocks(always, all);
   // Sequences of a kind have the same tiles: as many blocks, the same of them with tokens that are
   // always on.
   std::map<std::vector<bool>, std::pair<SequenceTiles, DeviceTiles>> kinds;
@@ -210,8 +217,15 @@ DeviceGraph make_drawn_graph(const Tensor& offsets, int64_t heads, int64_t reach
     first += blocks;
   }
   DeviceTables tables;
-  for (auto& [kind, tiles] : kinds) add_tables(tiles.first, tables, tiles.second);
+  for (auto& [kind, tiles] : kinds) {
+    tables.add(tiles.first.row_bounds, tiles.second.row_bounds);
+    tables.add(tiles.first.rows, tiles.second.rows);
+  }
   Tensor own = tables.copy(device);
+  for (auto& [kind, tiles] : kinds) {
+    tiles.second.column_bounds = tiles.second.row_bounds;
+    tiles.second.columns = tiles.second.rows;
+  }
   for (const DeviceTiles* tiles : kind_of) all.sequences.push_back(*tiles);
   all.group_of_head.assign(static_cast<size_t>(heads), 0);
   DeviceGraph made = all.on(device);

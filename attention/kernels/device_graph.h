@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "attention/kernels/graph_tiles.h"
 #include "core/tensor.h"
@@ -32,7 +33,8 @@ class TilesCache {
   /// `memory` holds the tables; of it, `bytes` are this graph's.
   void put(Device device, std::shared_ptr<const Tensor> memory, const DeviceTiles& tiles,
            int64_t bytes);
-  /// Memory on all devices.
+  /// Memory on all devices. It is free when the last graph is gone that was put there together with
+  /// this one: at most 256 KiB later.
   int64_t bytes() const;
 
  private:
@@ -70,6 +72,9 @@ struct DeviceGraph {
 /// The batch's graphs go to the device, if they are not there, and then what says where they are.
 /// The graph must outlive what is made. Cost of graphs that are there O(T / 64 + groups B).
 DeviceGraph make_device_graph(const AttentionGraph& graph, Device device);
+
+/// (T): 1 for tokens that are always on; `always` may be null.
+std::vector<uint8_t> always_on_flags(const Tensor& offsets, const AlwaysOn* always);
 
 /// Tiles for tokens that draw reaches of up to `reach`: all that may hold an edge, drawn tiles
 /// every one, the same for all heads. offsets (B+1) as of a graph. Cost O(T + tiles).

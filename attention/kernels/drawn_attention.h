@@ -9,6 +9,10 @@
 #include "attention/kernels/sparse_attention.h"
 #include "attention/pattern.h"
 
+namespace filigree {
+struct SharedDrawnTiles;
+}
+
 namespace filigree::kernels {
 
 struct DeviceGraph;
@@ -23,6 +27,7 @@ struct DrawnReaches {
   double tau = 1;
   int64_t margin = 0;  ///< pairs so far beyond a draw give slopes, too
   std::shared_ptr<const AlwaysOn> always = nullptr;
+  std::shared_ptr<SharedDrawnTiles> shared = nullptr;  ///< on a device; may be null
 
   int64_t heads() const { return static_cast<int64_t>(keys.size()); }
 };
@@ -37,10 +42,6 @@ struct DrawnState {
 /// The reaches (H, T) i32 of logits on the CPU. Throws NumericError unless these are finite. Cost
 /// O(T H K).
 Tensor draw_all(const DrawnReaches& drawn, int64_t tokens);
-
-}  // namespace filigree::kernels
-
-namespace filigree::kernels {
 
 /// o (T, H D) and lse (T, H) of attention on the graph that is drawn; fills `state`. qkv (T, 3 H
 /// D), all that the arguments have but a graph.

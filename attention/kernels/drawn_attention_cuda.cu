@@ -1,6 +1,12 @@
 #include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <type_traits>
+#include <vector>
 
 #include "attention/degrees/draws.h"
+#include "attention/irregular_attention.h"
 #include "attention/kernels/cuda_draws.cuh"
 #include "attention/kernels/cuda_mma_cores.cuh"
 #include "attention/kernels/cuda_reach_slopes.cuh"
@@ -16,6 +22,32 @@ namespace filigree::kernels::cuda {
 namespace {
 
 constexpr std::string_view kOp = "irregular_attention";
+constexpr int64_t kWidestDrawn = 256;
+
+inline constexpr int kDrawWarps = 4;
+
+/// own (H, T) and furthest (H, NB): what the tokens of a block of 64 draw, and the largest of it.
+/// No reach is given as more than `tokens`.
+__global__ void draw_reaches(DrawTables tables, const BlockPlace* places, int32_t tokens,
+                             int32_t* own, int32_t* furthest) {
+  __shared__ int32_t most[kDrawWarps];
+  const auto block = blockIdx.x, head = blockIdx.y;
+  const int warp = static_cast<int>(threadIdx.x) / filigree::cuda::kWarp;
+  const bool leads = threadIdx.x % filigree::cuda::kWarp == 0;
+  int32_t largest = 0;
+  for (int row = warp; row < places[block].count; row += kDrawWarps) {
+    const int64_t token = places[block].first + row;
+    const int k = Race(tables, static_cast<int>(head), token).first();
+    const int32_t reach = tables.reaches[k] < tokens ? tables.reaches[k] : tokens;
+    largest = reach > largest ? reach : largest;
+    if (leads) own[int64_t{head} * tokens + token] = reach;
+  }
+  if (leads) most[warp] = largest;
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  for (int w = 0; w < kDrawWarps; ++w) largest = most[w] > largest ? most[w] : largest;
+  furthest[int64_t{head} * gridDim.x + block] = largest;
+}
 
 /// p (H, K) of logits: reach_probabilities(), row by row.
 template <class S>
@@ -75,6 +107,14 @@ Draws make_draws(const DrawnReaches& drawn, Device device) {
                              Probabilities<S>{drawn.logits.data<S>(), made.p.data<double>()});
   });
   tables.p = made.p.data<double>();
+  return made;
+}
+
+std::shared_ptr<const DeviceGraph> tiles_of(const DrawnReaches& drawn, Device device) {
+  if (drawn.shared && drawn.shared->tiles) return drawn.shared->tiles;
+  auto made = std::make_shared<const DeviceGraph>(make_drawn_graph(
+      drawn.offsets, drawn.heads(), drawn.reaches.largest(), drawn.always.get(), device));
+  if (drawn.shared) drawn.shared->tiles = made;
   return made;
 }
 
@@ -145,10 +185,14 @@ void drawn_attention_forward(const Tensor& qkv, const Tensor& bias, const DrawnR
     throw ConfigError(kOp, "the kernel by edges of CUDA draws no reaches",
                       "take automatic or tiles");
   }
+  if (arguments.head_dim > kWidestDrawn) {
+    throw ShapeError(
+        kOp, "heads of " + std::to_string(arguments.head_dim) + " elements have no CUDA kernel",
+        "heads of up to " + std::to_string(kWidestDrawn) + " have one");
+  }
   const Device device = qkv.device();
   const int64_t heads = drawn.heads(), tokens = qkv.size(0);
-  state.tiles = std::make_shared<const DeviceGraph>(
-      make_drawn_graph(drawn.offsets, heads, drawn.reaches.largest(), drawn.always.get(), device));
+  state.tiles = tiles_of(drawn, device);
   const DeviceGraph& tiles = *state.tiles;
   state.own = Tensor({heads, tokens}, DType::i32, device);
   state.furthest = Tensor({heads, tiles.blocks}, DType::i32, device);

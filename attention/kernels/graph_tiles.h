@@ -14,7 +14,7 @@ inline constexpr int64_t kTileRows = 64;  // queries of a tile, and keys
 /// What stands in place of the index of a tile's mask.
 inline constexpr int32_t kFullTile = -1;      // every query sees every key
 inline constexpr int32_t kIntervalTile = -2;  // query i sees the keys in [lo_i, hi_i)
-inline constexpr int32_t kDrawnTile = -3;     // query i sees what it has drawn (device_graph.h)
+inline constexpr int32_t kDrawnTile = -3;     // query i sees what it has drawn (drawn_attention.h)
 
 /// The tiles of one sequence. Memory O(tiles), and 512 bytes for every one with a mask.
 struct SequenceTiles {

@@ -41,18 +41,6 @@ struct JoinSides {
   }
 };
 
-Tensor always_on(const AttentionArguments& arguments, Device device) {
-  const AttentionGraph& graph = *arguments.graph;
-  Tensor flags = Tensor::zeros({graph.tokens()}, DType::u8);
-  const auto offsets = graph.offsets().span<int64_t>();
-  for (int64_t b = 0; b < graph.sequences(); ++b) {
-    for (const int32_t token : arguments.always->of(b)) {
-      flags.data<uint8_t>()[offsets[static_cast<size_t>(b)] + token] = 1;
-    }
-  }
-  return flags.to(device);
-}
-
 /// The tensors that a pass points at, and the pass.
 template <class S>
 struct Prepared {
@@ -79,7 +67,8 @@ Prepared<S> prepare(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
                              LogGate<S>{gate.data<S>(), made.log_gate.template data<T>()});
     pass.log_gate = made.log_gate.template data<T>();
     if (arguments.always && !arguments.always->tokens.empty()) {
-      made.always = always_on(arguments, q.device());
+      made.always =
+          Tensor::from(always_on_flags(graph.offsets(), arguments.always.get())).to(q.device());
       pass.always = made.always.template data<uint8_t>();
     }
     pass.gate_reach = gate.size(1) - 1;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "autograd/function.h"
 #include "autograd/ops/shape.h"
 #include "core/error.h"
 
@@ -39,10 +40,17 @@ std::vector<LayerDegrees> DegreeLearner::layers(std::shared_ptr<const AlwaysOn> 
                                                 const ForwardContext& context,
                                                 Device device) const {
   std::vector<LayerDegrees> all;
-  for (int l = 0; l < shape_.layers; ++l) all.push_back(layer(l, always, context));
+  for (int l = 0; l < shape_.layers; ++l) {
+    const ModuleScope scope(fmt::format("layers.{}", l));
+    all.push_back(layer(l, always, context));
+  }
   if (device.is_cpu()) return all;
+  const auto shared = std::make_shared<SharedDrawnTiles>();
   Variables parts;
-  for (LayerDegrees& each : all) parts.push_back(each.parameter());
+  for (LayerDegrees& each : all) {
+    if (each.ensemble) each.ensemble->shared = shared;
+    parts.push_back(each.parameter());
+  }
   const Variable there = to_device(concat_rows(parts), device);  // (L H, ..)
   for (size_t l = 0; l < all.size(); ++l) {
     all[l].parameter() = slice_rows(there, static_cast<int64_t>(l) * shape_.heads, shape_.heads);

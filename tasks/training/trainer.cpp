@@ -187,8 +187,9 @@ class Trainer {
   }
 
   /// Sum of the losses of batch k, divided by the step's units; adds to the gradients. Stays on the
-  /// device: reading it waits.
-  Tensor accumulate(const StepData& data, size_t k) {
+  /// device: reading it waits. between(): when the forward pass has been asked for.
+  template <class Between>
+  Tensor accumulate(const StepData& data, size_t k, Between between) {
     const Batch& batch = data.batches[k];
     ForwardContext context{true, config_.train.seed, static_cast<uint64_t>(batch.cursor)};
     context.draw_temperature = draw_temperature(state_.step, steps_);
@@ -198,6 +199,7 @@ class Trainer {
     const Variable outputs = model_.forward(token_batch(model_, batch), graphs, context);
     const Variable loss =
         scale(setup_.task->loss(model_, outputs, batch), 1.0 / static_cast<double>(data.units));
+    between();
     backward(loss);
     return loss.value();
   }
@@ -226,16 +228,20 @@ class Trainer {
     clock_ = Clock::now();
     AskedStep asked;
     std::vector<Tensor> losses;
+    const bool more = state_.step + 1 < steps_;
     try {
       asked.data = source.next();
       for (size_t k = 0; k < asked.data.batches.size(); ++k) {
-        losses.push_back(accumulate(asked.data, k));
+        const bool waits = degrees_ && k + 1 == asked.data.batches.size();
+        losses.push_back(accumulate(asked.data, k, [&] {
+          if (waits && more) source.look_ahead();  // backward, it waits for the degrees' gradient
+        }));
       }
     } catch (...) {
       settle_now();  // what the step before has to tell comes first
       throw;
     }
-    if (state_.step + 1 < steps_) source.look_ahead();
+    if (more) source.look_ahead();
     settle();  // the step before, which the device has done meanwhile
     asked.progress.step = state_.step + 1;
     asked.progress.learning_rate = schedule_->learning_rate(state_.step);
@@ -301,7 +307,7 @@ class Trainer {
     zero_grad();
     {  // once more, with every op watched: the error names op and module
       const DetectNaN detect;
-      for (size_t k = 0; k < asked.data.batches.size(); ++k) accumulate(asked.data, k);
+      for (size_t k = 0; k < asked.data.batches.size(); ++k) accumulate(asked.data, k, [] {});
     }
     throw NumericError(fmt::format("step {}", asked.progress.step), "the gradient norm overflows",
                        "lower train.lr or train.clip, or train with train.nan = skip");

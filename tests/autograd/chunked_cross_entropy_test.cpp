@@ -78,10 +78,8 @@ TEST(ChunkedCrossEntropy, GivesLossAndGradientsOfTheWholeMatrix) {
     const Problem twice = in_double(single);
     const Tensors want = whole(twice);
     EXPECT_LE(deviation(chunked(twice), want), 1e-13);
-    // In f32 the order of summation differs, and with the processor; no error is much larger.
-    const double off = deviation(whole(single), want);
-    EXPECT_LE(off, 1e-5);
-    EXPECT_LE(deviation(chunked(single), want), 2 * off);
+    EXPECT_LE(deviation(whole(single), want), 1e-5);
+    EXPECT_LE(deviation(chunked(single), want), 1e-5);
   }
 }
 

@@ -129,6 +129,9 @@ T exchange(T value, unsigned from) {
 /// mma.sync.m16n8k16 of bf16 pairs: c (16 x 8) += a (16 x 16) b (16 x 8), spread over the lanes.
 void multiply_m16n8k16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
 
+/// Bit l: whether lane l said so.
+unsigned ballot(bool mine);
+
 /// ldmatrix.x4 of 16-bit elements, `across` with .trans: row l % 8 of matrix l / 8 begins at lane
 /// l's `row`, in shared memory.
 void load_matrices(const void* row, bool across, uint32_t (&r)[4]);
@@ -167,6 +170,10 @@ T __shfl_up_sync(unsigned, T value, unsigned by) {
   const unsigned lane = cuda_on_cpu::lane();
   return cuda_on_cpu::exchange(value, lane < by ? lane : lane - by);
 }
+inline unsigned __ballot_sync(unsigned, int predicate) {
+  return cuda_on_cpu::ballot(predicate != 0);
+}
+inline int __ffs(int bits) { return __builtin_ffs(bits); }
 inline float __uint_as_float(unsigned bits) {
   float value;
   std::memcpy(&value, &bits, sizeof value);

@@ -215,6 +215,19 @@ void multiply_m16n8k16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b
   next_exchange();
 }
 
+unsigned ballot(bool mine) {
+  std::memcpy(exchange_slot(lane()), &mine, sizeof mine);
+  meet_warp();
+  unsigned all = 0;
+  for (unsigned l = 0; l < kWarp; ++l) {
+    bool theirs;
+    std::memcpy(&theirs, exchange_slot(l), sizeof theirs);
+    all |= static_cast<unsigned>(theirs) << l;
+  }
+  next_exchange();
+  return all;
+}
+
 void load_matrices(const void* row, bool across, uint32_t (&r)[4]) {
   std::memcpy(exchange_slot(lane()), &row, sizeof row);
   meet_warp();

@@ -118,6 +118,32 @@ void expect_near(const std::vector<double>& a, const std::vector<double>& b, dou
   }
 }
 
+/// Degrees are learned on `data`, of the built-in language.
+TrainConfig degrees_config(const TemporaryFolder& data) {
+  TrainConfig config = config_for(data / "train", "");
+  config.data.dev = data / "dev";
+  config.attention.pattern = "dense";  // the default: the degrees say what is looked at
+  config.degrees.learner = "degrees";
+  return config;
+}
+
+/// A run that is stopped on one device goes on on the other.
+void expect_to_go_on(const TemporaryFolder& folder, TrainConfig config) {
+  config.train.save_every = 2;
+  const double straight = train(config, folder.path() / "straight", false).last.loss;
+  int steps = 0;
+  const TrainObserver stop{.stop = [&] { return ++steps == 3; }};
+  const std::string devices[] = {"cuda", "cpu"};
+  for (const std::string& first : devices) {
+    const std::filesystem::path run = folder.path() / first;
+    config.train.device = first;
+    steps = 0;
+    ASSERT_TRUE(train(config, run, false, stop).stopped);
+    config.train.device = first == "cuda" ? "cpu" : "cuda";
+    EXPECT_NEAR(train(config, run, true).last.loss, straight, 1e-4) << "begun on " << first;
+  }
+}
+
 class DeviceTask : public ::testing::TestWithParam<TaskData> {};
 
 }  // namespace
@@ -150,19 +176,17 @@ TEST(DeviceRun, GoesOnOnAnotherDevice) {
   if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
   const TemporaryFolder folder;
   kTasks[0].prepare(folder);
-  TrainConfig config = config_for(folder / "out", kTasks[0].task);
-  config.train.save_every = 2;
-  const double straight = train(config, folder.path() / "straight", false).last.loss;
-  int steps = 0;
-  const TrainObserver stop{.stop = [&] { return ++steps == 3; }};
-  const std::string devices[] = {"cuda", "cpu"};
-  for (const std::string& first : devices) {
-    const std::filesystem::path run = folder.path() / first;
-    config.train.device = first;
-    steps = 0;
-    ASSERT_TRUE(train(config, run, false, stop).stopped);
-    config.train.device = first == "cuda" ? "cpu" : "cuda";
-    EXPECT_NEAR(train(config, run, true).last.loss, straight, 1e-4) << "begun on " << first;
+  expect_to_go_on(folder, config_for(folder / "out", kTasks[0].task));
+}
+
+TEST(DeviceRun, LearnedDegreesGoOnOnAnotherDevice) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  for (const bool draws : {false, true}) {
+    const TemporaryFolder data;
+    testing::prepare_language(data, Labelling::global, 60, 20);
+    TrainConfig config = degrees_config(data);
+    config.degrees.draws = draws;
+    expect_to_go_on(data, config);
   }
 }
 
@@ -193,29 +217,68 @@ TEST(DeviceRun, AStepNeitherWaitsForTheDeviceNorAllocates) {
   }
 }
 
-// For the gradient of what is learned from, on its way to the CPU; however many layers there are.
-TEST(DeviceRun, LearnedDegreesWaitOnceAStep) {
+// For the gradient of what is learned from, on its way to the CPU, however many layers there are;
+// the loss is read back, which is not counted.
+TEST(DeviceRun, LearnedDegreesWaitOnceABatch) {
   if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
   const TemporaryFolder data;
   testing::prepare_language(data, Labelling::fifth, 200, 20);
   for (const bool draws : {false, true}) {
-    TrainConfig config = config_for(data / "train", "");
-    config.data.dev = data / "dev";
-    config.model.layers = 3;
-    config.train.batch_tokens = 190;
-    config.train.steps = config.train.evaluate_every = 6;
-    config.train.device = "cuda";
-    config.attention.pattern = "dense";  // the default: the degrees say what is looked at
-    config.degrees.learner = "degrees";
-    config.degrees.draws = draws;
-    std::vector<int64_t> waits;
-    train(config, data.path() / (draws ? "draws" : "soft"), false, {.step = [&](const Progress&) {
-            waits.push_back(backend_of(testing_device::kCuda).counters(0).waits);
-          }});
-    ASSERT_EQ(waits.size(), 6U);
-    for (size_t k = 1; k < waits.size(); ++k) {
-      EXPECT_EQ(waits[k] - waits[k - 1], 1) << (draws ? "draws" : "soft") << ", step " << k + 1;
+    for (const int64_t batches : {1, 2}) {
+      TrainConfig config = degrees_config(data);
+      config.model.layers = 3;
+      config.train.batch_tokens = 190;
+      config.train.accumulate = batches;
+      config.train.steps = config.train.evaluate_every = 6;
+      config.train.device = "cuda";
+      config.degrees.draws = draws;
+      std::vector<int64_t> waits;
+      train(config, data.path() / ((draws ? "draws" : "soft") + std::to_string(batches)), false,
+            {.step = [&](const Progress&) {
+              waits.push_back(backend_of(testing_device::kCuda).counters(0).waits);
+            }});
+      ASSERT_EQ(waits.size(), 6U);
+      for (size_t k = 1; k < waits.size(); ++k) {
+        EXPECT_EQ(waits[k] - waits[k - 1], batches) << "draws " << draws << ", step " << k + 1;
+      }
     }
+  }
+}
+
+TEST(DeviceRun, LearnedDegreesFollowTheCurveOfTheCpu) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  const TemporaryFolder data;
+  testing::prepare_language(data, Labelling::global, 120, 20);
+  struct Kind {
+    std::string learner;
+    bool draws = false, recompute = false;
+    std::string share = "head";
+    int64_t accumulate = 1;
+  };
+  const Kind kinds[] = {{"degrees", true, true},
+                        {"degrees", true, false, "layer", 2},
+                        {"degrees", true, false, "model"},
+                        {"degrees", false, true},
+                        {"degrees", false, false, "model"},
+                        {"adaptive_span"},
+                        {"free_offsets"},
+                        {"head_gates", false, false, "layer"}};
+  int runs = 0;
+  const auto folder = [&] { return data.path() / std::to_string(++runs); };
+  for (const Kind& kind : kinds) {
+    SCOPED_TRACE(kind.learner + " " + kind.share + (kind.draws ? " draws" : ""));
+    TrainConfig config = degrees_config(data);
+    config.degrees.learner = kind.learner;
+    config.degrees.draws = kind.draws;
+    config.degrees.share = kind.share;
+    config.degrees.globals = "global:cls";
+    config.model.recompute = kind.recompute;
+    config.train.accumulate = kind.accumulate;
+    const auto cpu = curve(config, folder(), "cpu");
+    expect_near(curve(config, folder(), "cuda"), cpu, 1e-4);
+    if (!kind.draws) continue;
+    config.model.precision = "bf16";
+    expect_near(curve(config, folder(), "cuda"), cpu, 5e-2);
   }
 }
 
@@ -264,9 +327,7 @@ TEST(DeviceRun, LearnsDegreesAsOnTheCpu) {
   const TemporaryFolder data;
   testing::prepare_language(data, Labelling::global, 60, 20);
   for (const bool draws : {false, true}) {
-    TrainConfig config = config_for(data / "train", "");
-    config.data.dev = data / "dev";
-    config.attention.pattern = "dense";
+    TrainConfig config = degrees_config(data);
     config.train.batch_tokens = 256;
     config.train.evaluate_every = 8;
     config.degrees.globals = "global:cls";
