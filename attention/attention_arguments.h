@@ -15,7 +15,8 @@ AttentionArguments attention_arguments(std::shared_ptr<const AttentionGraph> gra
                                        int64_t width, const Tensor& bias,
                                        const AttentionOptions& options);
 
-/// The same, but for graph and schedule, which the kernels then make themselves.
+/// The same, but for graph and schedule, which the kernels then make themselves: of `heads` heads,
+/// bias (H, 2R+1) in q's dtype or undefined. Throws ShapeError, DTypeError, ConfigError.
 AttentionArguments attention_settings(const Tensor& q, int64_t heads, int64_t width,
                                       const Tensor& bias, const AttentionOptions& options);
 

@@ -12,7 +12,7 @@
 namespace filigree {
 
 /// Keeps the graphs of sequences by what they depend on, those used last: as many as have kBytes
-/// together, with what the kernels have worked out about them. Thread-safe.
+/// together, with what the kernels have worked out about them, here and on devices. Thread-safe.
 class GraphCache {
  public:
   static constexpr int64_t kBytes = int64_t{256} << 20;

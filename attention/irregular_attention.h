@@ -23,7 +23,7 @@ struct SharedDrawnTiles {
 /// softmax(logits_h)_k (see ReachDraws) and sees the tokens at most so far away, and what is always
 /// on.
 struct IrregularDegrees {
-  Variable logits;  ///< (H, K)
+  Variable logits;  ///< (H, K), where qkv is
   Reaches reaches;  ///< K of them
   double tau = 1;   ///< temperature of the gradient
   /// Pairs up to so many tokens beyond a token's own reach take part in the backward pass; without
@@ -36,7 +36,8 @@ struct IrregularDegrees {
 };
 
 /// The reaches (H, T) i32 that the tokens draw; keyed by (options.seed, step, layer), the head and
-/// the packed token. Throws ShapeError, NumericError, ConfigError. Cost O(T H K).
+/// the packed token; logits on the CPU. Throws ShapeError, NumericError, ConfigError. Cost O(T H
+/// K).
 Tensor draw_reaches(const IrregularDegrees& degrees, int64_t tokens,
                     const AttentionOptions& options);
 
@@ -47,12 +48,16 @@ Tensor draw_reaches(const IrregularDegrees& degrees, int64_t tokens,
 ///   dL/dlogits_k = sum_i z_ik (C_ik - sum_k' z_ik' C_ik') / tau.
 /// A pair within the margin that is not drawn takes part in C alone, but NaN there reaches the
 /// gradients of its row, too. Deterministic on any number of threads. Forward costs what the drawn
-/// graph costs; backward that of the graph with the margin, and O(T H K). Memory: the reaches,
-/// 4 bytes a token and head, and in the backward pass of a sequence of n tokens, for each thread,
-/// n (2 m + 1) numbers, m the smaller of n - 1 and the largest reach drawn plus the margin; the
-/// soft draws are made again, not kept. On a device the logits are there, too, in f32 or f64 (qkv
-/// in any dtype); there a token whose logits are not finite draws the largest reach, and NaN in a
-/// pair that is not drawn reaches C alone. Throws ShapeError, NumericError, ConfigError.
+/// graph costs; backward that of the graph with the margin, and O(T H K); the soft draws are made
+/// again, not kept. Memory: the reaches, 4 bytes a token and head, and in the backward pass of a
+/// sequence of n tokens, for each thread, n (2 m + 1) numbers, m the smaller of n - 1 and the
+/// largest reach drawn plus the margin.
+/// On a device (kernels automatic and tiles, heads of up to 256 elements) the logits are there,
+/// too, in f32 or f64, qkv in any dtype; a token whose logits are NaN or +Inf draws the largest
+/// reach, and NaN in a pair that is not drawn reaches C alone. Memory: the reaches, 8 bytes a tile
+/// that the largest reach allows, H K numbers for 64 tokens, and where K reaches have no room in
+/// shared memory 64 times as many. Throws ShapeError, DTypeError, DeviceError, ConfigError, on the
+/// CPU NumericError for logits that are not finite.
 Variable irregular_attention_qkv(const Variable& qkv, const Tensor& offsets,
                                  const IrregularDegrees& degrees,
                                  const AttentionOptions& options = {}, const Variable& bias = {});

@@ -122,6 +122,7 @@ std::string statistics(const Tensor& tensor);
 /// dtype or shape than wanted.
 void expect_defined(std::string_view where, std::string_view name, const Tensor& tensor);
 void expect_same_kind(std::string_view where, const Tensor& a, const Tensor& b);
+/// Throws DeviceError.
 void expect_same_device(std::string_view where, const Tensor& a, const Tensor& b);
 void expect_rank(std::string_view where, std::string_view name, const Tensor& tensor, int rank);
 

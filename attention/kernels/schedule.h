@@ -1,5 +1,5 @@
-// How the CPU kernels walk a sequence and a batch: chosen once, shared by layers, forward and
-// backward. Private to kernels.
+// How the CPU kernels walk a sequence and a batch, and what devices hold of them: made once, shared
+// by layers, forward and backward. Private to kernels.
 #pragma once
 
 #include <algorithm>

@@ -70,7 +70,7 @@ struct AttentionArguments {
   double dropout = 0;
   uint64_t dropout_key = 0;                ///< of (seed, step, layer); head, i and j are mixed in
   int64_t bias_reach = -1;                 ///< bias (H, 2R+1) for |j-i| <= R; -1 for none
-  std::shared_ptr<const AlwaysOn> always;  ///< of a gate; null for no token
+  std::shared_ptr<const AlwaysOn> always;  ///< of a gate, soft or drawn; null for no token
   IrregularGate irregular;                 ///< backward pass only
 };
 

@@ -111,7 +111,8 @@ void print(const std::vector<Contender>& contenders, const Settings& settings,
            const Tensor& offsets) {
   fmt::print(
       "{}, {}, {} threads, {} sequence(s), {} tokens, {} heads of {}; milliseconds, median of {} "
-      "rounds [quartiles]\n\"graph\": made and scheduled for the first time; \"again\": found; "
+      "rounds [quartiles]\n\"graph\": made and scheduled, or sent to the device, for the first "
+      "time; \"again\": found; "
       "TFLOP/s: "
       "14 edges x dim, of the edges asked for\n\n",
       name_of(settings.device), name_of(settings.dtype), thread_count(), offsets.numel() - 1,
