@@ -271,27 +271,16 @@ __global__ void __launch_bounds__(kWarpgroup, W > 64 ? 1 : 2)
   TileStream<Cores, W, Walk::rows, true> stream(
       pass, place, head_rows<Cores>(pass, pass.k + column, pass.stride),
       head_rows<Cores>(pass, pass.v + column, pass.stride), tiles);
-  if (stream.left()) {  // else there is nothing to wait for
-    fetch_panels<W>(head_rows<Cores>(pass, pass.q + column, pass.stride), place.first, place.count,
-                    queries);
-    fetch_panels<W>(head_rows<Cores>(pass, pass.grad + column, pass.width), place.first,
-                    place.count, grads);
-    stream.start();
-  }
+  start_stream<W>(stream, place, head_rows<Cores>(pass, pass.q + column, pass.stride), queries,
+                  head_rows<Cores>(pass, pass.grad + column, pass.width), grads);
   sums.clear();
   while (stream.left()) {
     const Tile tile = stream.tile();
     const auto view = TileView<Half>::of<Walk::rows>(pass, place, tile);
     stream.wait();
-    float s[8][4] = {}, dp[8][4] = {};
-    Cores::hold(s);
-    Cores::hold(dp);
-    Cores::begin();
-    Cores::template rows<W>(Cores::at(queries), stream.first(), s);
-    Cores::template rows<W>(Cores::at(grads), stream.second(), dp);
-    Cores::finish();
-    Cores::hold(s);
-    Cores::hold(dp);
+    float s[8][4], dp[8][4];
+    multiply_both<Cores, W>(Cores::at(queries), stream.first(), Cores::at(grads), stream.second(),
+                            s, dp);
     store_slopes(view, dropout_key, own, lane, s, dp, slopes);
     __syncthreads();
     sums.add(view, slopes);

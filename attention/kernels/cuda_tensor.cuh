@@ -172,4 +172,34 @@ class TileStream {
   int stage_ = 0;
 };
 
+/// A block's own operands, `first` and `second` of its 64 tokens, and its first tile set out.
+template <int W, class Stream>
+__device__ void start_stream(Stream& stream, const TilePlace& place, const HeadRows& first,
+                             Half* to_first, const HeadRows& second, Half* to_second) {
+  if (!stream.left()) return;  // there is nothing to wait for
+  fetch_panels<W>(first, place.first, place.count, to_first);
+  fetch_panels<W>(second, place.first, place.count, to_second);
+  stream.start();
+}
+
+/// s = a b^T and dp = c d^T, (64, 64) each, of panels (64, W): scores, and what weights are worth.
+template <class Cores, int W>
+__device__ void multiply_both(typename Cores::Operand a, typename Cores::Operand b,
+                              typename Cores::Operand c, typename Cores::Operand d,
+                              float (&s)[8][4], float (&dp)[8][4]) {
+#pragma unroll
+  for (int n = 0; n < 8; ++n) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) s[n][i] = dp[n][i] = 0;
+  }
+  Cores::hold(s);
+  Cores::hold(dp);
+  Cores::begin();
+  Cores::template rows<W>(a, b, s);
+  Cores::template rows<W>(c, d, dp);
+  Cores::finish();
+  Cores::hold(s);
+  Cores::hold(dp);
+}
+
 }  // namespace filigree::kernels::cuda

@@ -110,13 +110,8 @@ __global__ void __launch_bounds__(kWarpgroup, Cores::blocks(Part::rows, W, kScor
   TileStream<Cores, W, Walk::rows, Drawn> stream(
       pass, place, head_rows<Cores>(pass, pass.k + column, pass.stride),
       head_rows<Cores>(pass, pass.v + column, pass.stride), tiles);
-  if (stream.left()) {  // else there is nothing to wait for
-    fetch_panels<W>(head_rows<Cores>(pass, pass.q + column, pass.stride), place.first, place.count,
-                    queries);
-    fetch_panels<W>(head_rows<Cores>(pass, pass.grad + column, pass.width), place.first,
-                    place.count, grads);
-    stream.start();
-  }
+  start_stream<W>(stream, place, head_rows<Cores>(pass, pass.q + column, pass.stride), queries,
+                  head_rows<Cores>(pass, pass.grad + column, pass.width), grads);
   if (Scored) clear_parts(pass, place.head, parts);
   const RowIntervals<Drawn> intervals(pass, place, own, lane);
   const auto own_rows = TileView<Half>::of<Walk::rows>(pass, place, {});
@@ -132,15 +127,8 @@ __global__ void __launch_bounds__(kWarpgroup, Cores::blocks(Part::rows, W, kScor
     if (Dropout && !Scored) kept_keys(view, dropout_key, own, lane, kept);
     stream.wait();
     const typename Cores::Operand keys = stream.first(), values = stream.second();
-    float s[8][4] = {}, dp[8][4] = {};
-    Cores::hold(s);
-    Cores::hold(dp);
-    Cores::begin();
-    Cores::template rows<W>(Cores::at(queries), keys, s);
-    Cores::template rows<W>(Cores::at(grads), values, dp);
-    Cores::finish();
-    Cores::hold(s);
-    Cores::hold(dp);
+    float s[8][4], dp[8][4];
+    multiply_both<Cores, W>(Cores::at(queries), keys, Cores::at(grads), values, s, dp);
     if (Scored) {
       scored_rows(view, dropout_key, own, lane, all_slopes, s, dp);
       __syncthreads();
@@ -212,13 +200,8 @@ __global__ void __launch_bounds__(kWarpgroup, Cores::blocks(Part::columns, W, kS
   TileStream<Cores, W, Walk::columns, Drawn> stream(
       pass, place, head_rows<Cores>(pass, pass.q + column, pass.stride),
       head_rows<Cores>(pass, pass.grad + column, pass.width), tiles);
-  if (stream.left()) {  // else there is nothing to wait for
-    fetch_panels<W>(head_rows<Cores>(pass, pass.k + column, pass.stride), place.first, place.count,
-                    keys);
-    fetch_panels<W>(head_rows<Cores>(pass, pass.v + column, pass.stride), place.first, place.count,
-                    values);
-    stream.start();
-  }
+  start_stream<W>(stream, place, head_rows<Cores>(pass, pass.k + column, pass.stride), keys,
+                  head_rows<Cores>(pass, pass.v + column, pass.stride), values);
   float key_sums[W / 8][4] = {}, value_sums[W / 8][4] = {};
   while (stream.left()) {
     const Tile tile = stream.tile();
@@ -240,15 +223,8 @@ __global__ void __launch_bounds__(kWarpgroup, Cores::blocks(Part::columns, W, kS
     }
     stream.wait();
     const typename Cores::Operand queries = stream.first(), grads = stream.second();
-    float s[8][4] = {}, dp[8][4] = {};  // of the warp's keys and the tile's queries
-    Cores::hold(s);
-    Cores::hold(dp);
-    Cores::begin();
-    Cores::template rows<W>(Cores::at(keys), queries, s);
-    Cores::template rows<W>(Cores::at(values), grads, dp);
-    Cores::finish();
-    Cores::hold(s);
-    Cores::hold(dp);
+    float s[8][4], dp[8][4];  // of the warp's keys and the tile's queries
+    multiply_both<Cores, W>(Cores::at(keys), queries, Cores::at(values), grads, s, dp);
     if (Scored) scored_columns(view, dropout_key, own, lane, s, dp);
 #pragma unroll
     for (int n = 0; n < 8 && !Scored; ++n) {
