@@ -1,4 +1,5 @@
 // filigree bench step: training steps of an encoder, their speed and what they ask of a device.
+#include <algorithm>
 #include <fmt/format.h>
 #include <optional>
 
@@ -26,8 +27,11 @@ struct Settings {
   int64_t layers = 4, width = 256, heads = 4, vocabulary = 16'000, length = 256, tokens = 16'384;
   int64_t rounds = 5, steps = 10;
   double dropout = 0;
+  int64_t reach = 128;
   bool mixed = false;
-  std::string pattern = "dense", precision = "f32", device = "cpu";
+  std::string pattern = "dense", degrees = "none", precision = "f32", device = "cpu";
+
+  bool learns_degrees() const { return degrees != "none"; }
 };
 
 constexpr double kHiddenShare = 0.15;
@@ -106,7 +110,11 @@ class Run {
     initialise(model_, 0.02, 1);
     if (settings.precision == "bf16") model_.encoder().set_compute(DType::bf16);
     model_.to(device_);
-    optimizer_ = make_adamw(model_.named_parameters());
+    NamedParameters learning;  // the degrees stand still
+    for (NamedParameter& each : model_.named_parameters()) {
+      if (!is_degree_parameter(each.name)) learning.push_back(std::move(each));
+    }
+    optimizer_ = make_adamw(std::move(learning));
   }
 
   int64_t parameters() const { return model_.parameter_count(); }
@@ -121,7 +129,9 @@ class Run {
     sequences.ids = std::as_const(batch.tokens.ids).span<int32_t>();
     sequences.special = batch.special;
     const LayerGraphs graphs = plan_.build(sequences, 1, number_);
-    for (const auto& graph : graphs) graph->prepare_for(device_);
+    for (const auto& graph : graphs) {
+      if (settings_.degrees != "draws") graph->prepare_for(device_);
+    }
     const ForwardContext context{true, 1, number_};
     const Variable hidden = model_.forward(batch.tokens, graphs, context);
     const Variable loss = scale(model_.loss(hidden, batch.targets),
@@ -148,6 +158,10 @@ class Run {
     config.ffn = 4 * settings.width;
     config.max_positions = settings.length;
     config.dropout = config.attention_dropout = settings.dropout;
+    if (settings.learns_degrees()) {
+      config.degrees = {"degrees", settings.reach, "head",
+                        "uniform", "none",         settings.degrees == "draws"};
+    }
     return config;
   }
 
@@ -213,7 +227,7 @@ void measure(const Settings& settings) {
   const auto trained = static_cast<double>(run.tokens() - tokens);
   const double speed = (run.work() - work) / total * 1e3, peak = peak_of(settings, device);
   fmt::print(
-      "{}, {}, {} threads; {} layers, width {}, {} heads, vocabulary {}: {} parameters; {}, "
+      "{}, {}, {} threads; {} layers, width {}, {} heads, vocabulary {}: {} parameters; {}{}, "
       "dropout {}\n"
       "{:.0f} tokens a step in sequences of {}{}\n\n"
       "step      {:.3f} ms [{:.3f}, {:.3f}], median of {} rounds of {} steps [quartiles]\n"
@@ -222,7 +236,8 @@ void measure(const Settings& settings) {
       "{:.3f}\n"
       "memory    {} at most\n",
       name_of(device), settings.precision, thread_count(), settings.layers, settings.width,
-      settings.heads, settings.vocabulary, run.parameters(), settings.pattern, settings.dropout,
+      settings.heads, settings.vocabulary, run.parameters(), settings.pattern,
+      settings.learns_degrees() ? ", degrees " + settings.degrees : "", settings.dropout,
       trained / steps, settings.mixed ? fmt::format("{} to ", settings.length / 8) : "",
       settings.length, quantile(times, 0.5), quantile(times, 0.25), quantile(times, 0.75),
       settings.rounds, settings.steps, trained / total * 1e3, speed * 1e-12, 100 * speed / peak,
@@ -239,9 +254,25 @@ void measure(const Settings& settings) {
              static_cast<double>(after.unfused - before.unfused) / steps);
 }
 
+/// Those of learned degrees go on their way: a window of the reach.
+void settle_pattern(Settings& settings, bool pattern_given) {
+  const auto& names = {"none", "soft", "draws"};
+  if (std::find(names.begin(), names.end(), settings.degrees) == names.end()) {
+    throw ConfigError("--degrees",
+                      fmt::format("expected none, soft or draws, got \"{}\"", settings.degrees));
+  }
+  if (!settings.learns_degrees()) return;
+  if (pattern_given) {
+    throw ConfigError("--pattern", "degrees are learned within a window of --reach",
+                      "leave it out");
+  }
+  settings.pattern = fmt::format("neighbour:{}", settings.reach);
+}
+
 void expect_sound(const Settings& settings) {
-  for (const int64_t value : {settings.layers, settings.width, settings.heads, settings.vocabulary,
-                              settings.length, settings.tokens, settings.rounds, settings.steps}) {
+  for (const int64_t value :
+       {settings.layers, settings.width, settings.heads, settings.vocabulary, settings.length,
+        settings.tokens, settings.rounds, settings.steps, settings.reach}) {
     if (value >= 1 && value <= int64_t{1} << 24) continue;
     throw ConfigError("bench step", fmt::format("expected sizes and rounds from 1, got {}", value));
   }
@@ -276,6 +307,9 @@ int bench_step(std::span<const std::string> words) {
   cli.flag("mixed", settings.mixed, "lengths from an eighth of that, evenly");
   cli.add("tokens", settings.tokens, "tokens a step, at most [16384]");
   cli.add("pattern", settings.pattern, "attention [dense]");
+  cli.add("degrees", settings.degrees,
+          "learned degrees, all reaches alike: none, soft, or draws of every token [none]");
+  cli.add("reach", settings.reach, "the largest that is learned [128]");
   cli.add("dropout", settings.dropout, "probability, of attention too [0]");
   cli.add("steps", settings.steps, "steps a round [10]");
   cli.add("rounds", settings.rounds, "rounds, after one that does not count [5]");
@@ -286,6 +320,7 @@ int bench_step(std::span<const std::string> words) {
   if (cli.given("threads") && threads < 1) {
     throw ConfigError("--threads", fmt::format("expected 1 or more, got {}", threads));
   }
+  settle_pattern(settings, cli.given("pattern"));
   expect_sound(settings);
   if (threads > 0) set_thread_count(threads);
   measure(settings);
