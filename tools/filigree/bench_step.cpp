@@ -110,9 +110,9 @@ class Run {
     initialise(model_, 0.02, 1);
     if (settings.precision == "bf16") model_.encoder().set_compute(DType::bf16);
     model_.to(device_);
-    NamedParameters learning;  // the degrees stand still
+    NamedParameters learning;
     for (NamedParameter& each : model_.named_parameters()) {
-      if (!is_degree_parameter(each.name)) learning.push_back(std::move(each));
+      (is_degree_parameter(each.name) ? degrees_ : learning).push_back(std::move(each));
     }
     optimizer_ = make_adamw(std::move(learning));
   }
@@ -144,6 +144,7 @@ class Run {
     numbers_->start(numbers);
     optimizer_->step(1e-4, numbers);
     optimizer_->zero_grad();
+    for (NamedParameter& each : degrees_) each.value.zero_grad();
     tokens_ += batch.tokens.ids.numel();
     work_ += work_of(settings_, batch, graphs);
   }
@@ -170,6 +171,7 @@ class Run {
   AttentionPlan plan_;
   MaskedLm model_;
   std::unique_ptr<Optimizer> optimizer_;
+  NamedParameters degrees_;  // which get gradients, and stand still
   std::optional<Readback> numbers_;
   uint64_t number_ = 0;
   int64_t tokens_ = 0;
