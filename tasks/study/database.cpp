@@ -1,5 +1,6 @@
 #include "tasks/study/database.h"
 
+#include <chrono>
 #include <cmath>
 #include <fmt/format.h>
 
@@ -37,10 +38,25 @@ Database::Database(std::filesystem::path path, bool must_exist, int patience)
   try {
     if (sqlite3_open_v2(path_.c_str(), &handle_, flags, nullptr) != SQLITE_OK) fail();
     sqlite3_busy_timeout(handle_, patience);
-    execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    share(patience);
+    execute("PRAGMA synchronous = FULL");
   } catch (...) {
     sqlite3_close(handle_);
     throw;
+  }
+}
+
+/// Two that open a new file at once each hold what the other waits for, to change the journal: then
+/// SQLite does not wait, but says at once that the file is busy.
+void Database::share(int patience) {
+  using Clock = std::chrono::steady_clock;
+  const auto until = Clock::now() + std::chrono::milliseconds(patience);
+  constexpr int kAgainAfter = 5;  // milliseconds
+  while (true) {
+    const int code = sqlite3_exec(handle_, "PRAGMA journal_mode = WAL", nullptr, nullptr, nullptr);
+    if (code == SQLITE_OK) return;
+    if ((code & 0xff) != SQLITE_BUSY || Clock::now() >= until) fail();
+    sqlite3_sleep(kAgainAfter);
   }
 }
 

@@ -31,6 +31,8 @@ class Database {
 
  private:
   friend class Statement;
+  /// A write-ahead log, so that readers and a writer do not wait for one another.
+  void share(int patience);
   std::filesystem::path path_;
   sqlite3* handle_ = nullptr;
 };
