@@ -23,8 +23,7 @@ namespace {
 
 constexpr std::string_view kOp = "irregular_attention";
 constexpr int64_t kWidestDrawn = 256;
-
-inline constexpr int kDrawWarps = 4;
+constexpr int kDrawWarps = 4;
 
 /// own (H, T) and furthest (H, NB): what the tokens of a block of 64 draw, and the largest of it.
 /// No reach is given as more than `tokens`.

@@ -31,6 +31,8 @@ IrregularCase in_dtype(const IrregularCase& c, DType dtype) {
   return other;
 }
 
+double bound(const Tensors& want, size_t k) { return 2e-2 * norm(want[k]) + 2e-3 * norm(want[1]); }
+
 class DeviceDrawn : public testing::Test {
  protected:
   void SetUp() override {
@@ -55,24 +57,28 @@ TEST_F(DeviceDrawn, IsTheCpusInFloat64AndFloat32) {
   }
 }
 
+// Gradients of logits and bias are sums of slopes of both signs, each with the rounding of bf16:
+// they may be off by 2 % of their norm and 0.2 % of that of dqkv, which is mostly far less than
+// they are.
 TEST_F(DeviceDrawn, Bfloat16IsCloseToTheCpu) {
   RandomStream random(62, Purpose::test);
+  int sharp = 0;
   for (int trial = 0; trial < 15; ++trial) {
     SCOPED_TRACE("trial " + std::to_string(trial));
     IrregularCase c = case_for(random, trial);
     const IrregularCase rounded = in_dtype(c, DType::bf16);
     c = in_dtype(rounded, DType::f64);
     const Tensors got = run(rounded, testing_device::kCuda), want = run(c);
-    // The logits' gradient is a difference of slopes, each with the rounding of bf16: compared with
-    // the slopes' size, which is that of the gradient at a margin of nothing but zeros.
     expect_close_in_norm({got[0]}, {want[0]});
     expect_close_in_norm({got[1]}, {want[1]});
     for (size_t k = 2; k < want.size(); ++k) {
-      EXPECT_LE(norm(got[k], &want[k]), 2e-2 * norm(want[k]) + 2e-3 * norm(want[1])) << k;
+      EXPECT_LE(norm(got[k], &want[k]), bound(want, k)) << k;
     }
+    if (bound(want, 2) < norm(want[2]) / 5) ++sharp;
     EXPECT_EQ(got[2].dtype(), c.logits.dtype());
     expect_same_bits(run(rounded, testing_device::kCuda), got, "twice");
   }
+  EXPECT_GT(sharp, 7) << "the bound lets anything pass";
 }
 
 // Where shared memory has no room for the sums of all reaches, they are in global memory.
@@ -89,7 +95,7 @@ TEST_F(DeviceDrawn, ManyReachesAndWideHeadsNeedNoSharedMemory) {
     c = in_dtype(in_dtype(c, dtype), DType::f64);
     const Tensors want = run(c), got = run(in_dtype(c, dtype), testing_device::kCuda);
     if (dtype == DType::bf16) {
-      expect_close_in_norm({got[2]}, {want[2]}, norm(want[1]));
+      EXPECT_LE(norm(got[2], &want[2]), bound(want, 2));
     } else {
       expect_close(got, want, dtype == DType::f64 ? 1e-11 : 2e-5, "global sums");
     }
