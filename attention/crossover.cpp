@@ -1,10 +1,13 @@
 #include "attention/crossover.h"
 
 #include <algorithm>
-#include <cmath>
+#include <array>
 #include <cstdlib>
 #include <fmt/format.h>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
+#include <tuple>
+#include <utility>
 
 #include "core/error.h"
 #include "core/file.h"
@@ -17,20 +20,104 @@ using Json = nlohmann::json;
 
 constexpr const char* kFormat = "filigree crossover 1";
 
+template <class Costs>
 struct CostName {
   const char* name;
-  double KernelCosts::*cost;
+  double Costs::*cost;
 };
-constexpr CostName kCostNames[] = {{"pair", &KernelCosts::pair},
-                                   {"tile_row", &KernelCosts::tile_row},
-                                   {"edge", &KernelCosts::edge},
-                                   {"column", &KernelCosts::column},
-                                   {"edge_row", &KernelCosts::edge_row}};
+template <class Costs>
+constexpr std::array<CostName<Costs>, 5> kCostNames;
+template <>
+constexpr std::array<CostName<KernelCosts>, 5> kCostNames<KernelCosts>{
+    {{"pair", &KernelCosts::pair},
+     {"tile_row", &KernelCosts::tile_row},
+     {"edge", &KernelCosts::edge},
+     {"column", &KernelCosts::column},
+     {"edge_row", &KernelCosts::edge_row}}};
+template <>
+constexpr std::array<CostName<DeviceCosts>, 5> kCostNames<DeviceCosts>{
+    {{"tile", &DeviceCosts::tile},
+     {"part", &DeviceCosts::part},
+     {"tile_row", &DeviceCosts::tile_row},
+     {"edge", &DeviceCosts::edge},
+     {"edge_row", &DeviceCosts::edge_row}}};
 
-KernelCosts mixed(const KernelCosts& a, double share_a, const KernelCosts& b, double share_b) {
-  KernelCosts result;
-  for (const auto& [name, cost] : kCostNames) result.*cost = share_a * a.*cost + share_b * b.*cost;
+template <class Costs>
+Costs mixed(const Costs& a, double share_a, const Costs& b, double share_b) {
+  Costs result;
+  for (const auto& [name, cost] : kCostNames<Costs>) {
+    result.*cost = share_a * a.*cost + share_b * b.*cost;
+  }
   return result;
+}
+
+/// Costs for heads of size dim by the rows of which wanted(row) is true: between two of them by
+/// their distance, outside in proportion to dim; nothing if there are none. Rows ascend in dim.
+template <class Costs, class Row, class Wanted>
+std::optional<Costs> costs_at(const std::vector<Row>& rows, int64_t dim, Wanted wanted) {
+  const Row *below = nullptr, *above = nullptr;
+  for (const Row& row : rows) {
+    if (!wanted(row)) continue;
+    if (row.dim <= dim) below = &row;
+    if (row.dim >= dim && !above) above = &row;
+  }
+  if (!below && !above) return std::nullopt;
+  const auto size = static_cast<double>(dim);
+  if (!below || !above) {
+    const Row& nearest = below ? *below : *above;
+    return mixed<Costs>(nearest.costs, size / static_cast<double>(nearest.dim), {}, 0);
+  }
+  if (below == above) return below->costs;
+  const auto low = static_cast<double>(below->dim), high = static_cast<double>(above->dim);
+  return mixed<Costs>(below->costs, (high - size) / (high - low), above->costs,
+                      (size - low) / (high - low));
+}
+
+/// Throws ConfigError if a row makes no sense: the costs that must be above 0 are `needed`.
+/// same(a, b): rows that exclude each other.
+template <class Costs, class Row, class Same>
+void expect_sound(const std::vector<Row>& rows, std::array<double Costs::*, 2> needed, Same same) {
+  constexpr double kMostNanoseconds = 1e9;  // for one edge, pair, tile, column or row
+  for (const Row& row : rows) {
+    const bool twice = std::ranges::count_if(rows, [&](const Row& r) { return same(r, row); }) > 1;
+    bool sound = row.dim > 0 && !twice;
+    for (const auto& [name, cost] : kCostNames<Costs>) {
+      sound &= row.costs.*cost >= 0 && row.costs.*cost <= kMostNanoseconds;
+    }
+    for (double Costs::*cost : needed) sound &= row.costs.*cost > 0;
+    if (sound) continue;
+    throw ConfigError("crossover table",
+                      fmt::format("the costs of {} heads of {} {}", name_of(row.dtype), row.dim,
+                                  twice ? "stand there twice" : "make no sense"),
+                      "measure again: filigree bench crossover --save");
+  }
+}
+
+/// A row of the file; refuse(fault) throws.
+template <class Row, class Refuse>
+Row parse_row(const Json& item, std::initializer_list<DType> dtypes, Refuse refuse) {
+  if (!item.is_object()) refuse("a row is no object");
+  Row row{};
+  const Json dtype = item.value("dtype", Json()), dim = item.value("dim", Json());
+  const auto found =
+      std::ranges::find_if(dtypes, [&](DType each) { return dtype == Json(name_of(each)); });
+  if (found == dtypes.end()) refuse("a row has no dtype that its kernels compute");
+  if (!dim.is_number_unsigned() || dim.get<uint64_t>() > 1u << 20) refuse("a dim is no size");
+  row.dtype = *found;
+  row.dim = dim.get<int64_t>();
+  for (const auto& [name, cost] : kCostNames<decltype(row.costs)>) {
+    if (!item.contains(name) || !item[name].is_number()) {
+      refuse(fmt::format("a row has no cost \"{}\"", name));
+    }
+    row.costs.*cost = item[name].template get<double>();
+  }
+  return row;
+}
+template <class Row>
+Json to_json(const Row& row) {
+  Json item{{"dtype", std::string(name_of(row.dtype))}, {"dim", row.dim}};
+  for (const auto& [name, cost] : kCostNames<decltype(row.costs)>) item[name] = row.costs.*cost;
+  return item;
 }
 
 CrossoverTable& current() {
@@ -52,50 +139,38 @@ const CrossoverTable& CrossoverTable::shipped() {
   return table;
 }
 
-CrossoverTable::CrossoverTable(std::string source, std::vector<Row> rows)
-    : source_(std::move(source)), rows_(std::move(rows)) {
-  std::sort(rows_.begin(), rows_.end(), [](const Row& a, const Row& b) {
-    return a.dtype != b.dtype ? a.dtype < b.dtype : a.dim < b.dim;
+CrossoverTable::CrossoverTable(std::string source, std::vector<Row> rows,
+                               std::vector<DeviceRow> devices)
+    : source_(std::move(source)), rows_(std::move(rows)), devices_(std::move(devices)) {
+  std::ranges::sort(rows_, {}, [](const Row& row) { return std::tuple(row.dtype, row.dim); });
+  std::ranges::sort(devices_, {}, [](const DeviceRow& row) {
+    return std::tuple(row.device, row.dtype, row.dim);
   });
   for (const DType dtype : {DType::f32, DType::f64}) {
-    if (std::none_of(rows_.begin(), rows_.end(), [&](const Row& r) { return r.dtype == dtype; })) {
+    if (std::ranges::none_of(rows_, [&](const Row& row) { return row.dtype == dtype; })) {
       throw ConfigError("crossover table", fmt::format("no costs for {}", name_of(dtype)));
     }
   }
-  constexpr double kMostNanoseconds = 1e6;  // for one edge, pair, column or row
-  for (const Row& row : rows_) {
-    const bool twice = std::count_if(rows_.begin(), rows_.end(), [&](const Row& other) {
-                         return other.dtype == row.dtype && other.dim == row.dim;
-                       }) > 1;
-    bool sound = row.dim > 0 && !twice;
-    for (const auto& [name, cost] : kCostNames) {
-      sound &= row.costs.*cost >= 0 && row.costs.*cost <= kMostNanoseconds;
-    }
-    if (!sound || row.costs.pair == 0 || row.costs.edge == 0) {
-      throw ConfigError("crossover table",
-                        fmt::format("the costs of {} heads of {} {}", name_of(row.dtype), row.dim,
-                                    twice ? "stand there twice" : "make no sense"),
-                        "measure again: filigree bench crossover --save");
-    }
-  }
+  expect_sound<KernelCosts>(
+      rows_, {&KernelCosts::pair, &KernelCosts::edge},
+      [](const Row& a, const Row& b) { return a.dtype == b.dtype && a.dim == b.dim; });
+  expect_sound<DeviceCosts>(devices_, {&DeviceCosts::tile, &DeviceCosts::edge},
+                            [](const DeviceRow& a, const DeviceRow& b) {
+                              return a.device == b.device && a.dtype == b.dtype && a.dim == b.dim;
+                            });
 }
 
 KernelCosts CrossoverTable::at(DType dtype, int64_t dim) const {
-  const Row *below = nullptr, *above = nullptr;
-  for (const Row& row : rows_) {
-    if (row.dtype != dtype) continue;
-    if (row.dim <= dim) below = &row;
-    if (row.dim >= dim && !above) above = &row;
-  }
-  const auto wanted = static_cast<double>(dim);
-  if (!below || !above) {
-    const Row& nearest = below ? *below : *above;
-    return mixed(nearest.costs, wanted / static_cast<double>(nearest.dim), {}, 0);
-  }
-  if (below == above) return below->costs;
-  const auto low = static_cast<double>(below->dim), high = static_cast<double>(above->dim);
-  return mixed(below->costs, (high - wanted) / (high - low), above->costs,
-               (wanted - low) / (high - low));
+  // The constructor has seen to it that there is a row.
+  return costs_at<KernelCosts>(rows_, dim, [&](const Row& row) { return row.dtype == dtype; })
+      .value();
+}
+
+std::optional<DeviceCosts> CrossoverTable::at(const std::string& device, DType dtype,
+                                              int64_t dim) const {
+  return costs_at<DeviceCosts>(devices_, dim, [&](const DeviceRow& row) {
+    return row.device == device && row.dtype == dtype;
+  });
 }
 
 CrossoverTable CrossoverTable::load(const std::filesystem::path& path) {
@@ -111,23 +186,20 @@ CrossoverTable CrossoverTable::load(const std::filesystem::path& path) {
   if (!json.contains("rows") || !json["rows"].is_array()) refuse("it has no rows");
   std::vector<Row> rows;
   for (const Json& item : json["rows"]) {
-    if (!item.is_object()) refuse("a row is no object");
-    Row row{};
-    const Json dtype = item.value("dtype", Json()), dim = item.value("dim", Json());
-    if (dtype != "f32" && dtype != "f64") refuse("a dtype is neither f32 nor f64");
-    if (!dim.is_number_unsigned() || dim.get<uint64_t>() > 1u << 20) refuse("a dim is no size");
-    row.dtype = dtype == "f32" ? DType::f32 : DType::f64;
-    row.dim = dim.get<int64_t>();
-    for (const auto& [name, cost] : kCostNames) {
-      if (!item.contains(name) || !item[name].is_number()) {
-        refuse(fmt::format("a row has no cost \"{}\"", name));
-      }
-      row.costs.*cost = item[name].get<double>();
-    }
-    rows.push_back(row);
+    rows.push_back(parse_row<Row>(item, {DType::f32, DType::f64}, refuse));
+  }
+  std::vector<DeviceRow> devices;
+  const Json measured = json.value("devices", Json::array());
+  if (!measured.is_array()) refuse("its devices are no list");
+  for (const Json& item : measured) {
+    DeviceRow row = parse_row<DeviceRow>(item, {DType::f32, DType::f64, DType::bf16}, refuse);
+    const Json device = item.value("device", Json());
+    if (!device.is_string()) refuse("a row of a device does not say of which");
+    row.device = device.get<std::string>();
+    devices.push_back(std::move(row));
   }
   try {
-    return {path.string(), std::move(rows)};
+    return {path.string(), std::move(rows), std::move(devices)};
   } catch (const ConfigError& error) {
     refuse(error.what());
   }
@@ -135,16 +207,16 @@ CrossoverTable CrossoverTable::load(const std::filesystem::path& path) {
 }
 
 void CrossoverTable::save(const std::filesystem::path& path) const {
-  Json rows = Json::array();
-  for (const Row& row : rows_) {
-    Json item{{"dtype", std::string(name_of(row.dtype))}, {"dim", row.dim}};
-    for (const auto& [name, cost] : kCostNames) item[name] = row.costs.*cost;
-    rows.push_back(std::move(item));
+  Json rows = Json::array(), devices = Json::array();
+  for (const Row& row : rows_) rows.push_back(to_json(row));
+  for (const DeviceRow& row : devices_) {
+    devices.push_back(to_json(row));
+    devices.back()["device"] = row.device;
   }
   std::error_code failed;
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), failed);
   if (failed) throw FileError(path.parent_path().string(), failed.message());
-  write_file(path, Json{{"format", kFormat}, {"rows", rows}}.dump(1) + "\n");
+  write_file(path, Json{{"format", kFormat}, {"rows", rows}, {"devices", devices}}.dump(1) + "\n");
 }
 
 const CrossoverTable& crossover_table() { return current(); }

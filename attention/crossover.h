@@ -1,8 +1,9 @@
-// The crossover table: what each CPU kernel costs, and hence which one computes a graph.
+// The crossover table: what each kernel costs, and hence which one computes a graph.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,13 +11,23 @@
 
 namespace filigree {
 
-/// Time of forward and backward of one head on one thread, in ns for each
+/// On the CPU: time of forward and backward of one head on one thread, in ns for each
 struct KernelCosts {
   double pair = 0;      ///< query-key pair that tiles compute, edge or not
   double tile_row = 0;  ///< row of tiles
   double edge = 0;      ///< edge of the edges kernel
   double column = 0;    ///< column of a block of its queries
   double edge_row = 0;  ///< row of edges
+};
+
+/// On a device: time of forward and backward of one head while all its processors are at work, in
+/// ns for each
+struct DeviceCosts {
+  double tile = 0;      ///< tile of 64 queries by 64 keys
+  double part = 0;      ///< tile that is not full: so much more
+  double tile_row = 0;  ///< 64 queries whose tiles are walked along, and 64 keys
+  double edge = 0;      ///< edge of the edges kernel
+  double edge_row = 0;  ///< token of the edges kernel
 };
 
 /// Costs for some sizes of heads, measured by `filigree bench crossover`.
@@ -27,25 +38,34 @@ class CrossoverTable {
     int64_t dim;
     KernelCosts costs;
   };
+  struct DeviceRow {
+    std::string device;  ///< its description (DeviceBackend)
+    DType dtype;
+    int64_t dim;
+    DeviceCosts costs;
+  };
   /// Measured on one machine and shipped: ratios of these costs move little between machines.
   static const CrossoverTable& shipped();
   /// Throws FileError, DataError naming the fault.
   static CrossoverTable load(const std::filesystem::path& path);
 
-  /// At least one row of each of f32 and f64, dims ascending; costs not negative. Throws
-  /// ConfigError.
-  CrossoverTable(std::string source, std::vector<Row> rows);
+  /// At least one row of each of f32 and f64; none twice; costs not negative. Throws ConfigError.
+  CrossoverTable(std::string source, std::vector<Row> rows, std::vector<DeviceRow> devices = {});
 
   /// Costs for heads of size dim: between two rows by their distance, outside in proportion to dim.
   KernelCosts at(DType dtype, int64_t dim) const;
+  /// The same on a device; nothing where that was not measured.
+  std::optional<DeviceCosts> at(const std::string& device, DType dtype, int64_t dim) const;
   const std::string& source() const { return source_; }
   const std::vector<Row>& rows() const { return rows_; }
+  const std::vector<DeviceRow>& devices() const { return devices_; }
   /// Writes it whole or not at all. Throws FileError.
   void save(const std::filesystem::path& path) const;
 
  private:
   std::string source_;
-  std::vector<Row> rows_;
+  std::vector<Row> rows_;           // dims ascending
+  std::vector<DeviceRow> devices_;  // the same of every device
 };
 
 /// The table that the process uses: the shipped one until another is set. Set it before the first

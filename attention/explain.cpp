@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "attention/kernels/choice.h"
+#include "attention/kernels/device_choice.h"
 #include "attention/kernels/schedule.h"
 #include "core/allocator.h"
 
@@ -16,22 +17,22 @@ namespace {
 
 constexpr double kTilePairs = 6 * 16;
 
-std::string reason(const KernelChoice& choice, AttentionKernel wanted) {
-  if (wanted != AttentionKernel::automatic) return "asked for";
+/// Why it is the fastest of those that were forecast.
+std::string reason(const KernelChoice& choice) {
   std::string others;
-  for (size_t k = 0; k < kernels::kChoices.size(); ++k) {
-    if (kernels::kChoices[k] == choice.kernel) continue;
+  for (const auto& [kernel, milliseconds] : choice.milliseconds) {
+    if (kernel == choice.kernel) continue;
     if (!others.empty()) others += ", ";
-    others += fmt::format("{} {:.2f}", name_of(kernels::kChoices[k]), choice.milliseconds[k]);
+    others += fmt::format("{} {:.2f}", name_of(kernel), milliseconds);
   }
   return fmt::format("the least; {} ms; costs: {}", others, crossover_table().source());
 }
 
 /// The choices for one group: one for every kernel that computes some of its sequences.
-std::vector<KernelChoice> choices_of(const AttentionGraph& graph, int g, DType dtype, int64_t dim,
-                                     AttentionKernel wanted) {
-  const auto schedule = graph.schedules().get(graph, wanted, dtype, dim);
-  const KernelCosts costs = crossover_table().at(dtype, dim);
+std::vector<KernelChoice> choices_on_cpu(const AttentionGraph& graph, int g,
+                                         const AttentionUse& use) {
+  const auto schedule = graph.schedules().get(graph, use.kernel, use.dtype, use.dim);
+  const KernelCosts costs = crossover_table().at(use.dtype, use.dim);
   std::map<AttentionKernel, KernelChoice> choices;
   std::map<AttentionKernel, double> pairs, tile_pairs;
   std::unordered_set<const SequenceGraph*> known;
@@ -44,9 +45,8 @@ std::vector<KernelChoice> choices_of(const AttentionGraph& graph, int g, DType d
     choice.edges += sequence.edges();
     pairs[how.kernel] += static_cast<double>(sequence.length() * sequence.length());
     if (known.insert(&sequence).second) choice.bytes += sequence.bytes() + how.bytes();
-    for (size_t k = 0; k < kernels::kChoices.size(); ++k) {
-      choice.milliseconds[k] +=
-          kernels::work_of(sequence, kernels::kChoices[k]).nanoseconds(costs) / 1e6;
+    for (const AttentionKernel kernel : kernels::kChoices) {
+      choice.milliseconds[kernel] += kernels::work_of(sequence, kernel).nanoseconds(costs) / 1e6;
     }
     if (how.uses_tiles()) tile_pairs[how.kernel] += kernels::work_of(sequence, how.kernel).pairs;
   }
@@ -54,10 +54,58 @@ std::vector<KernelChoice> choices_of(const AttentionGraph& graph, int g, DType d
   for (auto& [kernel, choice] : choices) {
     if (pairs[kernel] > 0) choice.density = static_cast<double>(choice.edges) / pairs[kernel];
     choice.tiles = std::llround(tile_pairs[kernel] / kTilePairs);
-    choice.why = reason(choice, wanted);
+    choice.why = use.kernel == AttentionKernel::automatic ? reason(choice) : "asked for";
     result.push_back(std::move(choice));
   }
   return result;
+}
+
+/// The choice for one group on a device, where the same kernel computes all of a batch.
+KernelChoice choice_on(Device device, const AttentionGraph& graph, int g, const AttentionUse& use) {
+  KernelChoice choice;
+  choice.kernel = kernels::device_kernel(graph, device, use);
+  choice.sequences = graph.sequences();
+  choice.edges = graph.group_edges(g);
+  if (graph.valid_pairs() > 0) {
+    choice.density = static_cast<double>(choice.edges) / static_cast<double>(graph.valid_pairs());
+  }
+  choice.units = "cores";
+  std::unordered_set<const SequenceGraph*> known;
+  const bool by_tiles = choice.kernel == AttentionKernel::tiles;
+  if (by_tiles) kernels::attention_units(Tensor({0}, use.dtype, device), use.dim, choice.units);
+  for (int64_t b = 0; b < graph.sequences(); ++b) {
+    const SequenceGraph& sequence = graph.sequence(g, b);
+    const bool is_new = known.insert(&sequence).second;
+    if (!by_tiles) {
+      if (is_new) choice.bytes += kernels::edges_bytes(sequence);
+      continue;
+    }
+    const kernels::TileCounts tiles = sequence.schedules().counts.get(sequence);
+    choice.full += tiles.full;
+    choice.by_intervals += tiles.intervals;
+    choice.masked += tiles.masked;
+    choice.tiles += tiles.tiles();
+    if (is_new) choice.bytes += kernels::tiles_bytes(sequence, tiles.bytes());
+  }
+  if (use.kernel != AttentionKernel::automatic) {
+    choice.why = "asked for";
+  } else if (use.adds) {
+    choice.why = "edges take no bias and no gate";
+  } else if (const auto costs = kernels::device_costs(device, use)) {
+    for (const AttentionKernel kernel : {AttentionKernel::tiles, AttentionKernel::edges}) {
+      choice.milliseconds[kernel] = kernels::device_nanoseconds(graph, g, kernel, *costs) / 1e6;
+    }
+    choice.why = reason(choice);
+  } else {
+    choice.why = "costs not measured here: filigree bench crossover --device cuda --save";
+  }
+  return choice;
+}
+
+std::vector<KernelChoice> choices_of(const AttentionGraph& graph, int g, const AttentionUse& use,
+                                     Device device) {
+  if (device.is_cpu()) return choices_on_cpu(graph, g, use);
+  return {choice_on(device, graph, g, use)};
 }
 
 /// "0-3,5".
@@ -75,8 +123,8 @@ std::string ranges(const std::vector<int>& numbers) {
 
 }  // namespace
 
-std::vector<KernelChoice> explain(const LayerGraphs& graphs, DType dtype, int64_t dim,
-                                  AttentionKernel wanted) {
+std::vector<KernelChoice> explain(const LayerGraphs& graphs, const AttentionUse& use,
+                                  Device device) {
   std::vector<KernelChoice> choices;
   std::vector<const AttentionGraph*> known;
   for (size_t layer = 0; layer < graphs.size(); ++layer) {
@@ -84,7 +132,7 @@ std::vector<KernelChoice> explain(const LayerGraphs& graphs, DType dtype, int64_
     if (std::find(known.begin(), known.end(), &graph) != known.end()) continue;
     known.push_back(&graph);
     for (int g = 0; g < graph.groups(); ++g) {
-      for (KernelChoice& choice : choices_of(graph, g, dtype, dim, wanted)) {
+      for (KernelChoice& choice : choices_of(graph, g, use, device)) {
         for (size_t other = layer; other < graphs.size(); ++other) {
           if (graphs[other] == graphs[layer]) choice.layers.push_back(static_cast<int>(other));
         }
@@ -99,17 +147,22 @@ std::vector<KernelChoice> explain(const LayerGraphs& graphs, DType dtype, int64_
 }
 
 std::string to_text(const std::vector<KernelChoice>& choices) {
-  std::string text = fmt::format("{:<8} {:<8} {:<6} {:>9} {:>10} {:>9} {:>8} {:>10} {:>8}  {}\n",
-                                 "layers", "heads", "kernel", "sequences", "edges", "tiles",
-                                 "density", "memory", "ms/head", "why");
+  const bool on_device = !choices.empty() && !choices[0].units.empty();
+  std::string text = fmt::format("{:<8} {:<8} {:<6} ", "layers", "heads", "kernel");
+  if (on_device) text += fmt::format("{:<8} ", "by");
+  text += fmt::format("{:>9} {:>10} {:>9} ", "sequences", "edges", "tiles");
+  if (on_device) text += fmt::format("{:>9} {:>9} {:>9} ", "full", "intervals", "masked");
+  text += fmt::format("{:>8} {:>10} {:>8}  {}\n", "density", "memory", "ms/head", "why");
   for (const KernelChoice& c : choices) {
-    std::string time = "-";  // of the rows kernel nothing is forecast
-    for (size_t k = 0; k < kernels::kChoices.size(); ++k) {
-      if (kernels::kChoices[k] == c.kernel) time = fmt::format("{:.3f}", c.milliseconds[k]);
-    }
-    text += fmt::format("{:<8} {:<8} {:<6} {:>9} {:>10} {:>9} {:>8.4f} {:>10} {:>8}  {}\n",
-                        ranges(c.layers), ranges(c.heads), name_of(c.kernel), c.sequences, c.edges,
-                        c.tiles, c.density, human_bytes(c.bytes), time, c.why);
+    const auto forecast = c.milliseconds.find(c.kernel);
+    const std::string time =
+        forecast == c.milliseconds.end() ? "-" : fmt::format("{:.3f}", forecast->second);
+    text += fmt::format("{:<8} {:<8} {:<6} ", ranges(c.layers), ranges(c.heads), name_of(c.kernel));
+    if (on_device) text += fmt::format("{:<8} ", c.units);
+    text += fmt::format("{:>9} {:>10} {:>9} ", c.sequences, c.edges, c.tiles);
+    if (on_device) text += fmt::format("{:>9} {:>9} {:>9} ", c.full, c.by_intervals, c.masked);
+    text +=
+        fmt::format("{:>8.4f} {:>10} {:>8}  {}\n", c.density, human_bytes(c.bytes), time, c.why);
   }
   return text;
 }

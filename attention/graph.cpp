@@ -165,8 +165,13 @@ int64_t AttentionGraph::group_bytes(int g) const {
   return total;
 }
 
-void AttentionGraph::prepare_for(Device device) const {
-  if (!device.is_cpu()) schedules_->tiles.get(*this, device);
+void AttentionGraph::prepare_for(Device device, const AttentionUse& use) const {
+  if (device.is_cpu()) return;
+  if (kernels::device_kernel(*this, device, use) == AttentionKernel::edges) {
+    schedules_->edges.get(*this, device);
+  } else {
+    schedules_->tiles.get(*this, device);
+  }
 }
 
 }  // namespace filigree

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "attention/attention_use.h"
 #include "attention/sequence_graph.h"
 #include "core/tensor.h"
 
@@ -71,9 +72,9 @@ class AttentionGraph {
   int64_t empty_rows() const;
   /// Memory of the graphs of group g, each that is shared counted once.
   int64_t group_bytes(int g) const;
-  /// Works out what kernels of this device need of the batch and puts it there, so that the first
-  /// of them need not; nothing on the CPU.
-  void prepare_for(Device device) const;
+  /// Works out what this device's kernel needs of the batch and puts it there, so that the first
+  /// pass need not; nothing on the CPU.
+  void prepare_for(Device device, const AttentionUse& use) const;
   /// What the kernels have worked out about the batch; shared by copies of the graph.
   kernels::BatchSchedules& schedules() const { return *schedules_; }
 

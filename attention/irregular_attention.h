@@ -10,13 +10,13 @@
 namespace filigree {
 
 namespace kernels {
-struct DeviceGraph;
+struct DrawnGraph;
 }
 
 /// What attention to one batch makes on a device from its offsets, reaches and tokens that are
 /// always on; the first layer makes it, the others find it.
 struct SharedDrawnTiles {
-  std::shared_ptr<const kernels::DeviceGraph> tiles;
+  std::shared_ptr<const kernels::DrawnGraph> tiles;
 };
 
 /// Degrees as an ensemble: token i of head h draws the reach r_k with probability

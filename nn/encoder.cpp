@@ -127,6 +127,11 @@ Encoder::Encoder(const EncoderConfig& config, DType dtype)
   }
 }
 
+AttentionUse Encoder::attention_use() const {
+  return {compute_.value_or(token_embeddings().dtype()), config_.width / config_.heads,
+          config_.relative_bias > 0 || degrees_ != nullptr, AttentionKernel::automatic};
+}
+
 const Variable& Encoder::token_table() const { return embeddings_.token->weight(); }
 const Tensor& Encoder::token_embeddings() const { return token_table().value(); }
 

@@ -87,6 +87,8 @@ class Encoder final : public Module {
   /// they are, as master copies, and so do the hidden states that forward() gives. By default:
   /// theirs.
   void set_compute(DType dtype) { compute_ = dtype; }
+  /// What the layers' attention asks of kernels.
+  AttentionUse attention_use() const;
   const EncoderConfig& config() const { return config_; }
   /// What degrees are learned by; null if they are not.
   DegreeLearner* degrees() const { return degrees_.get(); }

@@ -13,17 +13,8 @@ constexpr std::string_view kOp = "sparse_attention";
 /// The pass, and what it points at.
 template <class S>
 struct Prepared {
-  std::shared_ptr<const DeviceEdges> edges;
+  std::shared_ptr<const DeviceEdgeBatch> graph;
   EdgePass<S> pass{};
-
-  void walk_rows() {
-    pass.bounds = edges->row_bounds;
-    pass.others = edges->columns;
-  }
-  void walk_columns() {
-    pass.bounds = edges->column_bounds;
-    pass.others = edges->rows;
-  }
 };
 
 template <class S>
@@ -31,17 +22,20 @@ Prepared<S> prepare(const Tensor& q, const Tensor& k, const Tensor& v,
                     const AttentionArguments& arguments) {
   const AttentionGraph& graph = *arguments.graph;
   Prepared<S> made;
-  made.edges = graph.schedules().edges.get(graph, q.device());
-  made.pass.describe(q, k, v, graph.heads(), arguments);
-  made.pass.group_of_head = made.edges->group_of_head;
+  made.graph = graph.schedules().edges.get(graph, q.device());
+  EdgePass<S>& pass = made.pass;
+  pass.describe(q, k, v, graph.heads(), arguments);
+  pass.places = made.graph->places;
+  pass.group_of_head = made.graph->group_of_head;
+  pass.sequences = made.graph->sequences;
+  pass.blocks = made.graph->blocks;
+  pass.sequence_count = made.graph->sequence_count;
   return made;
 }
 
 template <class S>
 filigree::cuda::Grid grid_of(const EdgePass<S>& pass) {
-  return {.blocks = (pass.tokens + kEdgeWarps - 1) / kEdgeWarps,
-          .heads = pass.heads,
-          .threads = kEdgeWarps * kWarp};
+  return {.blocks = pass.blocks * kShares, .heads = pass.heads, .threads = kEdgeWarps * kWarp};
 }
 
 /// body.template operator()<N, L, P>() so that L lanes with P packs of N hold a head; packs of one
@@ -73,8 +67,7 @@ void edges_forward_pass(const Tensor& q, const Tensor& k, const Tensor& v,
                         const AttentionArguments& arguments, Tensor& o, Tensor& lse) {
   filigree::cuda::dispatch_stored(kOp, q.dtype(), [&]<class S>() {
     using T = filigree::cuda::Compute<S>;
-    Prepared<S> made = prepare<S>(q, k, v, arguments);
-    made.walk_rows();
+    const Prepared<S> made = prepare<S>(q, k, v, arguments);
     S* const to = o.data<S>();
     with_lanes<S>(made.pass, {to}, [&]<int N, int L, int P>() {
       filigree::cuda::launch(kOp, q, grid_of(made.pass), edges_forward<S, N, L, P>, made.pass, to,
@@ -96,10 +89,8 @@ void edges_backward_pass(const Tensor& q, const Tensor& k, const Tensor& v, cons
     S* const dk_at = dk.data<S>() + arguments.k_at;
     S* const dv_at = dv.data<S>() + arguments.v_at;
     with_lanes<S>(made.pass, {dq_at, dk_at, dv_at}, [&]<int N, int L, int P>() {
-      made.walk_rows();
       filigree::cuda::launch(kOp, q, grid_of(made.pass), edges_backward_rows<S, N, L, P>, made.pass,
                              dq_at);
-      made.walk_columns();
       filigree::cuda::launch(kOp, q, grid_of(made.pass), edges_backward_columns<S, N, L, P>,
                              made.pass, dk_at, dv_at);
     });

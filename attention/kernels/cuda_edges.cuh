@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "attention/kernels/cuda_pass.cuh"
-#include "attention/kernels/graph_edges.h"
+#include "attention/kernels/device_graph.h"
 #include "core/cuda/pack.cuh"
 #include "core/cuda/rows.cuh"
 
@@ -18,10 +18,18 @@ using filigree::cuda::kWarp;
 /// One pass over a batch, edge by edge.
 template <class S>
 struct EdgePass : AttentionPass<S> {
-  const int64_t* bounds;  // of the edges of a token, (groups, T+1)
-  const int32_t* others;  // of an edge: the token at its other side
+  // the graph: see DeviceBatch
+  const BlockPlace* places;
   const int32_t* group_of_head;
+  const DeviceEdges* sequences;
+  int64_t blocks, sequence_count;
 };
+
+inline constexpr int kEdgeWarps = 4;  // of a block of threads, a token each
+inline constexpr int kShares = static_cast<int>(kTileRows) / kEdgeWarps;  // of 64 tokens
+
+/// What a warp walks along: the keys of its query, or the queries of its key.
+enum class Along { row, column };
 
 /// Where a warp is: its head, its token, its edges. L lanes share an edge, each has P packs of N of
 /// the head's elements; 32 / L edges are worked on at once.
@@ -31,17 +39,34 @@ struct EdgePlace {
   using Part = T[P][N];
   static constexpr int kAtOnce = kWarp / L;
   const EdgePass<S>& pass;
+  const int32_t* others;  // of an edge: the token at its other side, from the sequence's first
   int head, lane;
-  int64_t token, begin, end;
+  int64_t token;   // packed; -1: none is left for the warp
+  int64_t origin;  // packed token that the sequence begins with
+  int64_t begin, end;
 
-  __device__ EdgePlace(const EdgePass<S>& p, int64_t own)
+  __device__ EdgePlace(const EdgePass<S>& p, Along along)
       : pass(p),
+        others(nullptr),
         head(static_cast<int>(blockIdx.y)),
         lane(static_cast<int>(threadIdx.x) % kWarp),
-        token(own) {
-    const int64_t* at = pass.bounds + pass.group_of_head[head] * (pass.tokens + 1) + token;
-    begin = at[0];
-    end = at[1];
+        token(-1),
+        origin(0),
+        begin(0),
+        end(0) {
+    const BlockPlace place = pass.places[blockIdx.x / kShares];
+    const int at =
+        static_cast<int>(blockIdx.x % kShares) * kEdgeWarps + static_cast<int>(threadIdx.x) / kWarp;
+    if (at >= place.count) return;
+    const DeviceEdges& edges =
+        pass.sequences[pass.group_of_head[head] * pass.sequence_count + place.sequence];
+    const int64_t own = int64_t{place.block} * kTileRows + at;
+    const int64_t* bounds = (along == Along::row ? edges.row_bounds : edges.column_bounds) + own;
+    others = along == Along::row ? edges.columns : edges.rows;
+    token = place.first + at;
+    origin = token - own;
+    begin = bounds[0];
+    end = bounds[1];
   }
   __device__ int element(int p) const { return N * (lane % L + p * L); }
 
@@ -112,11 +137,9 @@ __device__ void for_edges(const Place& place, Body body) {
   for (int64_t first = place.begin; first < place.end; first += Place::kAtOnce) {
     const int64_t e = first + place.lane / (kWarp / Place::kAtOnce);
     const bool there = e < place.end;
-    body(there ? int64_t{place.pass.others[e]} : int64_t{0}, there);
+    body(there ? place.origin + place.others[e] : int64_t{0}, there);
   }
 }
-
-inline constexpr int kEdgeWarps = 4;  // of a block
 
 template <class S, int N, int L, int P>
 __global__ void __launch_bounds__(kEdgeWarps* kWarp)
@@ -124,9 +147,9 @@ __global__ void __launch_bounds__(kEdgeWarps* kWarp)
   using Place = EdgePlace<S, N, L, P>;
   using T = typename Place::T;
   constexpr T kNone = -std::numeric_limits<T>::infinity();
-  const int64_t token = int64_t{blockIdx.x} * kEdgeWarps + threadIdx.x / kWarp;
-  if (token >= pass.tokens) return;
-  const Place place(pass, token);
+  const Place place(pass, Along::row);
+  const int64_t token = place.token;
+  if (token < 0) return;
   const uint64_t key = pass.key_of_head(place.head);
   typename Place::Part query, out = {};
   place.load_part(pass.q, token, pass.stride, query);
@@ -192,9 +215,9 @@ template <class S, int N, int L, int P>
 __global__ void __launch_bounds__(kEdgeWarps* kWarp) edges_backward_rows(EdgePass<S> pass, S* dq) {
   using Place = EdgePlace<S, N, L, P>;
   using T = typename Place::T;
-  const int64_t token = int64_t{blockIdx.x} * kEdgeWarps + threadIdx.x / kWarp;
-  if (token >= pass.tokens) return;
-  const Place place(pass, token);
+  const Place place(pass, Along::row);
+  const int64_t token = place.token;
+  if (token < 0) return;
   const uint64_t key = pass.key_of_head(place.head);
   typename Place::Part query, grad, sums = {};
   place.load_part(pass.q, token, pass.stride, query);
@@ -219,9 +242,9 @@ __global__ void __launch_bounds__(kEdgeWarps* kWarp)
     edges_backward_columns(EdgePass<S> pass, S* dk, S* dv) {
   using Place = EdgePlace<S, N, L, P>;
   using T = typename Place::T;
-  const int64_t token = int64_t{blockIdx.x} * kEdgeWarps + threadIdx.x / kWarp;
-  if (token >= pass.tokens) return;
-  const Place place(pass, token);
+  const Place place(pass, Along::column);
+  const int64_t token = place.token;
+  if (token < 0) return;
   const uint64_t key = pass.key_of_head(place.head);
   typename Place::Part own_key, own_value, key_sums = {}, value_sums = {};
   place.load_part(pass.k, token, pass.stride, own_key);

@@ -12,9 +12,11 @@ struct WgmmaCores;  // cuda_wgmma.cuh, cuda_wgmma.cu
 /// Tensor cores take heads of up to so many elements, in bf16.
 inline constexpr int kWidestTensor = 128;
 
-/// True if WgmmaCores can do the pass: on a GPU of compute capability 9.0, for heads of 40 to 128
-/// elements, a multiple of 8, that lie at multiples of 16 bytes. FILIGREE_WGMMA=0 in the
-/// environment leaves all to MmaCores.
+/// True if WgmmaCores can do passes of heads of `dim` elements on the device: of 40 to 128, a
+/// multiple of 8, on a GPU of compute capability 9.0. FILIGREE_WGMMA=0 in the environment leaves
+/// all to MmaCores.
+bool wgmma_takes(int64_t dim, Device device);
+/// The same, and the pass's heads lie at multiples of 16 bytes.
 bool wgmma_takes(const TilePass<BFloat16>& pass, const Tensor& where);
 
 /// Where a result is NaN or Inf they say so (pass.not_finite).

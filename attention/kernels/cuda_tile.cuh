@@ -30,7 +30,7 @@ using filigree::cuda::load;
 struct DrawnPass {
   const int32_t* own;              // (H, T): reach of every query; null where nothing is drawn
   const int32_t* furthest;         // (H, NB): the largest of a block
-  const uint64_t* always_columns;  // (NB): see DeviceGraph; null to leave out what is always on
+  const uint64_t* always_columns;  // (NB): see DrawnGraph; null to leave out what is always on
   int32_t margin;                  // what lies so far beyond a reach is looked at, too
 };
 
@@ -46,14 +46,14 @@ struct TilePass : AttentionPass<S> {
   /// a result was NaN or Inf, 0 at first. Then the kernels of cuda_tile, which never look at what
   /// is not seen, do it again. Null: they do it all.
   int32_t* not_finite;
-  // the graph: see DeviceGraph
+  // the graph: see DeviceBatch
   const BlockPlace* places;
   const int32_t *ends, *group_of_head;
   const DeviceTiles* sequences;
   int64_t blocks, sequence_count;
   DrawnPass drawn;
 
-  void take(const DeviceGraph& graph) {
+  void take(const DeviceTileBatch& graph) {
     places = graph.places;
     ends = graph.ends;
     group_of_head = graph.group_of_head;

@@ -24,14 +24,17 @@ bool is_wanted() {
 
 }  // namespace
 
-bool wgmma_takes(const TilePass<Half>& pass, const Tensor& where) {
+bool wgmma_takes(int64_t dim, Device device) {
   if (!kBuiltForHopper || !is_wanted()) return false;
-  const cudaDeviceProp& device = filigree::cuda::context_of(where.device()).properties();
-  if (device.major != 9 || device.minor != 0) return false;
+  const cudaDeviceProp& found = filigree::cuda::context_of(device).properties();
+  if (found.major != 9 || found.minor != 0) return false;
+  return dim >= kNarrowestWgmma && dim <= kWidestTensor && dim % 8 == 0;
+}
+
+bool wgmma_takes(const TilePass<Half>& pass, const Tensor& where) {
   const auto aligned = [](const void* at) { return reinterpret_cast<uintptr_t>(at) % 16 == 0; };
-  return pass.dim >= kNarrowestWgmma && pass.dim <= kWidestTensor && pass.dim % 8 == 0 &&
-         pass.stride % 8 == 0 && aligned(pass.q) && aligned(pass.k) && aligned(pass.v) &&
-         aligned(pass.grad);
+  return wgmma_takes(pass.dim, where.device()) && pass.stride % 8 == 0 && aligned(pass.q) &&
+         aligned(pass.k) && aligned(pass.v) && aligned(pass.grad);
 }
 
 template struct TensorPasses<WgmmaCores>;

@@ -15,7 +15,7 @@ struct SharedDrawnTiles;
 
 namespace filigree::kernels {
 
-struct DeviceGraph;
+struct DrawnGraph;
 
 /// Who draws what (attention/degrees/draws.h). Token i of head h sees the tokens at most its draw
 /// away, and what is always on.
@@ -36,7 +36,7 @@ struct DrawnReaches {
 struct DrawnState {
   Tensor own;       ///< (H, T) i32: the reaches drawn
   Tensor furthest;  ///< (H, NB) i32, on a device: the largest of a block of 64 tokens
-  std::shared_ptr<const DeviceGraph> tiles;  ///< on a device
+  std::shared_ptr<const DrawnGraph> tiles;  ///< on a device
 };
 
 /// The reaches (H, T) i32 of logits on the CPU. Throws NumericError unless these are finite. Cost

@@ -15,6 +15,7 @@
 #include "attention/kernels/cuda_wgmma.cuh"
 #include "attention/kernels/device_tables.h"
 #include "attention/kernels/drawn_attention.h"
+#include "attention/kernels/drawn_graph.h"
 #include "core/error.h"
 
 namespace filigree::kernels::cuda {
@@ -109,9 +110,9 @@ Draws make_draws(const DrawnReaches& drawn, Device device) {
   return made;
 }
 
-std::shared_ptr<const DeviceGraph> tiles_of(const DrawnReaches& drawn, Device device) {
+std::shared_ptr<const DrawnGraph> tiles_of(const DrawnReaches& drawn, Device device) {
   if (drawn.shared && drawn.shared->tiles) return drawn.shared->tiles;
-  auto made = std::make_shared<const DeviceGraph>(make_drawn_graph(
+  auto made = std::make_shared<const DrawnGraph>(make_drawn_graph(
       drawn.offsets, drawn.heads(), drawn.reaches.largest(), drawn.always.get(), device));
   if (drawn.shared) drawn.shared->tiles = made;
   return made;
@@ -192,7 +193,7 @@ void drawn_attention_forward(const Tensor& qkv, const Tensor& bias, const DrawnR
   const Device device = qkv.device();
   const int64_t heads = drawn.heads(), tokens = qkv.size(0);
   state.tiles = tiles_of(drawn, device);
-  const DeviceGraph& tiles = *state.tiles;
+  const DrawnGraph& tiles = *state.tiles;
   state.own = Tensor({heads, tokens}, DType::i32, device);
   state.furthest = Tensor({heads, tiles.blocks}, DType::i32, device);
   const Draws draws = make_draws(drawn, device);

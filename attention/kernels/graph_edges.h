@@ -1,25 +1,26 @@
-// A batch's graph as lists of edges, by rows and by columns, for devices. Private to kernels.
+// A graph as lists of edges, by rows and by columns, for devices. Private to kernels.
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "attention/graph.h"
-#include "core/tensor.h"
 
 namespace filigree::kernels {
 
-/// Packed tokens, of every group one behind the other; bounds count over all of them. The pointers
-/// lead into `memory`, which went there as one copy. 16 bytes a token and 8 an edge, a group.
-struct DeviceEdges {
-  Tensor memory;                                                  // (bytes) u8
-  const int64_t *row_bounds = nullptr, *column_bounds = nullptr;  // (groups, T+1)
-  const int32_t* columns = nullptr;                               // (edges) of every row, ascending
-  const int32_t* rows = nullptr;           // (edges) of every column, ascending
-  const int32_t* group_of_head = nullptr;  // (H)
-  int64_t tokens = 0;
+/// The edges of one sequence; tokens count from its first. 16 bytes a token and 8 an edge.
+struct SequenceEdges {
+  std::vector<int64_t> row_bounds, column_bounds;  // (n+1)
+  std::vector<int32_t> columns;                    // (edges) of every row, ascending
+  std::vector<int32_t> rows;                       // (edges) of every column, ascending
+
+  int64_t bytes() const;
 };
 
-/// Cost O(T + edges), on the host.
-DeviceEdges make_device_edges(const AttentionGraph& graph, Device device);
+/// What make_edges() of a graph would take, as SequenceEdges::bytes().
+int64_t edges_bytes(const SequenceGraph& graph);
+
+/// Cost O(n + edges).
+SequenceEdges make_edges(const SequenceGraph& graph);
 
 }  // namespace filigree::kernels

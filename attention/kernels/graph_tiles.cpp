@@ -183,4 +183,29 @@ SequenceTiles make_tiles(const SequenceGraph& graph) {
   return tiles;
 }
 
+int64_t TileCounts::bytes() const {
+  constexpr auto kBound = static_cast<int64_t>(sizeof(int64_t));
+  constexpr auto kEntry = static_cast<int64_t>(sizeof(SequenceTiles::Entry));
+  constexpr int64_t kMask = kTileRows * static_cast<int64_t>(sizeof(uint64_t));
+  return 2 * (kBound * (rows + 1) + kEntry * tiles()) + kMask * masked;
+}
+
+TileCounts count_tiles(const SequenceGraph& graph) {
+  TileCounts counts;
+  counts.rows = (graph.length() + kTileRows - 1) / kTileRows;
+  RowOfTiles row(graph);
+  SequenceTiles of_row;
+  for (int64_t b = 0; b < counts.rows; ++b) {
+    of_row.rows.clear();
+    of_row.masks.clear();
+    row.append(b, of_row);
+    for (const SequenceTiles::Entry& entry : of_row.rows) {
+      ++(entry.mask == kFullTile       ? counts.full
+         : entry.mask == kIntervalTile ? counts.intervals
+                                       : counts.masked);
+    }
+  }
+  return counts;
+}
+
 }  // namespace filigree::kernels

@@ -33,4 +33,24 @@ struct SequenceTiles {
 /// Cost O(n + tiles + edges outside intervals).
 SequenceTiles make_tiles(const SequenceGraph& graph);
 
+/// How many of them there are.
+struct TileCounts {
+  int64_t full = 0, intervals = 0, masked = 0;
+  int64_t rows = 0;  // of tiles, empty ones included
+
+  int64_t tiles() const { return full + intervals + masked; }
+  /// What they take, as SequenceTiles::bytes().
+  int64_t bytes() const;
+  TileCounts& operator+=(const TileCounts& other) {
+    full += other.full;
+    intervals += other.intervals;
+    masked += other.masked;
+    rows += other.rows;
+    return *this;
+  }
+};
+
+/// Of the tiles that make_tiles() would make, at its cost, in the memory of one row of them.
+TileCounts count_tiles(const SequenceGraph& graph);
+
 }  // namespace filigree::kernels

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "attention/graph.h"
+#include "attention/kernels/device_choice.h"
 #include "attention/kernels/device_graph.h"
 #include "attention/kernels/edge_blocks.h"
-#include "attention/kernels/graph_edges.h"
 #include "attention/kernels/sparse_attention.h"
 
 namespace filigree::kernels {
@@ -145,13 +145,16 @@ class ScheduleCache {
 };
 class SequenceSchedules final : public ScheduleCache<SequenceGraph, SequenceSchedule> {
  public:
-  TilesCache tiles;  ///< for devices
-  int64_t bytes() const { return ScheduleCache::bytes() + tiles.bytes(); }
+  KeptTables<DeviceTiles> tiles;  ///< for devices
+  KeptTables<DeviceEdges> edges;
+  CountedTiles counts;
+  int64_t bytes() const { return ScheduleCache::bytes() + tiles.bytes() + edges.bytes(); }
 };
 class BatchSchedules final : public ScheduleCache<AttentionGraph, BatchSchedule> {
  public:
-  DeviceCache<DeviceGraph, make_device_graph> tiles;
-  DeviceCache<DeviceEdges, make_device_edges> edges;
+  DeviceCache<DeviceTileBatch, make_device_tiles> tiles;
+  DeviceCache<DeviceEdgeBatch, make_device_edges> edges;
+  DeviceChoices choices;
 };
 
 }  // namespace filigree::kernels

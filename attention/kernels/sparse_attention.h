@@ -3,24 +3,14 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "attention/attention_use.h"
 #include "attention/graph.h"
 #include "core/kernels/kernel.h"
 
 namespace filigree {
-
-/// Which kernel computes a sequence in the heads that share its graph. All take any graph, and
-/// agree up to the order of summation. On CUDA there are tiles and, without bias and gate, edges,
-/// for all sequences of a batch; automatic is tiles there.
-///   rows   one query at a time over its columns in ascending order: a simple reference. The same
-///          graph gives the same bits whether its columns are intervals, globals or extra ones.
-///   tiles  the rows' intervals by products of small matrices; where there are further columns, the
-///          rows from their first to their last column, with what is no edge masked.
-///   edges  all edges, column by column of 64 queries.
-///   mixed  intervals by tiles, the further columns by edges.
-///   automatic  the fastest by the measured costs (docs/attention, "Which kernel").
-enum class AttentionKernel : uint8_t { automatic, rows, tiles, edges, mixed };
 
 namespace kernels {
 struct BatchSchedule;
@@ -93,5 +83,10 @@ FILIGREE_KERNEL(attention_backward,
                  const AttentionArguments& arguments, Tensor& dq, Tensor& dk, Tensor& dv,
                  Tensor& dbias, Tensor& dgate),
                 (q, k, v, bias, gate, o, lse, grad, arguments, dq, dk, dv, dbias, dgate))
+
+/// The name of what multiplies in the tiles of heads of `dim` elements of the dtype of `like`:
+/// "wgmma", "mma.sync", "cores" (of CUDA), "CPU".
+FILIGREE_KERNEL(attention_units, (const Tensor& like, int64_t dim, std::string& units),
+                (like, dim, units))
 
 }  // namespace filigree::kernels

@@ -82,4 +82,6 @@ void attention_forward(const Tensor& q, const Tensor& k, const Tensor& v, const 
   });
 }
 
+void attention_units(const Tensor&, int64_t, std::string& units) { units = "CPU"; }
+
 }  // namespace filigree::kernels::cpu

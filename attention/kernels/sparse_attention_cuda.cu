@@ -1,9 +1,10 @@
 #include "attention/kernels/cuda_edges_passes.cuh"
+#include "attention/kernels/cuda_tensor_passes.cuh"
 #include "attention/kernels/cuda_tile_passes.cuh"
+#include "attention/kernels/drawn_graph.h"
 #include "attention/kernels/schedule.h"
 #include "attention/kernels/sparse_attention.h"
 #include "core/cuda/map.cuh"
-#include "core/error.h"
 
 namespace filigree::kernels::cuda {
 
@@ -44,7 +45,7 @@ struct JoinSides {
 /// The tensors that a pass points at, and the pass.
 template <class S>
 struct Prepared {
-  std::shared_ptr<const DeviceGraph> graph;
+  std::shared_ptr<const DeviceTileBatch> graph;
   Tensor log_gate, always;
   TilePass<S> pass{};
 };
@@ -77,11 +78,11 @@ Prepared<S> prepare(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
 }
 
 /// Whether the pass goes edge by edge. Throws where that was asked for and there is no such kernel.
-bool by_edges(const AttentionArguments& arguments, const Tensor& bias, const Tensor& gate) {
-  if (arguments.kernel != AttentionKernel::edges) return false;
-  if (!bias.defined() && !gate.defined()) return true;
-  throw ConfigError(kOp, "the kernel by edges of CUDA takes no bias and no gate",
-                    "take automatic or tiles");
+bool by_edges(const Tensor& q, const Tensor& bias, const Tensor& gate,
+              const AttentionArguments& arguments) {
+  const AttentionUse use{q.dtype(), arguments.head_dim, bias.defined() || gate.defined(),
+                         arguments.kernel};
+  return device_kernel(*arguments.graph, q.device(), use) == AttentionKernel::edges;
 }
 
 }  // namespace
@@ -89,7 +90,7 @@ bool by_edges(const AttentionArguments& arguments, const Tensor& bias, const Ten
 void attention_forward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& bias,
                        const Tensor& gate, const AttentionArguments& arguments, Tensor& o,
                        Tensor& lse) {
-  if (by_edges(arguments, bias, gate)) return edges_forward_pass(q, k, v, arguments, o, lse);
+  if (by_edges(q, bias, gate, arguments)) return edges_forward_pass(q, k, v, arguments, o, lse);
   filigree::cuda::dispatch_stored(kOp, q.dtype(), [&]<class S>() {
     const Prepared<S> made = prepare<S>(q, k, v, bias, gate, arguments);
     tiles_forward_pass(made.pass, q, o.data<S>(), lse.data<filigree::cuda::Compute<S>>());
@@ -103,7 +104,7 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
   filigree::cuda::dispatch_stored(kOp, q.dtype(), [&]<class S>() {
     using T = filigree::cuda::Compute<S>;
     const Tensor delta = make_delta<S>(grad, o, lse, arguments.head_dim);
-    if (by_edges(arguments, bias, gate)) {
+    if (by_edges(q, bias, gate, arguments)) {
       return edges_backward_pass(q, k, v, lse, delta, grad, arguments, dq, dk, dv);
     }
     Prepared<S> made = prepare<S>(q, k, v, bias, gate, arguments);
@@ -126,6 +127,11 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
           JoinSides<S>{sums.data<T>(), gate.data<S>(), dgate.data<S>(), pass.gate_reach});
     }
   });
+}
+
+void attention_units(const Tensor& like, int64_t dim, std::string& units) {
+  const bool tensor_cores = like.dtype() == DType::bf16 && dim <= kWidestTensor;
+  units = !tensor_cores ? "cores" : wgmma_takes(dim, like.device()) ? "wgmma" : "mma.sync";
 }
 
 }  // namespace filigree::kernels::cuda

@@ -12,10 +12,12 @@ constexpr int64_t kMostAhead = 64;  // batches that are read while others are wo
 }  // namespace
 
 StepSource::StepSource(const TrainConfig& config, const TokenDataset& data, const Sampler& sampler,
-                       const Task& task, const AttentionPlan& plan, int64_t cursor)
+                       const Task& task, const AttentionPlan& plan, const AttentionUse& use,
+                       int64_t cursor)
     : config_(config),
       task_(task),
       plan_(plan),
+      use_(use),
       batches_per_epoch_(sampler.batches_per_epoch()),
       device_(parse_device(config.train.device)),
       batches_(data, sampler, cursor, -1,
@@ -50,7 +52,7 @@ StepData StepSource::make() {
     if (device_.is_cpu()) continue;
     made.graphs.push_back(graphs_of(batch, plan_, config_));
     if (config_.draws_reaches()) continue;  // no kernel looks at more than their lengths
-    for (const auto& graph : made.graphs.back()) graph->prepare_for(device_);
+    for (const auto& graph : made.graphs.back()) graph->prepare_for(device_, use_);
   }
   made.units = std::max<int64_t>(made.units, 1);  // a step may hold nothing to learn from
   return made;

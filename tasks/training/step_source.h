@@ -28,7 +28,7 @@ LayerGraphs graphs_of(const Batch& batch, const AttentionPlan& plan, const Train
 class StepSource {
  public:
   StepSource(const TrainConfig& config, const TokenDataset& data, const Sampler& sampler,
-             const Task& task, const AttentionPlan& plan, int64_t cursor);
+             const Task& task, const AttentionPlan& plan, const AttentionUse& use, int64_t cursor);
 
   StepData next();
   /// Makes the next step's data now, graphs included, while the device is busy with this one's; on
@@ -41,6 +41,7 @@ class StepSource {
   const TrainConfig& config_;
   const Task& task_;
   const AttentionPlan& plan_;
+  AttentionUse use_;
   int64_t batches_per_epoch_;
   Device device_;
   Prefetcher batches_;

@@ -89,7 +89,8 @@ class Trainer {
   TrainResult run(bool resume) {
     start(resume);
     if (state_.best_step < 0) evaluate_now();
-    StepSource source(config_, data_, sampler_, *setup_.task, plan_, state_.cursor);
+    StepSource source(config_, data_, sampler_, *setup_.task, plan_,
+                      model_.encoder().attention_use(), state_.cursor);
     while (state_.step < steps_ && !out_of_patience() && !result_.stopped) {
       step(source);
       const bool last = state_.step == steps_;
@@ -213,7 +214,8 @@ class Trainer {
       if (!warning.empty()) note(warning);
     }
     if (observer_.graphs) {
-      observer_.graphs(graphs, info_.dtype, info_.encoder.width / info_.encoder.heads);
+      observer_.graphs(graphs, model_.encoder().attention_use(),
+                       parse_device(config_.train.device));
     }
   }
 

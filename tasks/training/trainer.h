@@ -29,8 +29,8 @@ struct TrainObserver {
   std::function<void(const std::string&)> note = {};
   /// Before training: the settings with all that data, task and checkpoint decide (as config.ini).
   std::function<void(const TrainConfig&)> settings = {};
-  /// The graphs of the first batch, and the heads that they are for.
-  std::function<void(const LayerGraphs&, DType, int64_t head_dim)> graphs = {};
+  /// The graphs of the first batch, and what computes on them where.
+  std::function<void(const LayerGraphs&, const AttentionUse&, Device)> graphs = {};
   std::function<bool()> stop = {};  ///< asked after every step: true = save and return
 };
 

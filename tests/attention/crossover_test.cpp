@@ -71,6 +71,31 @@ TEST(Crossover, CostsBetweenAndBeyondTheMeasuredSizes) {
                ConfigError);
 }
 
+TEST(Crossover, DevicesHaveCostsOfTheirOwn) {
+  const CrossoverTable table("here", CrossoverTable::shipped().rows(),
+                             {{"one", DType::bf16, 128, {20, 4, 60, 0.5, 8}},
+                              {"one", DType::bf16, 64, {10, 2, 40, 0.25, 4}},
+                              {"other", DType::f32, 64, {100, 1, 200, 1, 16}}});
+  EXPECT_EQ(table.at("one", DType::bf16, 64)->tile, 10);
+  EXPECT_EQ(table.at("one", DType::bf16, 96)->tile_row, 50);
+  EXPECT_EQ(table.at("one", DType::bf16, 32)->edge, 0.125);
+  EXPECT_EQ(table.at("other", DType::f32, 64)->part, 1);
+  EXPECT_FALSE(table.at("one", DType::f32, 64));
+  EXPECT_FALSE(table.at("a third", DType::bf16, 64));
+  EXPECT_EQ(table.at(DType::f32, 64).pair, CrossoverTable::shipped().at(DType::f32, 64).pair);
+  const std::vector<CrossoverTable::DeviceRow> twice(2, table.devices()[0]);
+  EXPECT_THROW(CrossoverTable("", table.rows(), twice), ConfigError);
+  EXPECT_THROW(CrossoverTable("", table.rows(), {{"one", DType::bf16, 64, {0, 2, 40, 0.25, 4}}}),
+               ConfigError);
+
+  const testing::TemporaryFolder folder;
+  table.save(folder / "crossover.json");
+  const CrossoverTable loaded = CrossoverTable::load(folder / "crossover.json");
+  ASSERT_EQ(loaded.devices().size(), 3u);
+  EXPECT_EQ(loaded.at("one", DType::bf16, 128)->edge_row, 8);
+  EXPECT_EQ(loaded.rows().size(), table.rows().size());
+}
+
 TEST(Crossover, IsSavedAndLoadedWholeOrRefused) {
   const testing::TemporaryFolder folder;
   const std::filesystem::path path = folder / "deep/crossover.json";
@@ -83,12 +108,18 @@ TEST(Crossover, IsSavedAndLoadedWholeOrRefused) {
     EXPECT_EQ(loaded.at(row.dtype, row.dim).column, row.costs.column);
   }
   const std::string text = read_file(path);
-  for (const std::string& damaged :
-       {std::string("{"), text.substr(0, text.size() / 2), std::string("[]"),
-        std::string(R"({"format":"filigree crossover 1","rows":[]})"),
-        std::string(R"({"format":"filigree crossover 1","rows":[3]})"),
-        std::string(R"({"format":"filigree crossover 1","rows":[{"dtype":"f32","dim":64}]})"),
-        std::string(R"({"format":"filigree crossover 1","rows":[{"dtype":"f32","dim":-1}]})")}) {
+  for (
+      const std::string& damaged :
+      {std::string("{"), text.substr(0, text.size() / 2), std::string("[]"),
+       std::string(R"({"format":"filigree crossover 1","rows":[]})"),
+       std::string(R"({"format":"filigree crossover 1","rows":[3]})"),
+       std::string(R"({"format":"filigree crossover 1","rows":[{"dtype":"f32","dim":64}]})"),
+       std::string(R"({"format":"filigree crossover 1","rows":[{"dtype":"f32","dim":-1}]})"),
+       std::string(text).replace(text.find("[]"), 2, "3"),  // the devices
+       std::string(text).replace(text.find("[]"), 2, R"([{"device":"a","dtype":"bf16"}])"),
+       std::string(text).replace(
+           text.find("[]"), 2,
+           R"([{"dtype":"bf16","dim":64,"tile":1,"part":1,"tile_row":1,"edge":1,"edge_row":1}])")}) {
     write_file(path, damaged);
     EXPECT_THROW(CrossoverTable::load(path), DataError) << damaged;
   }
@@ -138,7 +169,7 @@ TEST(Explain, SaysWhatIsComputedByWhat) {
   batch.offsets = Tensor::from(std::vector<int64_t>{0, 300, 340});
   const AttentionPlan plan("neighbour:2 | random:2", "last:2", "0,1", 3, 3);
   const LayerGraphs graphs = plan.build(batch, 1, 0);
-  const std::vector<KernelChoice> choices = explain(graphs, DType::f32, 64);
+  const std::vector<KernelChoice> choices = explain(graphs, {DType::f32, 64});
   std::vector<int> covered(3, 0);
   for (const KernelChoice& choice : choices) {
     EXPECT_NE(choice.kernel, AttentionKernel::automatic);
@@ -164,7 +195,7 @@ TEST(Explain, SaysWhatIsComputedByWhat) {
   }
   EXPECT_EQ(covered, (std::vector<int>{3, 3, 3}));
   EXPECT_EQ(choices[0].heads.size(), 3u);  // the dense layer: one line for all its heads
-  const auto asked = explain(graphs, DType::f32, 64, AttentionKernel::rows);
+  const auto asked = explain(graphs, {DType::f32, 64, false, AttentionKernel::rows});
   EXPECT_EQ(asked[0].kernel, AttentionKernel::rows);
   EXPECT_EQ(asked[0].why, "asked for");
   EXPECT_THAT(to_text(choices), HasSubstr("0-2"));

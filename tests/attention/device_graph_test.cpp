@@ -53,7 +53,7 @@ class DeviceGraphs : public testing::Test {
   /// Copies to the device that making the batch ready takes.
   static int64_t uploads_for(const AttentionGraph& graph) {
     const int64_t before = uploads();
-    graph.prepare_for(testing_device::kCuda);
+    graph.prepare_for(testing_device::kCuda, {DType::f64, 4});
     return uploads() - before;
   }
 };
@@ -81,8 +81,8 @@ TEST_F(DeviceGraphs, AreFreedWithTheLastOfThem) {
   {
     const auto large = scattered(random, 700);
     const auto batch = batch_of({kept, large, scattered(random, 40)});
-    batch->prepare_for(testing_device::kCuda);
-    const kernels::TilesCache& tiles = large->schedules().tiles;
+    batch->prepare_for(testing_device::kCuda, {DType::f64, 4});
+    const kernels::KeptTables<kernels::DeviceTiles>& tiles = large->schedules().tiles;
     EXPECT_GT(tiles.bytes(), 121 * 512);
     EXPECT_GT(in_use(), before + tiles.bytes());
   }

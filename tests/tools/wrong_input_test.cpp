@@ -147,25 +147,6 @@ TEST(WrongInput, WrongPatternPointsAtTheCharacter) {
   EXPECT_FALSE(fs::exists(fs::path(folder / "run") / "config.ini"));
 }
 
-TEST(WrongInput, ACrossoverTableThatIsNone) {
-  const TemporaryFolder folder;
-  const std::string table = folder / "crossover.json";
-  CommandResult result =
-      run_command({"bench", "crossover", "--rounds", "1", "--dims", "4,9", "--out", table});
-  EXPECT_EQ(result.status, 0) << result.output;
-  EXPECT_THAT(result.output, HasSubstr("wrote " + table));
-  setenv("FILIGREE_CROSSOVER", table.c_str(), 1);
-  EXPECT_THAT(run_command({"info"}).output, HasSubstr(table));
-  write_file(table, "{}");
-  result = run_command({"info"});
-  EXPECT_NE(result.status, 0);
-  EXPECT_THAT(result.output, HasSubstr("remove it"));
-  setenv("FILIGREE_CROSSOVER", "shipped", 1);
-  EXPECT_EQ(run_command({"info"}).status, 0);
-  unsetenv("FILIGREE_CROSSOVER");
-  EXPECT_EQ(run_command({"bench", "crossover", "--dims", "none"}).status, 2);
-}
-
 TEST(WrongInput, TrainingStepsThatCannotBeTimed) {
   const std::vector<std::string> small{
       "bench",    "step", "--layers", "1", "--width",  "16", "--length",     "20", "--mixed",

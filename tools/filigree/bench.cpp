@@ -58,13 +58,8 @@ AttentionGate falling_gate(const Settings& settings) {
   return {Variable(g.to(settings.dtype).to(settings.device), true), nullptr};
 }
 
-/// Milliseconds until the device has done it.
-template <class Work>
-double milliseconds_on(Device device, Work work) {
-  return milliseconds([&] {
-    work();
-    synchronize(device);
-  });
+AttentionUse use_of(const Settings& settings, AttentionKernel kernel) {
+  return {settings.dtype, settings.dim, settings.gate >= 0, kernel};
 }
 
 /// One measurement: make the graph and its schedule, find them again, forward, forward and
@@ -83,10 +78,8 @@ void measure(Contender& contender, const Settings& settings, const SequenceBatch
     const AttentionGraph& graph = *contender.graph;
     if (settings.device.is_cpu()) {
       graph.schedules().get(graph, contender.kernel, settings.dtype, settings.dim);
-    } else if (contender.kernel == AttentionKernel::edges) {
-      graph.schedules().edges.get(graph, settings.device);
     } else {
-      graph.prepare_for(settings.device);
+      graph.prepare_for(settings.device, use_of(settings, contender.kernel));
     }
   };
   contender.build.push_back(milliseconds_on(settings.device, build));
@@ -256,10 +249,6 @@ int bench_attention(std::span<const std::string> words) {
   if (settings.device.is_cpu() && settings.dtype == DType::bf16) {
     throw ConfigError("--precision", "bf16 is computed on CUDA alone", "give --device cuda");
   }
-  if (!settings.device.is_cpu() && explained) {
-    throw ConfigError("bench", "--explain is about the CPU's kernels",
-                      "leave it out, or measure on the CPU");
-  }
   settings.patterns = split_list(patterns, ';');
   for (const auto& name : split_list(kernels)) settings.kernels.push_back(parse_kernel(name));
   if (settings.patterns.empty() || settings.kernels.empty()) {
@@ -273,7 +262,7 @@ int bench_attention(std::span<const std::string> words) {
   for (const Contender& c : contenders) {
     if (!explained) break;
     fmt::print("\n{}, {}:\n{}", c.pattern, name_of(c.kernel),
-               to_text(explain({c.graph}, settings.dtype, settings.dim, c.kernel)));
+               to_text(explain({c.graph}, use_of(settings, c.kernel), settings.device)));
   }
   return 0;
 }

@@ -18,15 +18,17 @@ namespace filigree {
 namespace {
 
 /// On the standard error, which leaves the output to the result.
-void explain_first_batch(const ModelInfo& info, const AttentionPlan& plan,
+void explain_first_batch(const LoadedModel& loaded, const AttentionPlan& plan,
                          const TokenDataset& dataset, int64_t batch_tokens) {
   SamplerOptions options;
   options.token_budget = batch_tokens;
   options.shuffle = false;
   Prefetcher batches(dataset, Sampler(dataset, options), 0, 1);
-  const LayerGraphs graphs = plan.build(sequence_view(*batches.next()), info.seed, 0);
-  fmt::print(stderr, "{}",
-             to_text(explain(graphs, info.dtype, info.encoder.width / info.encoder.heads)));
+  const LayerGraphs graphs = plan.build(sequence_view(*batches.next()), loaded.info.seed, 0);
+  const Encoder& encoder = loaded.model->encoder();
+  fmt::print(
+      stderr, "{}",
+      to_text(explain(graphs, encoder.attention_use(), encoder.token_embeddings().device())));
 }
 
 void print_metrics(const Metrics& m, const std::string& attention, bool json) {
@@ -86,7 +88,7 @@ int run(std::span<const std::string> words) {
       loaded, cli.given("pattern") ? pattern : info.pattern,
       cli.given("layers") ? layers : info.layers, cli.given("heads") ? heads : info.heads, &dataset,
       [](const std::string& text) { fmt::print(stderr, "{}\n", text); });
-  if (explained) explain_first_batch(info, plan, dataset, batch_tokens);
+  if (explained) explain_first_batch(loaded, plan, dataset, batch_tokens);
   print_metrics(evaluate(loaded, plan, dataset, batch_tokens), plan.describe(), json);
   return 0;
 }

@@ -1,6 +1,7 @@
 // filigree info: build, devices, patterns; or what is in a file.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <set>
 
 #include "attention/crossover.h"
 #include "attention/pattern.h"
@@ -30,13 +31,21 @@ std::string describe_devices() {
   return cuda->count() > 0 ? text : text + " (no CUDA device was found)";
 }
 
+/// Where the costs of kernels come from, and of which devices there are some.
+std::string describe_crossover() {
+  std::set<std::string> devices;
+  for (const auto& row : crossover_table().devices()) devices.insert(row.device);
+  return fmt::format("{} (CPU{}{})", crossover_table().source(), devices.empty() ? "" : "; ",
+                     fmt::join(devices, "; "));
+}
+
 void describe_build() {
   fmt::print(
       "filigree   {}\ncompiler   {}\nBLAS       {}\nCUDA       {}\ndevices    {}\nparser     "
       "{}\nthreads    {}\ncrossover  {}\n\npatterns:\n",
       kVersion, kCompiler, kBlas, kCuda, describe_devices(),
       link_grammar_version().empty() ? "none" : link_grammar_version(), thread_count(),
-      crossover_table().source());
+      describe_crossover());
   for (const PatternHelp& help : pattern_help()) {
     fmt::print("  {:<32} {}\n", help.syntax, help.meaning);
   }

@@ -278,9 +278,8 @@ int run(std::span<const std::string> words) {
   Json json{{"attention", plan.describe()}, {"graphs", report_graphs(subject)}};
   json["reach"] = report_reach(subject);
   if (explained) {
-    const EncoderConfig& encoder = subject.loaded.info.encoder;
-    fmt::print("\n{}", to_text(explain(subject.graphs, subject.loaded.info.dtype,
-                                       encoder.width / encoder.heads)));
+    const AttentionUse use = subject.loaded.model->encoder().attention_use();
+    fmt::print("\n{}", to_text(explain(subject.graphs, use)));
   }
   json["statistics"] = report_weights(subject, reach);
   if (weights) json["weights"] = all_weights(subject);

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <vector>
 
+#include "core/device_backend.h"
+
 namespace filigree {
 
 template <class Work>
@@ -13,6 +15,15 @@ double milliseconds(Work work) {
   work();
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
       .count();
+}
+
+/// Milliseconds until the device has done it.
+template <class Work>
+double milliseconds_on(Device device, Work work) {
+  return milliseconds([&] {
+    work();
+    synchronize(device);
+  });
 }
 
 /// The q-th quantile, q in [0, 1], of at least one number.

@@ -24,8 +24,8 @@ int run(std::span<const std::string> words) {
   const StopRequest stop;
   TrainObserver observer = flags.observer(config);
   if (explained) {
-    observer.graphs = [](const LayerGraphs& graphs, DType dtype, int64_t head_dim) {
-      fmt::print(stderr, "{}", to_text(explain(graphs, dtype, head_dim)));
+    observer.graphs = [](const LayerGraphs& graphs, const AttentionUse& use, Device device) {
+      fmt::print(stderr, "{}", to_text(explain(graphs, use, device)));
     };
   }
   if (!flags.quiet()) {

@@ -1,0 +1,153 @@
+// Which kernel computes on a device, and what --explain says of it.
+#include "attention/kernels/device_choice.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "attention/crossover.h"
+#include "attention/explain.h"
+#include "attention/kernels/schedule.h"
+#include "core/device_backend.h"
+#include "tests/attention/gated_case.h"
+
+namespace filigree {
+
+namespace {
+
+using namespace testing_attention;
+using kernels::device_kernel;
+using kernels::TileCounts;
+using ::testing::HasSubstr;
+
+constexpr DeviceCosts kDearEdges{1, 0, 0, 1e6, 0}, kDearTiles{1e6, 0, 0, 1, 0};
+
+class DeviceChoice : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  }
+  void TearDown() override { set_crossover_table(before_); }
+  /// As if this had been measured on this device, for f64.
+  static void measured(const DeviceCosts& costs) {
+    const std::string device = cuda_backend()->description(0);
+    set_crossover_table({"here",
+                         CrossoverTable::shipped().rows(),
+                         {{device, DType::f64, 64, costs}, {"else", DType::f32, 64, costs}}});
+  }
+
+ private:
+  CrossoverTable before_ = crossover_table();
+};
+
+Case case_of(RandomStream& random) {
+  Case c = random_case(random, Kind::mixed, 90, DType::f64, 8);
+  c.bias = Tensor();
+  return c;
+}
+
+}  // namespace
+
+TEST(DeviceWork, IsCountedAsItIsMade) {
+  RandomStream random(51, Purpose::test);
+  for (const Kind kind : {Kind::intervals, Kind::scattered, Kind::mixed}) {
+    const Case c = random_case(random, kind, 300, DType::f32);
+    for (int64_t b = 0; b < c.graph->sequences(); ++b) {
+      const SequenceGraph& graph = c.graph->sequence(0, b);
+      const kernels::SequenceTiles tiles = kernels::make_tiles(graph);
+      TileCounts want;
+      want.rows = tiles.blocks();
+      for (const auto& entry : tiles.rows) {
+        if (entry.mask == kernels::kFullTile) ++want.full;
+        if (entry.mask == kernels::kIntervalTile) ++want.intervals;
+        if (entry.mask >= 0) ++want.masked;
+      }
+      const TileCounts got = graph.schedules().counts.get(graph);
+      EXPECT_EQ(std::tuple(got.full, got.intervals, got.masked, got.rows),
+                std::tuple(want.full, want.intervals, want.masked, want.rows));
+      EXPECT_EQ(got.bytes(), tiles.bytes());
+      EXPECT_EQ(kernels::edges_bytes(graph), kernels::make_edges(graph).bytes());
+    }
+  }
+}
+
+TEST(DeviceWork, ForecastIsCountsTimesCosts) {
+  // A row of 3 tiles, the last narrower: 130 tokens that see all, but for the first.
+  const auto graph = AttentionGraph::from_rows(
+      Tensor::from(std::vector<int64_t>{0, 130}), 1, {0, 0},
+      [](int, int64_t, int64_t i, Runs& out) { append_run(out, i == 0 ? 1 : 0, 130); });
+  const DeviceCosts costs{10, 3, 100, 0.5, 7};
+  EXPECT_DOUBLE_EQ(kernels::device_nanoseconds(graph, 0, AttentionKernel::tiles, costs),
+                   9 * 10 + 1 * 3 + 3 * 100);
+  EXPECT_DOUBLE_EQ(kernels::device_nanoseconds(graph, 0, AttentionKernel::edges, costs),
+                   (130 * 130 - 1) * 0.5 + 130 * 7);
+}
+
+TEST_F(DeviceChoice, IsTheLeastByTheCosts) {
+  RandomStream random(52, Purpose::test);
+  const AttentionUse use{DType::f64, 8};
+  const auto chosen = [&](const AttentionUse& asked) {
+    return device_kernel(*case_of(random).graph, testing_device::kCuda, asked);
+  };
+  EXPECT_EQ(chosen(use), AttentionKernel::tiles);  // nothing is measured
+  measured(kDearTiles);
+  EXPECT_EQ(chosen(use), AttentionKernel::edges);
+  EXPECT_EQ(chosen({DType::f32, 8}), AttentionKernel::tiles);  // measured on another device alone
+  EXPECT_EQ(chosen({DType::f64, 8, true}), AttentionKernel::tiles);
+  EXPECT_EQ(chosen({DType::f64, 8, false, AttentionKernel::tiles}), AttentionKernel::tiles);
+  measured(kDearEdges);
+  EXPECT_EQ(chosen(use), AttentionKernel::tiles);
+  EXPECT_EQ(chosen({DType::f64, 8, false, AttentionKernel::edges}), AttentionKernel::edges);
+}
+
+TEST_F(DeviceChoice, ComputesTheSameEitherWay) {
+  RandomStream random(53, Purpose::test);
+  for (const DeviceCosts& costs : {kDearTiles, kDearEdges}) {
+    measured(costs);
+    for (int trial = 0; trial < 4; ++trial) {
+      Case c = case_of(random);
+      const Tensors want = run(sparse_attention, c);
+      c.use(AttentionKernel::automatic, testing_device::kCuda);
+      c.graph->prepare_for(testing_device::kCuda, {DType::f64, 8});
+      const int64_t before = cuda_backend()->counters(0).uploads;
+      sparse_attention(Variable(c.q.to(c.device)), Variable(c.k.to(c.device)),
+                       Variable(c.v.to(c.device)), c.graph, c.options);
+      EXPECT_EQ(cuda_backend()->counters(0).uploads, before + 3);  // q, k and v
+      expect_close(run(sparse_attention, c), want, 1e-11, "on the device");
+    }
+  }
+}
+
+TEST_F(DeviceChoice, IsExplained) {
+  RandomStream random(54, Purpose::test);
+  const LayerGraphs graphs(2, case_of(random).graph);
+  const AttentionGraph& graph = *graphs[0];
+  const auto explained = [&](const AttentionUse& use) {
+    return explain(graphs, use, testing_device::kCuda);
+  };
+  const AttentionUse use{DType::f64, 64};
+  for (const KernelChoice& choice : explained(use)) {
+    EXPECT_EQ(choice.kernel, AttentionKernel::tiles);
+    EXPECT_EQ(choice.layers, (std::vector<int>{0, 1}));
+    EXPECT_EQ(choice.sequences, graph.sequences());
+    EXPECT_EQ(choice.tiles, choice.full + choice.by_intervals + choice.masked);
+    EXPECT_EQ(choice.units, "cores");
+    EXPECT_TRUE(choice.milliseconds.empty());
+    EXPECT_THAT(choice.why, HasSubstr("bench crossover --device cuda"));
+  }
+  EXPECT_NE(explained({DType::bf16, 64})[0].units, "cores");  // tensor cores
+  EXPECT_THAT(explained({DType::f64, 64, true})[0].why, HasSubstr("no bias and no gate"));
+  EXPECT_EQ(explained({DType::f64, 64, false, AttentionKernel::edges})[0].why, "asked for");
+  measured(kDearTiles);
+  const auto again = LayerGraphs(1, case_of(random).graph);
+  const KernelChoice choice = explain(again, use, testing_device::kCuda)[0];
+  EXPECT_EQ(choice.kernel, AttentionKernel::edges);
+  EXPECT_DOUBLE_EQ(choice.milliseconds.at(AttentionKernel::edges),
+                   static_cast<double>(choice.edges) / 1e6);
+  EXPECT_THAT(choice.why, HasSubstr("costs: here"));
+  const std::string text = to_text({choice});
+  for (const char* part : {"edges", "cores", "masked", "costs: here"}) {
+    EXPECT_THAT(text, HasSubstr(part));
+  }
+}
+
+}  // namespace filigree
