@@ -36,14 +36,14 @@ double show(const std::vector<CrossoverCase>& cases, std::span<const AttentionKe
             const std::function<double(const CrossoverCase&, AttentionKernel)>& forecast,
             const std::function<AttentionKernel(const CrossoverCase&)>& choice);
 
-/// Costs not below 0 of least squared relative error: the best of all subsets of parts, each solved
-/// by its normal equations.
+/// Costs not below 0, the first above it, of least squared relative error: the best of all subsets
+/// of parts that have the first, each solved by its normal equations. Work and times above 0.
 template <size_t N>
 std::array<double, N> fit(const std::vector<std::array<double, N>>& work,
                           const std::vector<double>& times) {
   std::array<double, N> best{};
   double least = INFINITY;
-  for (unsigned subset = 1; subset < 1u << N; ++subset) {
+  for (unsigned subset = 1; subset < 1u << N; subset += 2) {
     std::array<std::array<double, N + 1>, N> a{};  // normal equations
     for (size_t i = 0; i < N; ++i) {
       if (!(subset >> i & 1)) {
@@ -64,14 +64,14 @@ std::array<double, N> fit(const std::vector<std::array<double, N>>& work,
         for (size_t j = p; j <= N; ++j) a[i][j] -= factor * a[p][j];
       }
     }
-    bool sound = true;
+    bool sound = true;  // always, of the first alone
     for (size_t p = N; p-- > 0;) {
       found[p] = a[p][N];
       for (size_t j = p + 1; j < N; ++j) found[p] -= a[p][j] * found[j];
       found[p] /= a[p][p];
       sound &= std::isfinite(found[p]) && found[p] >= 0;
     }
-    if (!sound) continue;
+    if (!sound || found[0] == 0) continue;
     double error = 0;
     for (size_t m = 0; m < times.size(); ++m) {
       double predicted = 0;
