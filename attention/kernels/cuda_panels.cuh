@@ -8,6 +8,7 @@
 #pragma once
 
 #include "attention/kernels/cuda_mma.cuh"
+#include "core/cuda/notice.cuh"
 
 namespace filigree::kernels::cuda {
 
@@ -104,8 +105,8 @@ class FiniteProbe {
  public:
   __device__ void look_at(float value) { sum_ = std::fma(value, 0.0F, sum_); }
   /// Says so, if they are not: all that do write the same.
-  __device__ void tell(int32_t* not_finite) const {
-    if (sum_ != 0.0F) *not_finite = 1;  // NaN
+  __device__ void tell(const filigree::cuda::Notice& not_finite) const {
+    if (sum_ != 0.0F) not_finite.leave();  // NaN
   }
 
  private:

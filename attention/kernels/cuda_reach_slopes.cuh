@@ -176,7 +176,7 @@ struct SlopeMemory {
 
  private:
   __device__ static int64_t at(const TilePlace& place, int heads) {
-    return int64_t{blockIdx.x} * heads + place.head;
+    return int64_t{place.block} * heads + place.head;
   }
 };
 

@@ -73,11 +73,13 @@ __device__ inline uint64_t kept_of_row(const TileView<Half>& view, uint64_t drop
   for (int block = view.key / 4 + part; 4 * block < view.key + kTile; block += parts) {
     const filigree::cuda::Bits bits = filigree::cuda::philox(
         dropout_key, static_cast<uint64_t>(view.query + row), static_cast<uint64_t>(block));
+    uint32_t four = 0;
+#pragma unroll
     for (int word = 0; word < 4; ++word) {
-      const int column = 4 * block + word - view.key;
-      if (column < 0 || column >= kTile || bits.word[word] >> 8 < view.pass.least) continue;
-      kept |= uint64_t{1} << column;
+      four |= static_cast<uint32_t>(bits.word[word] >> 8 >= view.pass.least) << word;
     }
+    const int column = 4 * block - view.key;  // from -3 on; what is not of the tile is shifted out
+    kept |= column < 0 ? uint64_t{four >> -column} : uint64_t{four} << column;
   }
   return kept;
 }

@@ -112,7 +112,7 @@ __global__ void __launch_bounds__(kWarpgroup, Cores::blocks(Part::rows, W, kScor
       head_rows<Cores>(pass, pass.v + column, pass.stride), tiles);
   start_stream<W>(stream, place, head_rows<Cores>(pass, pass.q + column, pass.stride), queries,
                   head_rows<Cores>(pass, pass.grad + column, pass.width), grads);
-  if (Scored) clear_parts(pass, place.head, parts);
+  if (Scored) clear_parts(pass, place, parts);
   const RowIntervals<Drawn> intervals(pass, place, own, lane);
   const auto own_rows = TileView<Half>::of<Walk::rows>(pass, place, {});
   const QueryStatistics statistics[2] = {statistics_of(own_rows, own + lane.g),

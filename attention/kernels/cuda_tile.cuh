@@ -13,6 +13,7 @@
 #include "attention/kernels/cuda_pass.cuh"
 #include "attention/kernels/device_graph.h"
 #include "core/cuda/element.cuh"
+#include "core/cuda/notice.cuh"
 #include "core/cuda/random.cuh"
 #include "core/cuda/shared_memory.cuh"
 
@@ -42,10 +43,10 @@ struct TilePass : AttentionPass<S> {
   const T* log_gate;
   const uint8_t* always;           // (tokens), of a gate and of what is drawn; null for none
   int64_t bias_reach, gate_reach;  // -1: none
-  /// Where tensor cores do the work, what is not seen has weight 0, and 0 times NaN is NaN: whether
-  /// a result was NaN or Inf, 0 at first. Then the kernels of cuda_tile, which never look at what
-  /// is not seen, do it again. Null: they do it all.
-  int32_t* not_finite;
+  /// Where tensor cores do the work, what is not seen has weight 0, and 0 times NaN is NaN: they
+  /// leave word where a result was NaN or Inf. Then the kernels of cuda_tile, which never look at
+  /// what is not seen, do it again. None: they do it all.
+  filigree::cuda::Notice not_finite;
   // the graph: see DeviceBatch
   const BlockPlace* places;
   const int32_t *ends, *group_of_head;
@@ -70,9 +71,25 @@ struct TilePass : AttentionPass<S> {
 /// What a block has 64 of, and walks along.
 enum class Walk { rows, columns };
 
-/// Where a block is: its head, its own 64 tokens, its sequence, its tiles.
+/// False where tensor cores have done the pass.
+template <class S>
+__device__ bool is_left_over(const TilePass<S>& pass) {
+  return !pass.not_finite.at || pass.not_finite.is_left();
+}
+
+/// body(block, head) for all of a pass, shared out among the blocks of threads.
+template <class S, class Body>
+__device__ void for_blocks(const TilePass<S>& pass, Body body) {
+  const int64_t count = pass.blocks * pass.heads;
+  for (int64_t at = blockIdx.x; at < count; at += gridDim.x) {
+    body(static_cast<int>(at % pass.blocks), static_cast<int>(at / pass.blocks));
+    __syncthreads();  // shared memory is free again
+  }
+}
+
+/// Where a block of threads is: its head, its own 64 tokens, its sequence, its tiles.
 struct TilePlace {
-  int head, first, count;
+  int head, block, first, count;
   int origin, end;           // packed tokens of the sequence
   int begin, stop;           // of the block's entries
   const DeviceTiles* tiles;  // of the sequence
@@ -81,10 +98,11 @@ struct TilePlace {
 
   /// W: rows for a block of queries, columns for one of keys.
   template <Walk W, class S>
-  __device__ static TilePlace of(const TilePass<S>& pass) {
+  __device__ static TilePlace of(const TilePass<S>& pass, int block, int head) {
     TilePlace place;
-    const BlockPlace own = pass.places[blockIdx.x];
-    place.head = static_cast<int>(blockIdx.y);
+    const BlockPlace own = pass.places[block];
+    place.head = head;
+    place.block = block;
     place.first = own.first;
     place.count = own.count;
     place.origin = own.first - kTile * own.block;
@@ -98,6 +116,11 @@ struct TilePlace {
     place.x = static_cast<int>(threadIdx.x) % kLane;
     place.y = static_cast<int>(threadIdx.x) / kLane;
     return place;
+  }
+  /// Where the grid has the pass's blocks and heads.
+  template <Walk W, class S>
+  __device__ static TilePlace of(const TilePass<S>& pass) {
+    return of<W>(pass, static_cast<int>(blockIdx.x), static_cast<int>(blockIdx.y));
   }
 };
 
@@ -113,13 +136,13 @@ template <Walk W, class S>
 __device__ bool is_needed(const TilePass<S>& pass, const TilePlace& place, const Tile& tile) {
   if (tile.mask != kDrawnTile) return true;
   const DrawnPass& drawn = pass.drawn;
-  const auto own = static_cast<int>(blockIdx.x);
-  if (drawn.always_columns && (drawn.always_columns[own] | drawn.always_columns[tile.block]) != 0) {
+  if (drawn.always_columns &&
+      (drawn.always_columns[place.block] | drawn.always_columns[tile.block]) != 0) {
     return true;
   }
   const int after = tile.first - (place.first + place.count - 1);
   const int before = place.first - (tile.first + tile.count - 1);
-  const int queries = W == Walk::rows ? own : tile.block;
+  const int queries = W == Walk::rows ? place.block : tile.block;
   return (after > before ? after : before) <=
          drawn.furthest[place.head * pass.blocks + queries] + drawn.margin;
 }
@@ -150,7 +173,7 @@ class TileWalk {
     tile.first = place_.origin + kTile * entry.block;
     tile.count = place_.end - tile.first < kTile ? place_.end - tile.first : kTile;
     tile.mask = entry.mask;
-    tile.block = static_cast<int>(blockIdx.x) + (tile.first - place_.first) / kTile;
+    tile.block = place_.block + (tile.first - place_.first) / kTile;
     return tile;
   }
   __device__ void find() {
@@ -235,18 +258,19 @@ struct TileView {
   const DeviceTiles* tiles;
   int head, origin;                     // the sequence's first packed token
   int query, queries, key, keys, mask;  // first packed tokens and counts
-  int key_block;
+  int block, key_block;                 // of all: the block's own, and that of the keys
 
   /// The tile of a block of queries, or of keys.
   template <Walk W>
   __device__ static TileView of(const TilePass<S>& pass, const TilePlace& place, const Tile& tile) {
-    TileView view{pass, place.tiles, place.head, place.origin, 0, 0, 0, 0, tile.mask, 0};
+    TileView view{pass, place.tiles, place.head, place.origin, 0, 0,
+                  0,    0,           tile.mask,  place.block,  0};
     const bool rows = W == Walk::rows;
     view.query = rows ? place.first : tile.first;
     view.queries = rows ? place.count : tile.count;
     view.key = rows ? tile.first : place.first;
     view.keys = rows ? tile.count : place.count;
-    view.key_block = rows ? tile.block : static_cast<int>(blockIdx.x);
+    view.key_block = rows ? tile.block : place.block;
     return view;
   }
 

@@ -15,8 +15,9 @@ struct DistanceParts {
 
 /// Zeros for the block's parts; its threads meet before they add to them.
 template <class S, class T>
-__device__ void clear_parts(const TilePass<S>& pass, int head, DistanceParts<T> parts) {
-  const int64_t at = int64_t{blockIdx.x} * pass.heads + head;
+__device__ void clear_parts(const TilePass<S>& pass, const TilePlace& place,
+                            DistanceParts<T> parts) {
+  const int64_t at = int64_t{place.block} * pass.heads + place.head;
   const auto clear = [&](T* all, int64_t reach) {
     const int64_t count = 2 * reach + 1;
     for (int64_t d = threadIdx.x; all && d < count; d += blockDim.x) all[at * count + d] = 0;
@@ -111,7 +112,7 @@ __device__ void add_diagonals(const TileView<S>& view, const T* slopes, Distance
     if (view.gated(row, column)) gate += slope;
     if (!is_closed(view, row, column)) bias += slope;
   }
-  const int64_t at = int64_t{blockIdx.x} * pass.heads + view.head;
+  const int64_t at = int64_t{view.block} * pass.heads + view.head;
   if (parts.bias && far <= pass.bias_reach) {
     parts.bias[at * (2 * pass.bias_reach + 1) + pass.bias_reach + distance] += bias;
   }
@@ -127,19 +128,17 @@ int64_t backward_shared_bytes(int dim) {
 
 /// dq of 64 queries of one head, and their parts of dbias and dgate.
 template <class S, int C>
-__global__ void __launch_bounds__(kThreads)
-    tile_backward_rows(TilePass<S> pass, S* dq, DistanceParts<filigree::cuda::Compute<S>> parts) {
+__device__ void backward_rows_block(const TilePass<S>& pass, const TilePlace& place, S* dq,
+                                    DistanceParts<filigree::cuda::Compute<S>> parts) {
   using T = filigree::cuda::Compute<S>;
-  if (pass.not_finite && *pass.not_finite == 0) return;
   T* const queries = filigree::cuda::shared_memory<T>();
   T* const grads = queries + kTile * tile_stride(pass.dim);
   T* const keys = grads + kTile * tile_stride(pass.dim);
   T* const slopes = keys + kTile * tile_stride(pass.dim);
   const int slope_stride = tile_stride(kTile);
-  const auto place = TilePlace::of<Walk::rows>(pass);
   const int64_t column = int64_t{place.head} * pass.dim;
   const uint64_t dropout_key = pass.key_of_head(place.head);
-  clear_parts(pass, place.head, parts);
+  clear_parts(pass, place, parts);
   load_tile(pass.q + column, pass.stride, place.first, place.count, pass.dim, pass.scale, queries);
   load_tile(pass.grad + column, pass.width, place.first, place.count, pass.dim, T(1), grads);
   T sums[kMine][C] = {};
@@ -191,15 +190,14 @@ __global__ void __launch_bounds__(kThreads)
 
 /// dk and dv of 64 keys of one head.
 template <class S, int C>
-__global__ void __launch_bounds__(kThreads) tile_backward_columns(TilePass<S> pass, S* dk, S* dv) {
+__device__ void backward_columns_block(const TilePass<S>& pass, const TilePlace& place, S* dk,
+                                       S* dv) {
   using T = filigree::cuda::Compute<S>;
-  if (pass.not_finite && *pass.not_finite == 0) return;
   T* const keys = filigree::cuda::shared_memory<T>();
   T* const values = keys + kTile * tile_stride(pass.dim);
   T* const rows = values + kTile * tile_stride(pass.dim);
   T* const weights = rows + kTile * tile_stride(pass.dim);
   const int weight_stride = tile_stride(kTile);
-  const auto place = TilePlace::of<Walk::columns>(pass);
   const int64_t column = int64_t{place.head} * pass.dim;
   const uint64_t dropout_key = pass.key_of_head(place.head);
   load_tile(pass.k + column, pass.stride, place.first, place.count, pass.dim, T(1), keys);
@@ -249,6 +247,23 @@ __global__ void __launch_bounds__(kThreads) tile_backward_columns(TilePass<S> pa
       dv[at] = convert<S>(value_sums[r][c]);
     }
   }
+}
+
+/// The passes, or what is left over of them.
+template <class S, int C>
+__global__ void __launch_bounds__(kThreads)
+    tile_backward_rows(TilePass<S> pass, S* dq, DistanceParts<filigree::cuda::Compute<S>> parts) {
+  if (!is_left_over(pass)) return;
+  for_blocks(pass, [&](int block, int head) {
+    backward_rows_block<S, C>(pass, TilePlace::of<Walk::rows>(pass, block, head), dq, parts);
+  });
+}
+template <class S, int C>
+__global__ void __launch_bounds__(kThreads) tile_backward_columns(TilePass<S> pass, S* dk, S* dv) {
+  if (!is_left_over(pass)) return;
+  for_blocks(pass, [&](int block, int head) {
+    backward_columns_block<S, C>(pass, TilePlace::of<Walk::columns>(pass, block, head), dk, dv);
+  });
 }
 
 }  // namespace filigree::kernels::cuda

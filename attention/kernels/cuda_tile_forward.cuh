@@ -61,15 +61,13 @@ int64_t forward_shared_bytes(int dim) {
 
 /// o and lse of 64 queries of one head. C: columns of a thread, 16 C >= dim.
 template <class S, int C>
-__global__ void __launch_bounds__(kThreads)
-    tile_forward(TilePass<S> pass, S* o, filigree::cuda::Compute<S>* lse) {
+__device__ void forward_block(const TilePass<S>& pass, const TilePlace& place, S* o,
+                              filigree::cuda::Compute<S>* lse) {
   using T = filigree::cuda::Compute<S>;
-  if (pass.not_finite && *pass.not_finite == 0) return;
   T* const queries = filigree::cuda::shared_memory<T>();
   T* const keys = queries + kTile * tile_stride(pass.dim);
   T* const weights = keys + kTile * tile_stride(pass.dim);
   const int weight_stride = tile_stride(kTile);
-  const auto place = TilePlace::of<Walk::rows>(pass);
   const int64_t column = int64_t{place.head} * pass.dim;
   const uint64_t dropout_key = pass.key_of_head(place.head);
   load_tile(pass.q + column, pass.stride, place.first, place.count, pass.dim, pass.scale, queries);
@@ -119,6 +117,16 @@ __global__ void __launch_bounds__(kThreads)
           none ? -std::numeric_limits<T>::infinity() : rows.top[r] + std::log(rows.sum[r]);
     }
   }
+}
+
+/// The pass, or what is left over of it.
+template <class S, int C>
+__global__ void __launch_bounds__(kThreads)
+    tile_forward(TilePass<S> pass, S* o, filigree::cuda::Compute<S>* lse) {
+  if (!is_left_over(pass)) return;
+  for_blocks(pass, [&](int block, int head) {
+    forward_block<S, C>(pass, TilePlace::of<Walk::rows>(pass, block, head), o, lse);
+  });
 }
 
 }  // namespace filigree::kernels::cuda

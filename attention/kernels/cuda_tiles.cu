@@ -1,7 +1,11 @@
+#include <algorithm>
+#include <type_traits>
+
 #include "attention/kernels/cuda_tensor_passes.cuh"
 #include "attention/kernels/cuda_tile_backward.cuh"
 #include "attention/kernels/cuda_tile_forward.cuh"
 #include "attention/kernels/cuda_tile_passes.cuh"
+#include "core/cuda/map.cuh"
 #include "core/error.h"
 
 namespace filigree::kernels::cuda {
@@ -10,7 +14,7 @@ namespace {
 
 constexpr std::string_view kOp = "sparse_attention";
 
-/// Row t H + h of the loops.
+/// delta of row t H + h: a warp has it, for heads that packs do not fit.
 template <class S>
 struct Delta {
   using T = filigree::cuda::Compute<S>;
@@ -22,6 +26,35 @@ struct Delta {
     if (row.lane == 0) delta[row.row] = sum;
   }
 };
+
+/// The same by packs of N: L lanes have a row of up to N L elements.
+template <class S, int N, int L>
+__global__ void __launch_bounds__(kThreads)
+    packed_delta(const S* grad, const S* o, filigree::cuda::Compute<S>* delta, int64_t rows,
+                 int dim) {
+  using T = filigree::cuda::Compute<S>;
+  const int64_t thread = filigree::cuda::element_index(), row = thread / L;
+  const int d = N * static_cast<int>(thread % L);
+  T sum = 0;
+  if (row < rows && d < dim) {
+    const auto left = filigree::cuda::load_pack<S, N>(grad + row * dim + d);
+    const auto right = filigree::cuda::load_pack<S, N>(o + row * dim + d);
+#pragma unroll
+    for (int i = 0; i < N; ++i) sum += load(left.of[i]) * load(right.of[i]);
+  }
+#pragma unroll
+  for (int step = L / 2; step > 0; step /= 2) sum += __shfl_xor_sync(~0U, sum, step);
+  if (row < rows && d == 0) delta[row] = sum;
+}
+
+/// body.template operator()<L>() with the fewest lanes, 4 to 32, that hold so many packs.
+template <class Body>
+void with_delta_lanes(int64_t packs, Body body) {
+  if (packs <= 4) return body.template operator()<4>();
+  if (packs <= 8) return body.template operator()<8>();
+  if (packs <= 16) return body.template operator()<16>();
+  body.template operator()<32>();
+}
 
 /// body.template operator()<C>() with 16 C >= dim columns a thread. Throws ShapeError.
 template <class Body>
@@ -35,18 +68,22 @@ void with_columns(int dim, Body body) {
                    "heads of up to 256 have one");
 }
 
-/// What tensor cores find (TilePass::not_finite), if they take the pass.
+/// Whether tensor cores take the pass; if so, they may leave word.
 template <class S>
-Tensor probe_for(TilePass<S>& pass, const Tensor& where) {
-  if (!std::is_same_v<S, BFloat16> || pass.dim > kWidestTensor) return {};
-  Tensor found = Tensor::zeros({1}, DType::i32, where.device());
-  pass.not_finite = found.data<int32_t>();
-  return found;
+bool take_tensor_cores(TilePass<S>& pass, const Tensor& where) {
+  if (!std::is_same_v<S, BFloat16> || pass.dim > kWidestTensor) return false;
+  pass.not_finite = filigree::cuda::context_of(where.device()).make_notice();
+  return true;
 }
 
+/// A block of threads for every block and head; where next to never anything is left over, as many
+/// as find out quickly.
 template <class S>
-filigree::cuda::Grid grid_of(const TilePass<S>& pass, int64_t shared) {
-  return {.blocks = pass.blocks, .heads = pass.heads, .threads = kThreads, .shared = shared};
+filigree::cuda::Grid grid_of(const TilePass<S>& pass, const Tensor& where, int64_t shared) {
+  const int64_t all = pass.blocks * pass.heads;
+  const auto& device = filigree::cuda::context_of(where.device()).properties();
+  const int64_t few = std::min(all, int64_t{2} * device.multiProcessorCount);
+  return {.blocks = pass.not_finite.at ? few : all, .threads = kThreads, .shared = shared};
 }
 
 }  // namespace
@@ -54,25 +91,26 @@ filigree::cuda::Grid grid_of(const TilePass<S>& pass, int64_t shared) {
 template <class S>
 void tiles_forward_pass(TilePass<S> pass, const Tensor& where, S* o,
                         filigree::cuda::Compute<S>* lse) {
-  const Tensor found = probe_for(pass, where);
+  const bool on_tensor_cores = take_tensor_cores(pass, where);
   if constexpr (std::is_same_v<S, BFloat16>) {
-    if (found.defined()) {
+    if (on_tensor_cores) {
       with_cores(pass, where,
                  [&]<class Cores>() { TensorPasses<Cores>::forward(pass, where, o, lse); });
     }
   }
   with_columns(pass.dim, [&]<int C>() {
     const int64_t shared = forward_shared_bytes<filigree::cuda::Compute<S>>(pass.dim);
-    filigree::cuda::launch(kOp, where, grid_of(pass, shared), tile_forward<S, C>, pass, o, lse);
+    filigree::cuda::launch(kOp, where, grid_of(pass, where, shared), tile_forward<S, C>, pass, o,
+                           lse);
   });
 }
 
 template <class S>
 void tiles_backward_pass(TilePass<S> pass, const Tensor& where, S* dq, S* dk, S* dv,
                          DistanceParts<filigree::cuda::Compute<S>> parts) {
-  const Tensor found = probe_for(pass, where);
+  const bool on_tensor_cores = take_tensor_cores(pass, where);
   if constexpr (std::is_same_v<S, BFloat16>) {
-    if (found.defined()) {
+    if (on_tensor_cores) {
       with_cores(pass, where, [&]<class Cores>() {
         TensorPasses<Cores>::rows(pass, where, dq, parts);
         TensorPasses<Cores>::columns(pass, where, dk, dv);
@@ -80,7 +118,7 @@ void tiles_backward_pass(TilePass<S> pass, const Tensor& where, S* dq, S* dk, S*
     }
   }
   const filigree::cuda::Grid grid =
-      grid_of(pass, backward_shared_bytes<filigree::cuda::Compute<S>>(pass.dim));
+      grid_of(pass, where, backward_shared_bytes<filigree::cuda::Compute<S>>(pass.dim));
   with_columns(pass.dim, [&]<int C>() {
     filigree::cuda::launch(kOp, where, grid, tile_backward_rows<S, C>, pass, dq, parts);
     filigree::cuda::launch(kOp, where, grid, tile_backward_columns<S, C>, pass, dk, dv);
@@ -89,10 +127,21 @@ void tiles_backward_pass(TilePass<S> pass, const Tensor& where, S* dq, S* dk, S*
 
 template <class S>
 Tensor make_delta(const Tensor& grad, const Tensor& o, const Tensor& lse, int64_t head_dim) {
+  using T = filigree::cuda::Compute<S>;
+  constexpr int N = filigree::cuda::kPack<S>;
   Tensor delta(lse.shape(), lse.dtype(), lse.device());
-  filigree::cuda::for_rows(
-      kOp, grad, lse.numel(), head_dim,
-      Delta<S>{grad.data<S>(), o.data<S>(), delta.data<filigree::cuda::Compute<S>>()});
+  const S *from_grad = grad.data<S>(), *from_o = o.data<S>();
+  T* const to = delta.data<T>();
+  if (head_dim % N != 0 || head_dim > 32 * N || !filigree::cuda::packs_fit<N>(from_grad, from_o)) {
+    filigree::cuda::for_rows(kOp, grad, lse.numel(), head_dim, Delta<S>{from_grad, from_o, to});
+    return delta;
+  }
+  with_delta_lanes(head_dim / N, [&]<int L>() {
+    const int64_t blocks = (lse.numel() * L + kThreads - 1) / kThreads;
+    filigree::cuda::launch(kOp, grad, {.blocks = blocks, .threads = kThreads},
+                           packed_delta<S, N, L>, from_grad, from_o, to, lse.numel(),
+                           static_cast<int>(head_dim));
+  });
   return delta;
 }
 

@@ -36,6 +36,11 @@ Context::Context(int index) {
   cudaStream_t stream = nullptr;
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "device", "cudaStreamCreate");
   stream_.reset(stream);
+  void* notices = nullptr;
+  constexpr size_t kNoticeBytes = kNotices * sizeof(int64_t);
+  check(cudaMalloc(&notices, kNoticeBytes), "device", "cudaMalloc");
+  notices_.reset(static_cast<int64_t*>(notices));
+  check(cudaMemsetAsync(notices, 0, kNoticeBytes, stream), "device", "cudaMemsetAsync");
   cublasHandle_t blas = nullptr;
   check(cublasCreate(&blas), "device", "cublasCreate");
   blas_.reset(blas);

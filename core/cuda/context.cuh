@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/cuda/notice.cuh"
 #include "core/device.h"
 #include "core/device_backend.h"
 #include "core/tensor.h"
@@ -25,6 +26,9 @@ void check(cublasStatus_t code, std::string_view op, std::string_view call);
 class LtPlans;  // blas_lt.cu
 std::shared_ptr<LtPlans> make_lt_plans();
 
+struct MemoryDeleter {
+  void operator()(int64_t* memory) const { cudaFree(memory); }
+};
 struct StreamDeleter {
   void operator()(cudaStream_t stream) const { cudaStreamDestroy(stream); }
 };
@@ -49,6 +53,11 @@ class Context {
   bool tf32() const { return tf32_; }
   void set_tf32(bool on) { tf32_ = on; }
   const cudaDeviceProp& properties() const { return properties_; }
+  /// One that nobody else has, if fewer than 1,024 are in use at a time.
+  Notice make_notice() {
+    const int64_t number = 1 + notices_made_.fetch_add(1, std::memory_order_relaxed);
+    return {notices_.get() + number % kNotices, number};
+  }
 
   /// Of DeviceCounters.
   void count_launch() const { launches_.fetch_add(1, std::memory_order_relaxed); }
@@ -68,6 +77,9 @@ class Context {
   std::shared_ptr<LtPlans> lt_plans_ = make_lt_plans();
   std::atomic<bool> tf32_ = false;
   mutable std::atomic<int64_t> launches_ = 0, uploads_ = 0, waits_ = 0, fused_ = 0, unfused_ = 0;
+  static constexpr int64_t kNotices = 1024;
+  std::unique_ptr<int64_t, MemoryDeleter> notices_;  // (kNotices), 0 at first
+  std::atomic<int64_t> notices_made_ = 0;
   cudaDeviceProp properties_{};
 };
 
