@@ -50,17 +50,26 @@ struct DropoutMask {
         kept(static_cast<T>(1 / (1 - dropout.p))) {}
   /// False where all is kept.
   __device__ bool drops() const { return threshold > 0; }
-  /// 1 / (1 - p) or 0, of the elements first .. first+N-1, which are within one or more whole
-  /// counters of four, or within a part of one.
+  /// 1 / (1 - p) or 0, of the elements first .. first+N-1. Where N is a multiple of 4, so is first:
+  /// they are whole counters of four. Else they are within one counter.
   template <int N>
   __device__ void factors(int64_t first, T (&factor)[N]) const {
-    Bits bits;
-    for (int j = 0; j < N; ++j) {
-      const int64_t i = first + j;
-      if (j == 0 || i % 4 == 0) bits = philox(key, 0, static_cast<uint64_t>(i / 4));
-      factor[j] = to_uniform(bits.word[i % 4]) >= threshold ? kept : T(0);
+    if constexpr (N % 4 == 0) {
+#pragma unroll
+      for (int j = 0; j < N; j += 4) {
+        const Bits bits = philox(key, 0, static_cast<uint64_t>((first + j) / 4));
+#pragma unroll
+        for (int k = 0; k < 4; ++k) factor[j + k] = of(bits.word[k]);
+      }
+    } else {
+      static_assert(N < 4);
+      const Bits bits = philox(key, 0, static_cast<uint64_t>(first / 4));
+      for (int j = 0; j < N; ++j) factor[j] = of(bits.word[(first + j) % 4]);
     }
   }
+
+ private:
+  __device__ T of(uint32_t bits) const { return to_uniform(bits) >= threshold ? kept : T(0); }
 };
 
 }  // namespace filigree::cuda
