@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 
 #include "core/kernels/chunked_cross_entropy.h"
 #include "core/kernels/loops.h"
@@ -20,8 +21,10 @@ void add_chunk_to_softmax(const Tensor& x, const Tensor& bias, const Tensor& lab
         const T z = in[c] + b[c];
         highest = z > highest ? z : highest;
       }
-      sums[row] = sums[row] * exp_of(tops[row] - highest) +
-                  sum_of<T>(classes, [&](int64_t c) { return exp_of(in[c] + b[c] - highest); });
+      // Where all is -Inf so far, exponents are measured from 0: -Inf - -Inf is NaN.
+      const T base = highest == -std::numeric_limits<T>::infinity() ? T(0) : highest;
+      sums[row] = sums[row] * exp_of(tops[row] - base) +
+                  sum_of<T>(classes, [&](int64_t c) { return exp_of(in[c] + b[c] - base); });
       tops[row] = highest;
       const int64_t own = label[row] - first;
       if (own >= 0 && own < classes) targets[row] = in[own] + b[own];

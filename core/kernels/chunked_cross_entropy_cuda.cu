@@ -1,7 +1,7 @@
 #include <cmath>
+#include <limits>
 
-#include "core/cuda/map.cuh"
-#include "core/cuda/rows.cuh"
+#include "core/cuda/held_row.cuh"
 #include "core/kernels/chunked_cross_entropy.h"
 
 namespace filigree::kernels::cuda {
@@ -9,49 +9,119 @@ namespace filigree::kernels::cuda {
 namespace {
 
 using filigree::cuda::Compute;
+using filigree::cuda::kWarp;
 using filigree::cuda::load;
+using filigree::cuda::load_values;
 
-/// Logits in T, bias in S.
+constexpr int kWarps = 8, kThreads = kWarps * kWarp;  // of a row
+
+/// Logits of rows of `classes` in T, without their bias, in S.
 template <class T, class S>
-struct AddChunk {
+struct Logits {
   const T* x;
   const S* bias;
   const int32_t* labels;
-  int64_t first;
-  T *top, *sum, *target;
+  int64_t first, classes;
 
-  __device__ void operator()(filigree::cuda::WarpRow row) const {
-    const T* in = x + row.row * row.width;
-    const T before = top[row.row];
-    const T highest = row.largest(before, [&](int64_t c) { return in[c] + load(bias[c]); });
-    const T added =
-        row.sum<T>([&](int64_t c) { return std::exp(in[c] + load(bias[c]) - highest); });
-    if (row.lane != 0) return;
-    sum[row.row] = sum[row.row] * std::exp(before - highest) + added;
-    top[row.row] = highest;
-    const int64_t own = labels[row.row] - first;
-    if (own >= 0 && own < row.width) target[row.row] = in[own] + load(bias[own]);
+  /// N of a row, with the bias.
+  template <int N>
+  __device__ void get(int64_t row, int64_t column, T (&z)[N]) const {
+    T more[N];
+    load_values<T, N>(x + row * classes + column, z);
+    load_values<S, N>(bias + column, more);
+#pragma unroll
+    for (int i = 0; i < N; ++i) z[i] += more[i];
+  }
+  /// The label's column; none of the chunk's where that is elsewhere.
+  __device__ int64_t own(int64_t row) const { return labels[row] - first; }
+};
+
+/// sum e^{z - top} over numbers z, of which top is the greatest. A NaN makes the sum NaN.
+template <class T>
+struct Softmax {
+  static constexpr T kNone = -std::numeric_limits<T>::infinity();
+  T top = kNone, sum = 0;
+
+  /// What exponents are measured from: not -Inf, which would make NaN of itself.
+  static __device__ T base(T top) { return top == kNone ? T(0) : top; }
+  /// The same sum, by a top that is not less.
+  __device__ T sum_by(T higher) const {
+    return top == higher ? sum : sum * std::exp(top - base(higher));
+  }
+  template <int N>
+  __device__ void add(const T (&z)[N]) {
+    T higher = top;
+#pragma unroll
+    for (int i = 0; i < N; ++i) higher = z[i] > higher ? z[i] : higher;
+    sum = sum_by(higher);
+    top = higher;
+#pragma unroll
+    for (int i = 0; i < N; ++i) sum += std::exp(z[i] - base(top));
   }
 };
 
-template <class T, class S>
-struct Gradient {
-  const T* x;
-  const S* bias;
-  const int32_t* labels;
-  const T* log_sum;
-  int64_t first;
-  double factor;
-  const T* dloss;
-  S* dx;
-  int64_t classes;
-  __device__ void operator()(int64_t i) const {
-    const int64_t row = i / classes, c = i % classes;
-    const T f = static_cast<T>(factor * static_cast<double>(*dloss));
-    const T p = f * std::exp(x[i] + load(bias[c]) - log_sum[row]);
-    dx[i] = convert<S>(c == labels[row] - first ? p - f : p);
+/// A block a row, its threads N classes at a time. Their sums are put together by a warp, then
+/// those of the warps in order.
+template <class T, class S, int N>
+__global__ void add_chunk(Logits<T, S> logits, T* top, T* sum, T* target) {
+  __shared__ T tops[kWarps], sums[kWarps];
+  const int64_t row = blockIdx.x;
+  Softmax<T> mine;
+  for (int64_t c = int64_t{N} * threadIdx.x; c < logits.classes; c += N * kThreads) {
+    T z[N];
+    logits.get(row, c, z);
+    mine.add(z);
   }
-};
+  const T warp_top = filigree::cuda::warp_max(mine.top);
+  const T warp_sum = filigree::cuda::warp_sum(mine.sum_by(warp_top));
+  if (threadIdx.x % kWarp == 0) {
+    tops[threadIdx.x / kWarp] = warp_top;
+    sums[threadIdx.x / kWarp] = warp_sum;
+  }
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  T highest = top[row];
+  for (int w = 0; w < kWarps; ++w) highest = tops[w] > highest ? tops[w] : highest;
+  T all = Softmax<T>{top[row], sum[row]}.sum_by(highest);
+  for (int w = 0; w < kWarps; ++w) all += Softmax<T>{tops[w], sums[w]}.sum_by(highest);
+  sum[row] = all;
+  top[row] = highest;
+  const int64_t own = logits.own(row);
+  if (own < 0 || own >= logits.classes) return;
+  T z[1];
+  logits.get(row, own, z);
+  target[row] = z[0];
+}
+
+/// A block a row, N classes of it a thread at a time.
+template <class T, class S, int N>
+__global__ void gradient(Logits<T, S> logits, const T* log_sum, double factor, const T* dloss,
+                         S* dx) {
+  const int64_t row = blockIdx.x, own = logits.own(row);
+  const T f = static_cast<T>(factor * static_cast<double>(*dloss)), shift = log_sum[row];
+  for (int64_t c = int64_t{N} * threadIdx.x; c < logits.classes; c += N * kThreads) {
+    T z[N];
+    logits.get(row, c, z);
+#pragma unroll
+    for (int i = 0; i < N; ++i) {
+      z[i] = f * std::exp(z[i] - shift);
+      if (c + i == own) z[i] -= f;
+    }
+    filigree::cuda::store_values<S, N>(z, dx + row * logits.classes + c);
+  }
+}
+
+/// body.template operator()<N>() with as many elements as may be loaded at once from every row of
+/// `at`, whose rows have `classes`: 16 bytes of T, or one.
+template <class T, class Body, class... At>
+void with_pack(int64_t classes, Body body, const At*... at) {
+  constexpr int N = filigree::cuda::kPack<T>;
+  if (classes % N == 0 && filigree::cuda::packs_fit<N>(at...)) {
+    body.template operator()<N>();
+  } else {
+    body.template operator()<1>();
+  }
+}
 
 }  // namespace
 
@@ -59,9 +129,14 @@ void add_chunk_to_softmax(const Tensor& x, const Tensor& bias, const Tensor& lab
                           Tensor& top, Tensor& sum, Tensor& target) {
   filigree::cuda::dispatch_stored("chunked_cross_entropy", bias.dtype(), [&]<class S>() {
     using T = Compute<S>;
-    filigree::cuda::for_rows("chunked_cross_entropy", x, x.size(0), x.size(1),
-                             AddChunk<T, S>{x.data<T>(), bias.data<S>(), labels.data<int32_t>(),
-                                            first, top.data<T>(), sum.data<T>(), target.data<T>()});
+    const Logits<T, S> logits{x.data<T>(), bias.data<S>(), labels.data<int32_t>(), first,
+                              x.size(1)};
+    const auto call = [&]<int N>() {
+      filigree::cuda::launch("chunked_cross_entropy", x, {.blocks = x.size(0), .threads = kThreads},
+                             add_chunk<T, S, N>, logits, top.data<T>(), sum.data<T>(),
+                             target.data<T>());
+    };
+    with_pack<T>(x.size(1), call, logits.x, logits.bias);
   });
 }
 
@@ -70,10 +145,15 @@ void chunk_softmax_gradient(const Tensor& x, const Tensor& bias, const Tensor& l
                             const Tensor& dloss, Tensor& dx) {
   filigree::cuda::dispatch_stored("chunked_cross_entropy", bias.dtype(), [&]<class S>() {
     using T = Compute<S>;
-    filigree::cuda::for_each(
-        "chunked_cross_entropy", x, x.numel(),
-        Gradient<T, S>{x.data<T>(), bias.data<S>(), labels.data<int32_t>(), log_sum.data<T>(),
-                       first, factor, dloss.data<T>(), dx.data<S>(), x.size(1)});
+    const Logits<T, S> logits{x.data<T>(), bias.data<S>(), labels.data<int32_t>(), first,
+                              x.size(1)};
+    S* to = dx.data<S>();
+    const auto call = [&]<int N>() {
+      filigree::cuda::launch("chunked_cross_entropy", x, {.blocks = x.size(0), .threads = kThreads},
+                             gradient<T, S, N>, logits, log_sum.data<T>(), factor, dloss.data<T>(),
+                             to);
+    };
+    with_pack<T>(x.size(1), call, logits.x, logits.bias, to);
   });
 }
 
