@@ -40,7 +40,7 @@ class ChunkedCrossEntropy final : public Function {
 
   Tensor labels_;
   ChunkedCrossEntropyOptions options_;
-  Tensor rows_, counted_;  // (R) i32
+  Tensor rows_, counted_;  // (R) i32; rows_ ascend
   Shape shape_;            // of h
   double factor_ = 1;
 };
@@ -173,7 +173,7 @@ Tensors ChunkedCrossEntropy::backward(const Tensors& grad) {
   Tensors result{dh, dweight};
   if (rows < shape_[0] && needs_grad(0)) {
     result[0] = Tensor(shape_, dtype, device);
-    kernels::embedding_backward(dh, rows_, result[0]);
+    kernels::scatter_rows(dh, rows_, result[0]);
   }
   if (wants_bias) result.push_back(dbias);
   return result;

@@ -11,5 +11,8 @@ FILIGREE_KERNEL(embedding_forward, (const Tensor& weight, const Tensor& ids, Ten
 /// dweight (V, E) = for every id the sum of its rows of dy, in order of t; other rows 0.
 FILIGREE_KERNEL(embedding_backward, (const Tensor& dy, const Tensor& ids, Tensor& dweight),
                 (dy, ids, dweight))
+/// y (V, E) = x (T, E) at the rows ids (i32, T), of which no two are the same, 0 at all others:
+/// embedding_backward() without sums, and so without sorting ids on a device.
+FILIGREE_KERNEL(scatter_rows, (const Tensor& x, const Tensor& ids, Tensor& y), (x, ids, y))
 
 }  // namespace filigree::kernels

@@ -38,4 +38,16 @@ void embedding_backward(const Tensor& dy, const Tensor& ids, Tensor& dweight) {
   });
 }
 
+void scatter_rows(const Tensor& x, const Tensor& ids, Tensor& y) {
+  y.fill(0);
+  dispatch_float("embedding", x.dtype(), [&]<class T>() {
+    const int64_t width = y.size(1);
+    const T* from = x.data<T>();
+    const int32_t* id = ids.data<int32_t>();
+    T* to = y.data<T>();
+    for_rows(ids.numel(), width,
+             [&](int64_t t) { std::copy_n(from + t * width, width, to + id[t] * width); });
+  });
+}
+
 }  // namespace filigree::kernels::cpu

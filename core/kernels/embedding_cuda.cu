@@ -3,6 +3,7 @@
 #include <climits>
 #include <cub/cub.cuh>
 
+#include "core/cuda/held_row.cuh"
 #include "core/cuda/map.cuh"
 #include "core/error.h"
 #include "core/kernels/embedding.h"
@@ -12,10 +13,11 @@ namespace filigree::kernels::cuda {
 namespace {
 
 constexpr int64_t kPiece = 64;  // rows that one block adds up
-constexpr int kThreads = 128;
+constexpr int64_t kMostThreads = 256;
 
 using filigree::cuda::Compute;
-using filigree::cuda::load;
+using filigree::cuda::load_values;
+using filigree::cuda::store_values;
 
 /// N elements of a row a call.
 template <class S, int N>
@@ -28,6 +30,20 @@ struct Gather {
     const int64_t packs = width / N, row = p / packs, column = N * (p % packs);
     const auto found = filigree::cuda::load_pack<S, N>(weight + ids[row] * width + column);
     filigree::cuda::store_pack(found, y + N * p);
+  }
+};
+
+/// The other way.
+template <class S, int N>
+struct Scatter {
+  const S* x;
+  const int32_t* ids;
+  S* y;
+  int64_t width;
+  __device__ void operator()(int64_t p) const {
+    const int64_t packs = width / N, row = p / packs, column = N * (p % packs);
+    const auto given = filigree::cuda::load_pack<S, N>(x + N * p);
+    filigree::cuda::store_pack(given, y + ids[row] * width + column);
   }
 };
 
@@ -44,36 +60,87 @@ struct Sorted {
 
   __device__ bool begins_id(int64_t p) const { return p == 0 || key[p] != key[p - 1]; }
   __device__ bool begins_piece(int64_t p) const { return p % kPiece == 0 || begins_id(p); }
+  /// Where the piece at p ends at the latest.
+  __device__ int64_t piece_limit(int64_t p) const {
+    const int64_t next = (p / kPiece + 1) * kPiece;
+    return next < count ? next : count;
+  }
+  /// The first position after p with another id; `limit` if there is none before it.
+  __device__ int64_t end_of(int64_t p, int64_t limit) const {
+    const int32_t id = key[p];
+    int64_t same = p;
+    while (limit - same > 1) {
+      const int64_t middle = same + (limit - same) / 2;
+      (key[middle] == id ? same : limit) = middle;
+    }
+    return limit;
+  }
 };
 
-/// sums[p]: of the piece that begins at p. A block a position.
-template <class S>
-__global__ void sum_pieces(Sorted sorted, int64_t width, const S* dy, Compute<S>* sums) {
-  const int64_t p = blockIdx.x;
-  if (!sorted.begins_piece(p)) return;
-  int64_t end = p + 1;
-  while (end < sorted.count && !sorted.begins_piece(end)) ++end;
-  for (int64_t j = threadIdx.x; j < width; j += blockDim.x) {
-    Compute<S> sum = 0;
-    for (int64_t q = p; q < end; ++q) sum += load(dy[sorted.row[q] * width + j]);
-    sums[p * width + j] = sum;
+/// What a block needs to add up rows, N columns a thread.
+template <class S, int N>
+struct Rows {
+  using T = Compute<S>;
+  int64_t width;
+  const S* dy;
+  T* sums;     // (count, width): of a piece, in the row of its first position
+  S* dweight;  // (V, width)
+
+  /// body(column) for the columns of the calling thread.
+  template <class Body>
+  __device__ void each_column(Body body) const {
+    for (int64_t j = int64_t{N} * threadIdx.x; j < width; j += int64_t{N} * blockDim.x) body(j);
   }
+};
+
+template <class T, int N>
+__device__ void add_values(const T (&more)[N], T (&total)[N]) {
+#pragma unroll
+  for (int i = 0; i < N; ++i) total[i] += more[i];
 }
 
-/// dweight of the id that begins at p: its pieces in order.
-template <class S>
-__global__ void sum_ids(Sorted sorted, int64_t width, const Compute<S>* sums, S* dweight) {
+/// Of the piece that begins at p: into dweight where it is all of its id, else into sums. A block a
+/// position.
+template <class S, int N>
+__global__ void sum_pieces(Sorted sorted, Rows<S, N> rows) {
+  const int64_t p = blockIdx.x;
+  if (!sorted.begins_piece(p)) return;
+  const int64_t id = sorted.key[p], limit = sorted.piece_limit(p), end = sorted.end_of(p, limit);
+  const bool whole =
+      sorted.begins_id(p) && (end < limit || end == sorted.count || sorted.key[end] != id);
+  rows.each_column([&](int64_t j) {
+    Compute<S> total[N] = {}, more[N];
+#pragma unroll 4
+    for (int64_t q = p; q < end; ++q) {
+      load_values<S, N>(rows.dy + sorted.row[q] * rows.width + j, more);
+      add_values(more, total);
+    }
+    if (whole) {
+      store_values<S, N>(total, rows.dweight + id * rows.width + j);
+    } else {
+      store_values<Compute<S>, N>(total, rows.sums + p * rows.width + j);
+    }
+  });
+}
+
+/// dweight of the id that begins at p and has more pieces than one: those in order.
+template <class S, int N>
+__global__ void sum_ids(Sorted sorted, Rows<S, N> rows) {
   const int64_t p = blockIdx.x;
   if (!sorted.begins_id(p)) return;
-  const int32_t id = sorted.key[p];
-  for (int64_t j = threadIdx.x; j < width; j += blockDim.x) {
-    Compute<S> sum = sums[p * width + j];
-    for (int64_t q = (p / kPiece + 1) * kPiece; q < sorted.count && sorted.key[q] == id;
-         q += kPiece) {
-      sum += sums[q * width + j];
+  const int64_t id = sorted.key[p], second = sorted.piece_limit(p);
+  if (second == sorted.count || sorted.key[second] != id) return;
+  const int64_t end = sorted.end_of(second, sorted.count);
+  rows.each_column([&](int64_t j) {
+    Compute<S> total[N], more[N];
+    load_values<Compute<S>, N>(rows.sums + p * rows.width + j, total);
+#pragma unroll 4
+    for (int64_t q = second; q < end; q += kPiece) {
+      load_values<Compute<S>, N>(rows.sums + q * rows.width + j, more);
+      add_values(more, total);
     }
-    dweight[id * width + j] = convert<S>(sum);
-  }
+    store_values<S, N>(total, rows.dweight + id * rows.width + j);
+  });
 }
 
 /// Sorts (id, t) by id < `count`, stably.
@@ -95,20 +162,30 @@ void sort_ids(const Tensor& ids, int64_t count, Tensor& keys, Tensor& rows) {
   sort(scratch.raw(), bytes);
 }
 
+/// body.template operator()<N>() with the elements of a row that may be taken at once: 16 bytes of
+/// S, or one.
+template <class S, class Body, class... At>
+void with_pack(int64_t width, Body body, const At*... at) {
+  constexpr int N = filigree::cuda::kPack<S>;
+  if (width % N == 0 && filigree::cuda::packs_fit<N>(at...)) {
+    body.template operator()<N>();
+  } else {
+    body.template operator()<1>();
+  }
+}
+
 }  // namespace
 
 void embedding_forward(const Tensor& weight, const Tensor& ids, Tensor& y) {
   filigree::cuda::dispatch_stored("embedding", weight.dtype(), [&]<class S>() {
     const S* from = weight.data<S>();
-    const int32_t* rows = ids.data<int32_t>();
     S* to = y.data<S>();
     const int64_t width = weight.size(1);
-    constexpr int N = filigree::cuda::kPack<S>;
-    if (width % N == 0 && filigree::cuda::packs_fit<N>(from, to)) {
-      filigree::cuda::for_each("embedding", y, y.numel() / N, Gather<S, N>{from, rows, to, width});
-    } else {
-      filigree::cuda::for_each("embedding", y, y.numel(), Gather<S, 1>{from, rows, to, width});
-    }
+    const auto call = [&]<int N>() {
+      filigree::cuda::for_each("embedding", y, y.numel() / N,
+                               Gather<S, N>{from, ids.data<int32_t>(), to, width});
+    };
+    with_pack<S>(width, call, from, to);
   });
 }
 
@@ -124,11 +201,29 @@ void embedding_backward(const Tensor& dy, const Tensor& ids, Tensor& dweight) {
   filigree::cuda::dispatch_stored("embedding", dy.dtype(), [&]<class S>() {
     using T = Compute<S>;
     Tensor sums({count, width}, dtype_of<T>, dy.device());
-    const filigree::cuda::Grid grid{.blocks = count, .threads = kThreads};
-    filigree::cuda::launch("embedding", dy, grid, sum_pieces<S>, sorted, width, dy.data<S>(),
-                           sums.data<T>());
-    filigree::cuda::launch("embedding", dy, grid, sum_ids<S>, sorted, width, sums.data<T>(),
-                           dweight.data<S>());
+    const auto call = [&]<int N>() {
+      const Rows<S, N> of{width, dy.data<S>(), sums.data<T>(), dweight.data<S>()};
+      const int64_t warps = (width / N + filigree::cuda::kWarp - 1) / filigree::cuda::kWarp;
+      const auto threads = std::min(kMostThreads, warps * filigree::cuda::kWarp);
+      const filigree::cuda::Grid grid{.blocks = count, .threads = static_cast<int>(threads)};
+      filigree::cuda::launch("embedding", dy, grid, sum_pieces<S, N>, sorted, of);
+      filigree::cuda::launch("embedding", dy, grid, sum_ids<S, N>, sorted, of);
+    };
+    with_pack<S>(width, call, dy.data<S>(), std::as_const(dweight).data<S>());
+  });
+}
+
+void scatter_rows(const Tensor& x, const Tensor& ids, Tensor& y) {
+  y.fill(0);
+  filigree::cuda::dispatch_stored("embedding", x.dtype(), [&]<class S>() {
+    const S* from = x.data<S>();
+    S* to = y.data<S>();
+    const int64_t width = y.size(1);
+    const auto call = [&]<int N>() {
+      filigree::cuda::for_each("embedding", x, x.numel() / N,
+                               Scatter<S, N>{from, ids.data<int32_t>(), to, width});
+    };
+    with_pack<S>(width, call, from, to);
   });
 }
 
