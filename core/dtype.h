@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "core/error.h"
@@ -19,6 +20,13 @@ struct BFloat16 {
 
 /// Rounds to nearest, ties to even; NaN stays NaN.
 constexpr BFloat16 to_bfloat16(float value) {
+#ifdef __CUDA_ARCH__  // a GPU has an instruction for it, from sm_80 on
+  if (!std::is_constant_evaluated()) {
+    uint16_t rounded = 0;
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(rounded) : "f"(value));
+    return {rounded};
+  }
+#endif
   const auto bits = std::bit_cast<uint32_t>(value);
   if (value != value) return {static_cast<uint16_t>((bits >> 16) | 0x40u)};
   const uint32_t rounding = 0x7fffu + ((bits >> 16) & 1u);
