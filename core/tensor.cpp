@@ -228,6 +228,14 @@ void expect_same_kind(std::string_view where, const Tensor& a, const Tensor& b) 
   expect_same_device(where, a, b);
 }
 
+void expect_parameter_of(std::string_view where, const Tensor& x, const Tensor& parameter) {
+  expect_defined(where, "input", x);
+  expect_defined(where, "parameter", parameter);
+  const DType master = statistics_dtype(x.dtype());
+  if (parameter.dtype() != master) return expect_same_kind(where, x, parameter);
+  expect_same_device(where, x, parameter);
+}
+
 void expect_same_device(std::string_view where, const Tensor& a, const Tensor& b) {
   if (a.device() == b.device()) return;
   throw DeviceError(where, fmt::format("expected one device, got {} and {}", name_of(a.device()),

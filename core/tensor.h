@@ -122,6 +122,8 @@ std::string statistics(const Tensor& tensor);
 /// dtype or shape than wanted.
 void expect_defined(std::string_view where, std::string_view name, const Tensor& tensor);
 void expect_same_kind(std::string_view where, const Tensor& a, const Tensor& b);
+/// For a parameter of an op on x: its dtype is x's or, the master copy's of a bf16 x, f32.
+void expect_parameter_of(std::string_view where, const Tensor& x, const Tensor& parameter);
 /// Throws DeviceError.
 void expect_same_device(std::string_view where, const Tensor& a, const Tensor& b);
 void expect_rank(std::string_view where, std::string_view name, const Tensor& tensor, int rank);

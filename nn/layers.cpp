@@ -32,14 +32,11 @@ LayerNorm::LayerNorm(int64_t width, double eps, DType dtype)
       eps_(eps) {
   weight_.value().fill(1);
 }
-Variable LayerNorm::forward(const Variable& x) const {
-  return layer_norm(x, in_dtype(weight_, x.dtype()), in_dtype(bias_, x.dtype()), eps_);
-}
+Variable LayerNorm::forward(const Variable& x) const { return layer_norm(x, weight_, bias_, eps_); }
 
 Variables LayerNorm::forward(const Variable& x, const Variable& branch,
                              KeyedDropout dropout) const {
-  return residual_norm(x, branch, in_dtype(weight_, x.dtype()), in_dtype(bias_, x.dtype()), eps_,
-                       dropout);
+  return residual_norm(x, branch, weight_, bias_, eps_, dropout);
 }
 
 KeyedDropout dropout_at(double p, const ForwardContext& context, std::string_view site) {

@@ -16,7 +16,9 @@ class ResidualNorm final : public Function {
   std::string_view name() const override { return kName; }
   Tensors forward(const Tensors& in) override {
     const Tensor& x = in[0];
-    for (size_t i = 1; i < 4; ++i) expect_same_kind(kName, x, in[i]);
+    expect_same_kind(kName, x, in[1]);
+    expect_parameter_of(kName, x, in[2]);
+    expect_same_kind(kName, in[2], in[3]);
     expect_shape(kName, "branch", x.shape(), in[1].shape());
     expect_shape(kName, "gamma", {x.shape().last()}, in[2].shape());
     expect_shape(kName, "beta", {x.shape().last()}, in[3].shape());
@@ -24,8 +26,10 @@ class ResidualNorm final : public Function {
     const DType kept = statistics_dtype(x.dtype());
     Tensor mean({x.shape().rows()}, kept, x.device());  // (R)
     Tensor rstd({x.shape().rows()}, kept, x.device());  // (R)
-    kernels::layer_norm_forward(x, in[1], dropout_, in[2], in[3], eps_, sum, y, mean, rstd);
-    save_for_backward({sum, in[2], mean, rstd});
+    const Tensor gamma = in[2].to(kept), beta = in[3].to(kept);
+    kernels::layer_norm_forward(x, in[1], dropout_, gamma, beta, eps_, sum, y, mean, rstd);
+    save_for_backward({sum, gamma, mean, rstd});
+    parameters_ = in[2].dtype();
     return {sum, y};
   }
   Tensors backward(const Tensors& grad) override {
@@ -35,22 +39,23 @@ class ResidualNorm final : public Function {
     if (drops) dbranch = Tensor(sum.shape(), sum.dtype(), sum.device());
     if (grad[1].defined()) {
       dx = Tensor(sum.shape(), sum.dtype(), sum.device());
-      dgamma = Tensor(gamma.shape(), sum.dtype(), sum.device());
-      dbeta = Tensor(gamma.shape(), sum.dtype(), sum.device());
+      dgamma = Tensor(gamma.shape(), gamma.dtype(), sum.device());
+      dbeta = Tensor(gamma.shape(), gamma.dtype(), sum.device());
       kernels::layer_norm_backward(sum, gamma, saved(2), saved(3), grad[1], grad[0], dropout_, dx,
                                    dbranch, dgamma, dbeta);
     } else {  // the loss looks at the sum alone
       dx = grad[0];
-      dgamma = Tensor::zeros(gamma.shape(), sum.dtype(), sum.device());
-      dbeta = Tensor::zeros(gamma.shape(), sum.dtype(), sum.device());
+      dgamma = Tensor::zeros(gamma.shape(), gamma.dtype(), sum.device());
+      dbeta = Tensor::zeros(gamma.shape(), gamma.dtype(), sum.device());
       if (drops) kernels::dropout(dx, dropout_.p, dropout_.key, dbranch);
     }
-    return {dx, drops ? dbranch : dx, dgamma, dbeta};
+    return {dx, drops ? dbranch : dx, dgamma.to(parameters_), dbeta.to(parameters_)};
   }
 
  private:
   double eps_;
   KeyedDropout dropout_;
+  DType parameters_ = DType::f32;
 };
 
 }  // namespace

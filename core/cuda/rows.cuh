@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <string_view>
-#include <utility>
 
 #include "core/cuda/context.cuh"
 #include "core/cuda/element.cuh"
@@ -72,27 +71,29 @@ void for_rows(std::string_view op, const Tensor& where, int64_t rows, int64_t wi
 
 inline constexpr int kColumnRows = 8;         // rows of a block at a time
 inline constexpr int64_t kColumnChunk = 128;  // rows of a block in all, if they are not too many
+inline constexpr int kTallRows = 32;          // rows at a time of a block that has all rows
+inline constexpr int64_t kMostTall = 1024;    // rows, where it has
 
-/// Column sums of chunks of rows: block (x: 32 N columns, y: chunk). 8 rows at a time, their sums
-/// added in order, which is the same for every N.
-template <class T, int N, class Out, class Body>
-__global__ void column_sums_kernel(int64_t rows, int64_t width, int64_t chunk, Body body,
-                                   Out* sums) {
-  __shared__ T partial[kColumnRows][kWarp][N];
+/// Column sums of chunks of rows: block (x: 32 N columns, y: chunk). `Rows` rows at a time, their
+/// sums added in order, which is the same for every N. Sum c of chunk k goes to to(k, c, sum).
+template <class T, int N, int Rows, class To, class Body>
+__global__ void __launch_bounds__(Rows* kWarp)
+    column_sums_kernel(int64_t rows, int64_t width, int64_t chunk, Body body, To to) {
+  __shared__ T partial[Rows][kWarp][N];
   const int lane = threadIdx.x % kWarp, part = threadIdx.x / kWarp;
   const int64_t column = (int64_t{blockIdx.x} * kWarp + lane) * N, first = blockIdx.y * chunk;
   const int64_t last = first + chunk < rows ? first + chunk : rows;
   T total[N] = {};
   if (column < width) {
-    for (int64_t row = first + part; row < last; row += kColumnRows) body.add(row, column, total);
+    for (int64_t row = first + part; row < last; row += Rows) body.add(row, column, total);
   }
   for (int i = 0; i < N; ++i) partial[part][lane][i] = total[i];
   __syncthreads();
   if (part != 0 || column >= width) return;
   for (int i = 0; i < N; ++i) {
     T all = 0;
-    for (int p = 0; p < kColumnRows; ++p) all += partial[p][lane][i];
-    sums[blockIdx.y * width + column + i] = convert<Out>(all);
+    for (int p = 0; p < Rows; ++p) all += partial[p][lane][i];
+    to(blockIdx.y, column + i, all);
   }
 }
 
@@ -108,28 +109,39 @@ struct RowsOf {
   }
 };
 
-template <class S, class Out>
-void column_sums(std::string_view op, const Tensor& where, int64_t rows, int64_t width, const S* x,
-                 Out* sums);
+/// Sums are stored as rows.
+template <class Out>
+struct ToRows {
+  Out* sums;
+  int64_t width;
+  template <class T>
+  __device__ void operator()(int64_t row, int64_t column, T sum) const {
+    sums[row * width + column] = convert<Out>(sum);
+  }
+};
 
-/// sums (width): over all rows, of what body.add(row, column, total) adds to N totals, in an order
-/// that depends on the sizes alone. N divides the width.
-template <class T, int N, class Out, class Body>
+/// to(0, c, sum) for every column c < width, with the sum over all rows of what
+/// body.add(row, c, total) adds to N totals (c and its neighbours), in an order that depends on the
+/// sizes alone. N divides the width. One launch for up to kMostTall rows, else two, where there are
+/// no more than 128 times as many.
+template <class T, int N, class To, class Body>
 void column_sums(std::string_view op, const Tensor& where, int64_t rows, int64_t width, Body body,
-                 Out* sums) {
+                 To to) {
+  if (rows <= kMostTall) {  // a column a lane: more blocks
+    launch(op, where, {.blocks = (width + kWarp - 1) / kWarp, .threads = kTallRows * kWarp},
+           column_sums_kernel<T, 1, kTallRows, To, Body>, rows, width, rows, body, to);
+    return;
+  }
   constexpr int64_t kMostChunks = 65535;  // blockIdx.y has 16 bits
   const int64_t tiles = (width + kWarp * N - 1) / (kWarp * N);
   const int64_t chunk = std::max(kColumnChunk, (rows + kMostChunks - 1) / kMostChunks);
   const int64_t chunks = (rows + chunk - 1) / chunk;
-  if (chunks <= 1) {
-    launch(op, where, {.blocks = tiles, .threads = kColumnRows * kWarp},
-           column_sums_kernel<T, N, Out, Body>, rows, width, chunk, body, sums);
-    return;
-  }
   Tensor partial({chunks, width}, dtype_of<T>, where.device());
+  T* sums = partial.template data<T>();
   launch(op, where, {.blocks = tiles, .heads = chunks, .threads = kColumnRows * kWarp},
-         column_sums_kernel<T, N, T, Body>, rows, width, chunk, body, partial.template data<T>());
-  column_sums(op, where, chunks, width, std::as_const(partial).template data<T>(), sums);
+         column_sums_kernel<T, N, kColumnRows, ToRows<T>, Body>, rows, width, chunk, body,
+         ToRows<T>{sums, width});
+  column_sums<T, 1>(op, where, chunks, width, RowsOf<T>{sums, width}, to);
 }
 
 /// sums (width) of the rows of x (rows, width).
@@ -138,10 +150,11 @@ void column_sums(std::string_view op, const Tensor& where, int64_t rows, int64_t
                  Out* sums) {
   constexpr int N = kPack<S>;
   const RowsOf<S> body{x, width};
+  const ToRows<Out> to{sums, width};
   if (width % N == 0 && packs_fit<N>(x)) {
-    column_sums<Compute<S>, N>(op, where, rows, width, body, sums);
+    column_sums<Compute<S>, N>(op, where, rows, width, body, to);
   } else {
-    column_sums<Compute<S>, 1>(op, where, rows, width, body, sums);
+    column_sums<Compute<S>, 1>(op, where, rows, width, body, to);
   }
 }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "core/cuda/held_row.cuh"
@@ -21,7 +22,8 @@ using filigree::cuda::WarpRow;
 template <class S>
 struct Forward {
   using T = Compute<S>;
-  const S *x, *branch, *gamma, *beta;  // branch: null for none
+  const S *x, *branch;  // branch: null for none
+  const T *gamma, *beta;
   S *sum, *y;
   T *mean, *rstd;
   T eps;
@@ -56,8 +58,8 @@ struct HeldForward {
     const T r = T(1) / std::sqrt(variance / T(row.width) + with.eps);
     row.each_pack([&](int q, int64_t column) {
       T gamma[N], beta[N];
-      load_values<S, N>(with.gamma + column, gamma);
-      load_values<S, N>(with.beta + column, beta);
+      load_values<T, N>(with.gamma + column, gamma);
+      load_values<T, N>(with.beta + column, beta);
       for (int i = 0; i < N; ++i) gamma[i] = (in[q][i] - m) * r * gamma[i] + beta[i];
       store_values<S, N>(gamma, with.y + at + column);
     });
@@ -91,7 +93,7 @@ struct WideForward {
     }) / T(row.width);
     const T r = T(1) / std::sqrt(variance + with.eps);
     row.each([&](int64_t j) {
-      with.y[at + j] = convert<S>((load(in[j]) - m) * r * load(with.gamma[j]) + load(with.beta[j]));
+      with.y[at + j] = convert<S>((load(in[j]) - m) * r * with.gamma[j] + with.beta[j]);
     });
     if (row.lane != 0) return;
     with.mean[row.row] = m;
@@ -102,8 +104,8 @@ struct WideForward {
 template <class S>
 struct Backward {
   using T = Compute<S>;
-  const S *sum, *gamma, *dy, *dsum;  // dsum: null for 0
-  const T *mean, *rstd;
+  const S *sum, *dy, *dsum;  // dsum: null for 0
+  const T *gamma, *mean, *rstd;
   S *dx, *dbranch;  // dbranch: null if not wanted
   DropoutMask<T> mask;
 };
@@ -111,12 +113,11 @@ struct Backward {
 constexpr int kWarps = 8;           // of a block
 constexpr int64_t kBlockRows = 64;  // whose dgamma and dbeta a block adds up
 
-/// kBlockRows rows a block, every row in the registers of a warp. dgamma, dbeta: (blocks, E), of
-/// the block's rows in order.
+/// kBlockRows rows a block, every row in the registers of a warp. parts (blocks, 2 E): dgamma and
+/// dbeta of the block's rows in order.
 template <class S, int Packs>
 __global__ void __launch_bounds__(kWarps* kWarp)
-    held_backward(int64_t rows, int64_t width, Backward<S> with, Compute<S>* dgamma,
-                  Compute<S>* dbeta) {
+    held_backward(int64_t rows, int64_t width, Backward<S> with, Compute<S>* parts) {
   using T = Compute<S>;
   constexpr int N = HeldRow<S, Packs>::N;
   __shared__ T sums[2][Packs * N * kWarp];
@@ -133,7 +134,7 @@ __global__ void __launch_bounds__(kWarps* kWarp)
       T gamma[N];
       load_values<S, N>(with.sum + at + column, n[q]);
       load_values<S, N>(with.dy + at + column, g[q]);
-      load_values<S, N>(with.gamma + column, gamma);
+      load_values<T, N>(with.gamma + column, gamma);
       for (int i = 0; i < N; ++i) {
         n[q][i] = (n[q][i] - m) * r;
         of_gamma[q][i] += g[q][i] * n[q][i];
@@ -168,9 +169,10 @@ __global__ void __launch_bounds__(kWarps* kWarp)
     }
     __syncthreads();
   }
+  T* mine = parts + 2 * width * blockIdx.x;
   for (int64_t j = threadIdx.x; j < width; j += kWarps * kWarp) {
-    dgamma[blockIdx.x * width + j] = sums[0][j];
-    dbeta[blockIdx.x * width + j] = sums[1][j];
+    mine[j] = sums[0][j];
+    mine[width + j] = sums[1][j];
   }
 }
 
@@ -182,7 +184,7 @@ struct WideBackward {
     using T = Compute<S>;
     const int64_t at = row.row * row.width;
     const T m = with.mean[row.row], r = with.rstd[row.row];
-    const auto g = [&](int64_t j) { return load(with.dy[at + j]) * load(with.gamma[j]); };
+    const auto g = [&](int64_t j) { return load(with.dy[at + j]) * with.gamma[j]; };
     const auto n = [&](int64_t j) { return (load(with.sum[at + j]) - m) * r; };
     const T mean_g = row.sum<T>(g) / T(row.width);
     const T mean_gn = row.sum<T>([&](int64_t j) { return g(j) * n(j); }) / T(row.width);
@@ -198,16 +200,27 @@ struct WideBackward {
   }
 };
 
-/// dy n, whose column sums are dgamma.
+/// Columns 0 .. E-1: dy n, whose sums are dgamma; E .. 2E-1: dy, whose sums are dbeta.
 template <class S>
-struct GammaTerm {
+struct GammaAndBetaTerms {
   using T = Compute<S>;
   const S *sum, *dy;
   const T *mean, *rstd;
-  int64_t width;
+  int64_t width;  // E
   __device__ void add(int64_t row, int64_t column, T (&total)[1]) const {
-    const int64_t at = row * width + column;
-    total[0] += load(dy[at]) * ((load(sum[at]) - mean[row]) * rstd[row]);
+    const bool of_beta = column >= width;
+    const int64_t at = row * width + (of_beta ? column - width : column);
+    total[0] += load(dy[at]) * (of_beta ? T(1) : (load(sum[at]) - mean[row]) * rstd[row]);
+  }
+};
+
+/// Where sums of 2 E columns go.
+template <class T>
+struct ToGammaAndBeta {
+  T *dgamma, *dbeta;
+  int64_t width;  // E
+  __device__ void operator()(int64_t, int64_t column, T sum) const {
+    (column < width ? dgamma + column : dbeta + column - width)[0] = sum;
   }
 };
 
@@ -220,10 +233,12 @@ S* data_or_null(Tensor& x) {
   return x.defined() ? x.data<S>() : nullptr;
 }
 
-/// Packs fit where there is something.
-template <class S, class... Pointers>
-bool packs_fit_all(Pointers... at) {
-  return filigree::cuda::packs_fit<filigree::cuda::kPack<S>>(static_cast<const S*>(at)...);
+/// Whether rows of S, where there are any, and of what they are computed in may be loaded by packs.
+template <class S, int Rows, int Columns>
+bool packs_fit_all(const S* const (&rows)[Rows], const Compute<S>* const (&columns)[Columns]) {
+  constexpr int N = filigree::cuda::kPack<S>;
+  const auto fits = [](const auto* at) { return filigree::cuda::packs_fit<N>(at); };
+  return std::ranges::all_of(rows, fits) && std::ranges::all_of(columns, fits);
 }
 
 }  // namespace
@@ -236,8 +251,8 @@ void layer_norm_forward(const Tensor& x, const Tensor& branch, KeyedDropout drop
     const int64_t rows = mean.numel(), width = gamma.numel();
     const Forward<S> with{x.data<S>(),
                           data_or_null<S>(branch),
-                          gamma.data<S>(),
-                          beta.data<S>(),
+                          gamma.data<T>(),
+                          beta.data<T>(),
                           branch.defined() ? sum.data<S>() : nullptr,
                           y.data<S>(),
                           mean.data<T>(),
@@ -245,7 +260,7 @@ void layer_norm_forward(const Tensor& x, const Tensor& branch, KeyedDropout drop
                           static_cast<T>(eps),
                           DropoutMask<T>(dropout)};
     const bool held =
-        packs_fit_all<S>(with.x, with.branch, with.gamma, with.beta, with.sum, with.y) &&
+        packs_fit_all<S>({with.x, with.branch, with.sum, with.y}, {with.gamma, with.beta}) &&
         filigree::cuda::with_held_row<S>(width, [&]<int Packs>() {
           filigree::cuda::for_rows("layer_norm", x, rows, width, HeldForward<S, Packs>{with});
         });
@@ -261,32 +276,29 @@ void layer_norm_backward(const Tensor& sum, const Tensor& gamma, const Tensor& m
     using T = Compute<S>;
     const int64_t rows = mean.numel(), width = gamma.numel();
     const Backward<S> with{
-        sum.data<S>(),         gamma.data<S>(),          dy.data<S>(),
-        data_or_null<S>(dsum), mean.data<T>(),           rstd.data<T>(),
-        dx.data<S>(),          data_or_null<S>(dbranch), DropoutMask<T>(dropout)};
-    const int64_t blocks = (rows + kBlockRows - 1) / kBlockRows;
-    const bool fits = rows > 0 && packs_fit_all<S>(with.sum, with.gamma, with.dy, with.dsum,
-                                                   with.dx, with.dbranch);
+        sum.data<S>(),          dy.data<S>(),   data_or_null<S>(dsum), gamma.data<T>(),
+        mean.data<T>(),         rstd.data<T>(), dx.data<S>(),          data_or_null<S>(dbranch),
+        DropoutMask<T>(dropout)};
+    const ToGammaAndBeta<T> to{dgamma.data<T>(), dbeta.data<T>(), width};
+    const bool fits =
+        rows > 0 &&
+        packs_fit_all<S>({with.sum, with.dy, with.dsum, with.dx, with.dbranch}, {with.gamma});
     const bool held =
         fits && filigree::cuda::with_held_row<S>(width, [&]<int Packs>() {
-          Tensor of_gamma({blocks, width}, dtype_of<T>, sum.device());
-          Tensor of_beta({blocks, width}, dtype_of<T>, sum.device());
+          const int64_t blocks = (rows + kBlockRows - 1) / kBlockRows;
+          Tensor made({blocks, 2 * width}, dtype_of<T>, sum.device());
+          T* parts = made.data<T>();
           filigree::cuda::launch("layer_norm", sum, {.blocks = blocks, .threads = kWarps * kWarp},
-                                 held_backward<S, Packs>, rows, width, with, of_gamma.data<T>(),
-                                 of_beta.data<T>());
-          const auto add_up = [&](const Tensor& parts, Tensor& total) {
-            filigree::cuda::column_sums("layer_norm", sum, blocks, width, parts.data<T>(),
-                                        total.data<S>());
-          };
-          add_up(of_gamma, dgamma);
-          add_up(of_beta, dbeta);
+                                 held_backward<S, Packs>, rows, width, with, parts);
+          constexpr int N = filigree::cuda::kPack<T>;
+          filigree::cuda::column_sums<T, N>("layer_norm", sum, blocks, 2 * width,
+                                            filigree::cuda::RowsOf<T>{parts, 2 * width}, to);
         });
     if (held) return;
     filigree::cuda::for_rows("layer_norm", sum, rows, width, WideBackward<S>{with});
-    filigree::cuda::column_sums<T, 1>("layer_norm", sum, rows, width,
-                                      GammaTerm<S>{with.sum, with.dy, with.mean, with.rstd, width},
-                                      dgamma.data<S>());
-    filigree::cuda::column_sums("layer_norm", sum, rows, width, with.dy, dbeta.data<S>());
+    filigree::cuda::column_sums<T, 1>(
+        "layer_norm", sum, rows, 2 * width,
+        GammaAndBetaTerms<S>{with.sum, with.dy, with.mean, with.rstd, width}, to);
   });
 }
 

@@ -1,0 +1,156 @@
+// Ops in bf16 whose parameters are f32 master copies: dtypes, and gradients that bf16 would round.
+#include <cmath>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "autograd/backward.h"
+#include "autograd/ops/layer_norm.h"
+#include "autograd/ops/residual_norm.h"
+#include "core/error.h"
+#include "core/random.h"
+#include "tests/cuda_device.h"
+
+namespace filigree {
+
+namespace {
+
+using testing_device::kCuda;
+
+/// Normal numbers, f64, that `dtype` has.
+Tensor random_matrix(RandomStream& random, const Shape& shape, DType dtype) {
+  Tensor values(shape, DType::f64);
+  for (double& value : values.span<double>()) value = random.normal();
+  return values.to(dtype).to(DType::f64);
+}
+
+/// Gradients of the leaves, on the CPU.
+template <class Op>
+Tensors gradients(const Op& op, const Tensors& leaves, const std::vector<DType>& dtypes,
+                  Device device, const Tensor& seed) {
+  Variables in;
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    in.emplace_back(leaves[i].to(dtypes[i]).to(device), true);
+  }
+  const Variable out = op(in);
+  backward(out, seed.to(out.dtype()).to(device));
+  Tensors found;
+  for (const Variable& leaf : in) found.push_back(leaf.grad().to(kCpu));
+  return found;
+}
+
+/// ||a - b|| / ||b||.
+double relative_error(const Tensor& a, const Tensor& b) {
+  double difference = 0, size = 0;
+  for (int64_t i = 0; i < b.numel(); ++i) {
+    difference += (a.at(i) - b.at(i)) * (a.at(i) - b.at(i));
+    size += b.at(i) * b.at(i);
+  }
+  return std::sqrt(difference / size);
+}
+
+constexpr DType kHalf = DType::bf16, kSingle = DType::f32, kDouble = DType::f64;
+
+}  // namespace
+
+// x and dy are what bf16 has, so that all that is lost is f32's rounding: bf16's is a
+// thousandth and more.
+TEST(MasterCopy, LayerNormOnTheDeviceGivesGradientsInFloat32) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  RandomStream random(61, Purpose::test);
+  for (const int64_t width : {37, 64}) {
+    const Shape shape{300, width};
+    const Tensors leaves{random_matrix(random, shape, kHalf),
+                         random_matrix(random, {width}, kSingle),
+                         random_matrix(random, {width}, kSingle)};
+    const Tensor seed = random_matrix(random, shape, kHalf);
+    const auto op = [](const Variables& v) { return layer_norm(v[0], v[1], v[2], 1e-5); };
+    const Tensors want = gradients(op, leaves, {kDouble, kDouble, kDouble}, kCpu, seed);
+    const Tensors got = gradients(op, leaves, {kHalf, kSingle, kSingle}, kCuda, seed);
+    EXPECT_EQ(got[0].dtype(), kHalf);
+    EXPECT_LE(relative_error(got[0], want[0]), 1e-2);
+    for (const size_t k : {1, 2}) {
+      EXPECT_EQ(got[k].dtype(), kSingle);
+      EXPECT_LE(relative_error(got[k], want[k]), 1e-5) << width << ", gradient " << k;
+    }
+  }
+}
+
+TEST(MasterCopy, ResidualNormOnTheDeviceGivesGradientsInFloat32) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  RandomStream random(62, Purpose::test);
+  for (const int64_t width : {37, 64}) {
+    const Shape shape{300, width};
+    const Tensors leaves{random_matrix(random, shape, kHalf), random_matrix(random, shape, kHalf),
+                         random_matrix(random, {width}, kSingle),
+                         random_matrix(random, {width}, kSingle)};
+    const Tensor seed = random_matrix(random, shape, kHalf);
+    for (const size_t output : {0, 1}) {  // the sum alone gives gamma and beta nothing
+      const auto op = [&](const Variables& v) {
+        return residual_norm(v[0], v[1], v[2], v[3], 1e-5, {0.5, 3})[output];
+      };
+      const Tensors want = gradients(op, leaves, {kDouble, kDouble, kDouble, kDouble}, kCpu, seed);
+      const Tensors got = gradients(op, leaves, {kHalf, kHalf, kSingle, kSingle}, kCuda, seed);
+      for (const size_t k : {2, 3}) {
+        EXPECT_EQ(got[k].dtype(), kSingle);
+        if (output == 1) {
+          EXPECT_LE(relative_error(got[k], want[k]), 5e-3) << width << ", gradient " << k;
+        } else {
+          EXPECT_EQ(got[k].at(0), 0);
+        }
+      }
+      EXPECT_LE(relative_error(got[0], want[0]), 1e-2);
+      EXPECT_LE(relative_error(got[1], want[1]), 1e-2);
+    }
+  }
+}
+
+// Sums over more rows than one block adds up, in registers and not.
+TEST(MasterCopy, NormsOfManyRowsOnTheDeviceEqualTheCpus) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  RandomStream random(63, Purpose::test);
+  for (const Shape& shape : {Shape{64 * 1024 + 7, 8}, Shape{1300, 5}}) {
+    const int64_t width = shape[1];
+    const Tensors leaves{random_matrix(random, shape, kSingle),
+                         random_matrix(random, {width}, kSingle),
+                         random_matrix(random, {width}, kSingle)};
+    const Tensor seed = random_matrix(random, shape, kSingle);
+    const auto op = [](const Variables& v) { return layer_norm(v[0], v[1], v[2], 1e-5); };
+    const Tensors want = gradients(op, leaves, {kDouble, kDouble, kDouble}, kCpu, seed);
+    const Tensors got = gradients(op, leaves, {kSingle, kSingle, kSingle}, kCuda, seed);
+    for (const size_t k : {1, 2}) EXPECT_LE(relative_error(got[k], want[k]), 1e-5);
+  }
+}
+
+// A norm in f64 has no f32 parameters, nor have those of f32 rows ones in bf16; checked on the CPU,
+// before anything is computed.
+TEST(MasterCopy, OtherDtypesAreRefused) {
+  const auto made = [](const Shape& shape, DType dtype) {
+    return Variable(Tensor::full(shape, 0.5, DType::f32).to(dtype), true);
+  };
+  const auto expect_refused = [](const auto& call, const char* text) {
+    try {
+      call();
+      FAIL() << "no error";
+    } catch (const DTypeError& error) {
+      EXPECT_THAT(error.what(), ::testing::HasSubstr(text));
+    }
+  };
+  for (const auto& [x, parameter] : {std::pair{kSingle, kHalf}, std::pair{kDouble, kSingle},
+                                     std::pair{kSingle, kDouble}, std::pair{kHalf, kDouble}}) {
+    const Variable rows = made({2, 4}, x), gain = made({4}, parameter);
+    const std::string wanted = "expected one dtype, got " + std::string(name_of(x)) + " and " +
+                               std::string(name_of(parameter));
+    expect_refused([&] { layer_norm(rows, gain, gain); }, wanted.c_str());
+    expect_refused([&] { residual_norm(rows, rows, gain, gain); }, wanted.c_str());
+  }
+  const Variable rows = made({2, 4}, kHalf);
+  expect_refused([&] { layer_norm(rows, made({4}, kSingle), made({4}, kHalf)); },
+                 "expected one dtype, got f32 and bf16");
+  expect_refused(
+      [&] {
+        residual_norm(rows, made({2, 4}, kSingle), made({4}, kSingle), made({4}, kSingle));
+      },
+      "expected one dtype, got bf16 and f32");
+}
+
+}  // namespace filigree
