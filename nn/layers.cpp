@@ -18,9 +18,7 @@ Variable in_dtype(const Variable& parameter, DType dtype) {
 Linear::Linear(int64_t inputs, int64_t outputs, DType dtype)
     : weight_(add_parameter("weight", {outputs, inputs}, dtype, ParameterKind::weight)),
       bias_(add_parameter("bias", {outputs}, dtype, ParameterKind::offset)) {}
-Variable Linear::forward(const Variable& x) const {
-  return linear(x, in_dtype(weight_, x.dtype()), in_dtype(bias_, x.dtype()));
-}
+Variable Linear::forward(const Variable& x) const { return linear(x, weight_, bias_); }
 
 Embedding::Embedding(int64_t count, int64_t width, DType dtype)
     : weight_(add_parameter("weight", {count, width}, dtype, ParameterKind::weight)) {}

@@ -13,8 +13,8 @@ namespace filigree {
 
 namespace {
 
-Tensor column_sums(const Tensor& x, int64_t width) {
-  Tensor sums({width}, x.dtype(), x.device());
+Tensor column_sums(const Tensor& x, int64_t width, DType dtype) {
+  Tensor sums({width}, dtype, x.device());
   kernels::sum_rows(x, sums);
   return sums;
 }
@@ -23,17 +23,20 @@ class Linear final : public Function {
  public:
   std::string_view name() const override { return "linear"; }
   Tensors forward(const Tensors& in) override {
-    const Tensor &x = in[0], &weight = in[1];
+    const Tensor& x = in[0];
     expect_rank("linear", "x", x, 2);
-    expect_rank("linear", "weight", weight, 2);
-    expect_same_kind("linear", x, weight);
-    expect_shape("linear", "weight", {weight.size(0), x.size(1)}, weight.shape());
+    expect_rank("linear", "weight", in[1], 2);
+    expect_parameter_of("linear", x, in[1]);
+    expect_shape("linear", "weight", {in[1].size(0), x.size(1)}, in[1].shape());
+    const Tensor weight = in[1].to(x.dtype());
+    of_weight_ = in[1].dtype();
     save_for_backward({x, weight});
     Tensor y({x.size(0), weight.size(0)}, x.dtype(), x.device());  // (T, O)
     if (in.size() > 2) {
       expect_shape("linear", "bias", {weight.size(0)}, in[2].shape());
-      expect_same_kind("linear", x, in[2]);
-      kernels::linear_forward(x, weight, in[2], y);
+      expect_parameter_of("linear", x, in[2]);
+      of_bias_ = in[2].dtype();
+      kernels::linear_forward(x, weight, in[2].to(x.dtype()), y);
     } else {
       kernels::matmul(x, weight, {false, true, false}, y);
     }
@@ -46,17 +49,20 @@ class Linear final : public Function {
       result[0] = Tensor(x.shape(), x.dtype(), x.device());
       kernels::matmul(dy, weight, {false, false, false}, result[0]);
     }
-    if (needs_grad(1)) result[1] = Tensor(weight.shape(), x.dtype(), x.device());
+    if (needs_grad(1)) result[1] = Tensor(weight.shape(), of_weight_, x.device());
     if (needs_grad(1) && needs_grad(2)) {
-      result[2] = Tensor({weight.size(0)}, x.dtype(), x.device());
+      result[2] = Tensor({weight.size(0)}, of_bias_, x.device());
       kernels::linear_weight_backward(x, dy, result[1], result[2]);
     } else if (needs_grad(1)) {
       kernels::matmul(dy, x, {true, false, false}, result[1]);
     } else if (needs_grad(2)) {
-      result[2] = column_sums(dy, weight.size(0));
+      result[2] = column_sums(dy, weight.size(0), of_bias_);
     }
     return result;
   }
+
+ private:
+  DType of_weight_ = DType::f32, of_bias_ = DType::f32;  // what their gradients are in
 };
 
 class AddBias final : public Function {
@@ -70,7 +76,8 @@ class AddBias final : public Function {
     return {y};
   }
   Tensors backward(const Tensors& grad) override {
-    return {grad[0], needs_grad(1) ? column_sums(grad[0], grad[0].shape().last()) : Tensor()};
+    return {grad[0], needs_grad(1) ? column_sums(grad[0], grad[0].shape().last(), grad[0].dtype())
+                                   : Tensor()};
   }
   Variables backward_graph(const Variables& grad) override {
     const int64_t width = grad[0].shape().last();

@@ -6,7 +6,9 @@
 namespace filigree {
 
 /// x W^T + b. x (T, I), weight (O, I), bias (O) or undefined; result (T, O). Equals
-/// add_bias(matmul(x, W, false, true), b). Throws ShapeError. Cost 2 T I O.
+/// add_bias(matmul(x, W, false, true), b). On CUDA x may be bf16; weight and bias are of x's dtype
+/// or, for bf16, f32: then they are rounded to multiply with, and their gradients, sums in f32, are
+/// not rounded. Throws ShapeError, DTypeError. Cost 2 T I O.
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias = {});
 
 /// x + bias in every row. x (.., E), bias (E).

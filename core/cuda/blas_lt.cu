@@ -34,7 +34,7 @@ void set(cublasLtMatmulPreference_t of, cublasLtMatmulPreferenceAttributes_t att
 struct ProductForm {
   int64_t m, n, k;
   bool transpose_a, transpose_b, tf32;
-  cudaDataType_t type;
+  cudaDataType_t type, result;  // of the operands; of the product and the vector
   Epilogue epilogue;
   auto operator<=>(const ProductForm&) const = default;
 };
@@ -80,7 +80,7 @@ class Plan {
                      form.transpose_a ? form.m : form.k)),
         b_(layout_of(form.type, form.transpose_b ? form.n : form.k,
                      form.transpose_b ? form.k : form.n)),
-        c_(layout_of(form.type, form.m, form.n)),
+        c_(layout_of(form.result, form.m, form.n)),
         product_(product_of(form)) {
     set(product_.get(), CUBLASLT_MATMUL_DESC_TRANSA, form.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
     set(product_.get(), CUBLASLT_MATMUL_DESC_TRANSB, form.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
@@ -134,6 +134,8 @@ class Plan {
   bool found_ = false;
 };
 
+cudaDataType_t type_of(DType dtype) { return dtype == DType::f32 ? CUDA_R_32F : CUDA_R_16BF; }
+
 bool aligned(const Tensor& x) { return reinterpret_cast<uintptr_t>(x.raw()) % kAlignment == 0; }
 
 }  // namespace
@@ -169,9 +171,9 @@ std::shared_ptr<LtPlans> make_lt_plans() { return std::make_shared<LtPlans>(); }
 /// c^T = op(b)^T op(a)^T.
 bool matmul_with(Epilogue epilogue, const Tensor& a, const Tensor& b, MatmulForm form, Tensor& c,
                  Tensor& vector) {
-  const DType dtype = a.dtype();
+  const DType dtype = a.dtype(), result = c.dtype();
   const bool known = (dtype == DType::f32 || dtype == DType::bf16) && b.dtype() == dtype &&
-                     c.dtype() == dtype && vector.dtype() == dtype;
+                     (result == DType::f32 || result == dtype) && vector.dtype() == result;
   if (!known || a.numel() == 0 || b.numel() == 0 || form.accumulate) return false;
   if (!aligned(a) || !aligned(b) || !aligned(c) || !aligned(vector)) return false;
   Context& context = context_of(c.device());
@@ -181,7 +183,8 @@ bool matmul_with(Epilogue epilogue, const Tensor& a, const Tensor& b, MatmulForm
                             .transpose_a = form.transpose_b,
                             .transpose_b = form.transpose_a,
                             .tf32 = dtype == DType::f32 && context.tf32(),
-                            .type = dtype == DType::f32 ? CUDA_R_32F : CUDA_R_16BF,
+                            .type = type_of(dtype),
+                            .result = type_of(result),
                             .epilogue = epilogue};
   return context.lt_plans().run(context, product, b, a, c, vector);
 }

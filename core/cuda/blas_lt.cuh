@@ -11,10 +11,11 @@ enum class Epilogue : uint8_t {
   row_sums_of_a,  ///< vector (M) = sum over k of op(a)
 };
 
-/// c (M, N) = op(a) op(b), rank 2, with the epilogue. f32 and bf16, sums in f32. False, having done
-/// nothing, where cuBLASLt has no algorithm for it: other dtypes, no elements, data that are not
-/// aligned to 16 bytes, or as its heuristics say; those are asked once for every form of product
-/// and remembered. Throws DeviceError.
+/// c (M, N) = op(a) op(b), rank 2, with the epilogue. f32 and bf16, sums in f32; c and the vector
+/// are of one dtype, that of a and b or f32. False, having done nothing, where cuBLASLt has no
+/// algorithm for it: other dtypes, no elements, data that are not aligned to 16 bytes, or as its
+/// heuristics say; those are asked once for every form of product and remembered. Throws
+/// DeviceError.
 bool matmul_with(Epilogue epilogue, const Tensor& a, const Tensor& b, MatmulForm form, Tensor& c,
                  Tensor& vector);
 

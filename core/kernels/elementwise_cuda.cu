@@ -116,7 +116,11 @@ void add_bias(const Tensor& x, const Tensor& bias, Tensor& y) {
 void sum_rows(const Tensor& x, Tensor& sums) {
   filigree::cuda::dispatch_stored("sum_rows", x.dtype(), [&]<class T>() {
     const int64_t width = sums.numel(), rows = width == 0 ? 0 : x.numel() / width;
-    filigree::cuda::column_sums("sum_rows", x, rows, width, x.data<T>(), sums.data<T>());
+    const auto add_up = [&](auto* to) {
+      filigree::cuda::column_sums("sum_rows", x, rows, width, x.data<T>(), to);
+    };
+    if (sums.dtype() == dtype_of<T>) return add_up(sums.data<T>());
+    add_up(sums.data<Compute<T>>());
   });
 }
 

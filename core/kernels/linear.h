@@ -9,7 +9,8 @@ namespace filigree::kernels {
 FILIGREE_KERNEL(linear_forward,
                 (const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& y),
                 (x, weight, bias, y))
-/// dweight = dy^T x (O, I), dbias (O) = sum of dy over rows. dy (T, O), x (T, I).
+/// dweight = dy^T x (O, I), dbias (O) = sum of dy over rows. dy (T, O), x (T, I). On CUDA dweight
+/// and dbias may be f32 where x and dy are bf16: the sums as they are, not rounded.
 FILIGREE_KERNEL(linear_weight_backward,
                 (const Tensor& x, const Tensor& dy, Tensor& dweight, Tensor& dbias),
                 (x, dy, dweight, dbias))

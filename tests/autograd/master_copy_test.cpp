@@ -5,6 +5,7 @@
 
 #include "autograd/backward.h"
 #include "autograd/ops/layer_norm.h"
+#include "autograd/ops/linear.h"
 #include "autograd/ops/residual_norm.h"
 #include "core/error.h"
 #include "core/random.h"
@@ -121,6 +122,42 @@ TEST(MasterCopy, NormsOfManyRowsOnTheDeviceEqualTheCpus) {
   }
 }
 
+// 256 tokens, and the products of whole packs and of none; with and without what else is wanted.
+TEST(MasterCopy, LinearOnTheDeviceGivesGradientsInFloat32) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  RandomStream random(64, Purpose::test);
+  for (const int64_t width : {37, 64}) {
+    // What bf16 has, so that the rounded copy is exact.
+    const Tensors leaves{random_matrix(random, {256, width}, kHalf),
+                         random_matrix(random, {24, width}, kHalf),
+                         random_matrix(random, {24}, kHalf)};
+    const Tensor seed = random_matrix(random, {256, 24}, kHalf);
+    const auto op = [](const Variables& v) {
+      return linear(v[0], v[1], v.size() > 2 ? v[2] : Variable());
+    };
+    const Tensors want = gradients(op, leaves, {kDouble, kDouble, kDouble}, kCpu, seed);
+    const Tensors got = gradients(op, leaves, {kHalf, kSingle, kSingle}, kCuda, seed);
+    EXPECT_EQ(got[0].dtype(), kHalf);
+    EXPECT_LE(relative_error(got[0], want[0]), 1e-2);
+    for (const size_t k : {1, 2}) {
+      EXPECT_EQ(got[k].dtype(), kSingle);
+      EXPECT_LE(relative_error(got[k], want[k]), 1e-5) << width << ", gradient " << k;
+      // What it was before: rounded to bf16.
+      EXPECT_GT(relative_error(want[k].to(kHalf), want[k]), 1e-3);
+    }
+    const Tensors plain = gradients(op, {leaves[0], leaves[1]}, {kHalf, kSingle}, kCuda, seed);
+    EXPECT_EQ(plain[1].dtype(), kSingle);
+    EXPECT_LE(relative_error(plain[1], want[1]), 1e-5);
+    const auto of_bias = [&](const Variables& v) {
+      return linear(Variable(leaves[0].to(kHalf).to(kCuda)),
+                    Variable(leaves[1].to(kSingle).to(kCuda)), v[0]);
+    };
+    const Tensors bias = gradients(of_bias, {leaves[2]}, {kSingle}, kCuda, seed);
+    EXPECT_EQ(bias[0].dtype(), kSingle);
+    EXPECT_LE(relative_error(bias[0], want[2]), 1e-5);
+  }
+}
+
 // A norm in f64 has no f32 parameters, nor have those of f32 rows ones in bf16; checked on the CPU,
 // before anything is computed.
 TEST(MasterCopy, OtherDtypesAreRefused) {
@@ -140,8 +177,10 @@ TEST(MasterCopy, OtherDtypesAreRefused) {
     const Variable rows = made({2, 4}, x), gain = made({4}, parameter);
     const std::string wanted = "expected one dtype, got " + std::string(name_of(x)) + " and " +
                                std::string(name_of(parameter));
+    const Variable weight = made({3, 4}, parameter);
     expect_refused([&] { layer_norm(rows, gain, gain); }, wanted.c_str());
     expect_refused([&] { residual_norm(rows, rows, gain, gain); }, wanted.c_str());
+    expect_refused([&] { linear(rows, weight); }, wanted.c_str());
   }
   const Variable rows = made({2, 4}, kHalf);
   expect_refused([&] { layer_norm(rows, made({4}, kSingle), made({4}, kHalf)); },

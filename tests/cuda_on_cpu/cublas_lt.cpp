@@ -30,23 +30,24 @@ bool sound(const EmulatedProduct& product, const EmulatedLayout& a, const Emulat
            const EmulatedLayout& d) {
   const int64_t m = product.op_a == CUBLAS_OP_N ? a.rows : a.columns;
   const int64_t k = product.op_a == CUBLAS_OP_N ? a.columns : a.rows;
-  return fits(a) && fits(b) && fits(d) && product.vector && a.type == b.type && b.type == d.type &&
-         d.rows == m && k == (product.op_b == CUBLAS_OP_N ? b.rows : b.columns) &&
+  return fits(a) && fits(b) && fits(d) && product.vector && a.type == b.type &&
+         (b.type == d.type || d.type == CUDA_R_32F) && d.rows == m &&
+         k == (product.op_b == CUBLAS_OP_N ? b.rows : b.columns) &&
          d.columns == (product.op_b == CUBLAS_OP_N ? b.columns : b.rows);
 }
 
 /// d: the sums, packed, with the vector added to every column; or the vector written: the sums of
-/// op(b) over k. Rounded once.
-template <class T>
+/// op(b) over k. Rounded once. The vector is of d's type.
+template <class T, class R>
 void finish(const EmulatedProduct& product, const float* sums, const T* b,
-            const EmulatedLayout& layout_b, T* d, const EmulatedLayout& layout_d, int64_t k) {
-  T* vector = static_cast<T*>(product.vector);
-  const auto number = [](T value) { return static_cast<float>(static_cast<double>(value)); };
+            const EmulatedLayout& layout_b, R* d, const EmulatedLayout& layout_d, int64_t k) {
+  R* vector = static_cast<R*>(product.vector);
+  const auto number = [](auto value) { return static_cast<float>(static_cast<double>(value)); };
   const bool bias = product.epilogue == CUBLASLT_EPILOGUE_BIAS;
   for (int64_t j = 0; j < layout_d.columns; ++j) {
     for (int64_t i = 0; i < layout_d.rows; ++i) {
       const float more = bias ? number(vector[i]) : 0.0F;
-      d[i + j * layout_d.leading] = T(sums[i + j * layout_d.rows] + more);
+      d[i + j * layout_d.leading] = R(sums[i + j * layout_d.rows] + more);
     }
     if (bias) continue;
     float sum = 0;
@@ -54,7 +55,7 @@ void finish(const EmulatedProduct& product, const float* sums, const T* b,
       sum += number(product.op_b == CUBLAS_OP_N ? b[p + j * layout_b.leading]
                                                 : b[j + p * layout_b.leading]);
     }
-    vector[j] = T(sum);
+    vector[j] = R(sum);
   }
 }
 
@@ -155,12 +156,16 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t prod
       static_cast<int>(layout_d->rows), 0, 1, product->compute, CUBLAS_GEMM_DEFAULT);
   if (multiplied != CUBLAS_STATUS_SUCCESS) return multiplied;
   const cuda_on_cpu::DeviceAccess access;
-  if (layout_d->type == CUDA_R_32F) {
-    finish(*product, sums.data(), static_cast<const float*>(b), *layout_b, static_cast<float*>(d),
+  const auto finish_as = [&]<class T, class R>() {
+    finish(*product, sums.data(), static_cast<const T*>(b), *layout_b, static_cast<R*>(d),
            *layout_d, k);
+  };
+  if (layout_b->type == CUDA_R_32F) {
+    finish_as.operator()<float, float>();
+  } else if (layout_d->type == CUDA_R_32F) {
+    finish_as.operator()<Brain, float>();
   } else {
-    finish(*product, sums.data(), static_cast<const Brain*>(b), *layout_b, static_cast<Brain*>(d),
-           *layout_d, k);
+    finish_as.operator()<Brain, Brain>();
   }
   return CUBLAS_STATUS_SUCCESS;
 }
