@@ -1,6 +1,7 @@
 #include "core/tensor.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
@@ -14,10 +15,18 @@
 
 namespace filigree {
 
+namespace {
+
+std::atomic<uint64_t> last_version{0};
+
+}  // namespace
+
 /// Memory that tensors share: from the allocator, or borrowed from an owner (a mapped file).
 class Storage {
  public:
-  Storage(Device device, int64_t bytes) : device_(device), data_(allocate(device, bytes)) {}
+  Storage(Device device, int64_t bytes) : device_(device), data_(allocate(device, bytes)) {
+    may_be_written();
+  }
   Storage(const void* data, std::shared_ptr<const void> owner)
       : data_(const_cast<void*>(data)), owner_(std::move(owner)), borrowed_(true) {}
   ~Storage() {
@@ -28,12 +37,17 @@ class Storage {
 
   void* data() const { return data_; }
   bool borrowed() const { return borrowed_; }
+  uint64_t version() const { return version_.load(); }
+  void may_be_written() {
+    if (!device_.is_cpu()) version_.store(++last_version);
+  }
 
  private:
   Device device_;
   void* data_;
   std::shared_ptr<const void> owner_;
   bool borrowed_ = false;
+  std::atomic<uint64_t> version_{0};
 };
 
 Tensor::Tensor(const Shape& shape, DType dtype, Device device)
@@ -93,7 +107,12 @@ const void* Tensor::raw() const {
   if (!storage_) throw ShapeError("tensor", "is undefined");
   return static_cast<const char*>(storage_->data()) + offset_;
 }
-void* Tensor::raw() { return const_cast<void*>(std::as_const(*this).raw()); }
+void* Tensor::raw() {
+  void* const data = const_cast<void*>(std::as_const(*this).raw());
+  storage_->may_be_written();
+  return data;
+}
+uint64_t Tensor::version() const { return storage_ ? storage_->version() : 0; }
 
 Tensor Tensor::view(const Shape& shape) const {
   if (shape.numel() != numel()) {

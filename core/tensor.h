@@ -75,6 +75,11 @@ class Tensor {
   }
   void* raw();
   const void* raw() const;
+  /// On a device a number that no other storage has ever had, and that changes whenever a pointer
+  /// to write through is asked for: same number, same elements. Kernels take such pointers when
+  /// they are launched and work in that order. 0 on the CPU, where a pointer may be kept and
+  /// written through later.
+  uint64_t version() const;
 
   /// The same elements under another shape (shared storage). Throws ShapeError if counts differ.
   Tensor view(const Shape& shape) const;

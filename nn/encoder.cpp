@@ -171,6 +171,11 @@ Variable Encoder::computed(const TokenBatch& batch, const LayerGraphs& graphs,
   const ModuleScope scope("encoder");
   Variable x = in_dtype(embed(batch, context), compute_.value_or(token_table().dtype()));
   if (all) all->push_back(x);
+  if (x.dtype() != token_table().dtype()) {  // all at once, before the layers ask for theirs
+    std::vector<RoundedCopy*> copies;
+    for (const auto& layer : layers_) layer->collect_rounded(copies);
+    RoundedCopy::current(copies, x.dtype());
+  }
   std::vector<LayerDegrees> learned(layers_.size());
   if (degrees_) learned = degrees_->layers(batch.always, context, x.device());
   for (size_t l = 0; l < layers_.size(); ++l) {

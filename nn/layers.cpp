@@ -17,8 +17,16 @@ Variable in_dtype(const Variable& parameter, DType dtype) {
 
 Linear::Linear(int64_t inputs, int64_t outputs, DType dtype)
     : weight_(add_parameter("weight", {outputs, inputs}, dtype, ParameterKind::weight)),
-      bias_(add_parameter("bias", {outputs}, dtype, ParameterKind::offset)) {}
-Variable Linear::forward(const Variable& x) const { return linear(x, weight_, bias_); }
+      bias_(add_parameter("bias", {outputs}, dtype, ParameterKind::offset)) {
+  add_rounded(weight_copy_);
+  add_rounded(bias_copy_);
+}
+Variable Linear::forward(const Variable& x) const {
+  if (x.dtype() == weight_.dtype()) return linear(x, weight_, bias_);
+  RoundedCopy* const copies[] = {&weight_copy_, &bias_copy_};
+  const Tensors rounded = RoundedCopy::current(copies, x.dtype());
+  return linear(x, weight_, bias_, {rounded[0], rounded[1]});
+}
 
 Embedding::Embedding(int64_t count, int64_t width, DType dtype)
     : weight_(add_parameter("weight", {count, width}, dtype, ParameterKind::weight)) {}

@@ -21,6 +21,7 @@ class Linear final : public Module {
 
  private:
   Variable weight_, bias_;
+  mutable RoundedCopy weight_copy_{weight_}, bias_copy_{bias_};  // for x of another dtype
 };
 
 /// Rows of a table: ids (T) i32 to (T, E). weight (V, E).

@@ -28,6 +28,11 @@ void Module::zero_grad() {
   for (auto& [name, parameter, kind] : named_parameters()) parameter.zero_grad();
 }
 
+void Module::collect_rounded(std::vector<RoundedCopy*>& found) const {
+  found.insert(found.end(), rounded_.begin(), rounded_.end());
+  for (const auto& child : children_) child.second->collect_rounded(found);
+}
+
 StateDict Module::state_dict() const {
   StateDict state;
   for (const auto& [name, parameter, kind] : named_parameters()) state[name] = parameter.value();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "autograd/variable.h"
+#include "nn/rounded_copy.h"
 
 namespace filigree {
 
@@ -55,6 +56,8 @@ class Module {
   NamedParameters named_parameters() const;
   int64_t parameter_count() const;
   void zero_grad();
+  /// Adds the rounded copies of the parameters here and below.
+  void collect_rounded(std::vector<RoundedCopy*>& found) const;
 
   StateDict state_dict() const;
   /// Copies values in. Strict: every name, shape and dtype must match, else CheckpointError lists
@@ -68,12 +71,15 @@ class Module {
   Variable add_parameter(const std::string& name, const Shape& shape, DType dtype,
                          ParameterKind kind);
   void add_child(const std::string& name, Module& child);
+  /// For collect_rounded().
+  void add_rounded(RoundedCopy& copy) { rounded_.push_back(&copy); }
 
  private:
   void collect(const std::string& prefix, NamedParameters& found) const;
   void expect_new(const std::string& name) const;
   NamedParameters parameters_;
   std::vector<std::pair<std::string, Module*>> children_;
+  std::vector<RoundedCopy*> rounded_;
 };
 
 }  // namespace filigree

@@ -1,6 +1,7 @@
 #include "autograd/ops/linear.h"
 
 #include <fmt/format.h>
+#include <utility>
 
 #include "autograd/function.h"
 #include "autograd/ops/reduce.h"
@@ -19,8 +20,17 @@ Tensor column_sums(const Tensor& x, int64_t width, DType dtype) {
   return sums;
 }
 
+/// A parameter in the dtype of x, and what was given as that.
+Tensor rounded_to(const Tensor& x, const Tensor& parameter, const Tensor& given) {
+  if (!given.defined()) return parameter.to(x.dtype());
+  expect_same_kind("linear", x, given);
+  expect_shape("linear", "rounded parameter", parameter.shape(), given.shape());
+  return given;
+}
+
 class Linear final : public Function {
  public:
+  explicit Linear(RoundedLinear rounded) : rounded_(std::move(rounded)) {}
   std::string_view name() const override { return "linear"; }
   Tensors forward(const Tensors& in) override {
     const Tensor& x = in[0];
@@ -28,7 +38,8 @@ class Linear final : public Function {
     expect_rank("linear", "weight", in[1], 2);
     expect_parameter_of("linear", x, in[1]);
     expect_shape("linear", "weight", {in[1].size(0), x.size(1)}, in[1].shape());
-    const Tensor weight = in[1].to(x.dtype());
+    const RoundedLinear rounded = std::exchange(rounded_, {});  // held no longer than is saved
+    const Tensor weight = rounded_to(x, in[1], rounded.weight);
     of_weight_ = in[1].dtype();
     save_for_backward({x, weight});
     Tensor y({x.size(0), weight.size(0)}, x.dtype(), x.device());  // (T, O)
@@ -36,7 +47,7 @@ class Linear final : public Function {
       expect_shape("linear", "bias", {weight.size(0)}, in[2].shape());
       expect_parameter_of("linear", x, in[2]);
       of_bias_ = in[2].dtype();
-      kernels::linear_forward(x, weight, in[2].to(x.dtype()), y);
+      kernels::linear_forward(x, weight, rounded_to(x, in[2], rounded.bias), y);
     } else {
       kernels::matmul(x, weight, {false, true, false}, y);
     }
@@ -62,6 +73,7 @@ class Linear final : public Function {
   }
 
  private:
+  RoundedLinear rounded_;
   DType of_weight_ = DType::f32, of_bias_ = DType::f32;  // what their gradients are in
 };
 
@@ -88,9 +100,10 @@ class AddBias final : public Function {
 
 }  // namespace
 
-Variable linear(const Variable& x, const Variable& weight, const Variable& bias) {
-  return bias.defined() ? Function::apply<Linear>({x, weight, bias})
-                        : Function::apply<Linear>({x, weight});
+Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
+                const RoundedLinear& rounded) {
+  return bias.defined() ? Function::apply<Linear>({x, weight, bias}, rounded)
+                        : Function::apply<Linear>({x, weight}, rounded);
 }
 Variable add_bias(const Variable& x, const Variable& bias) {
   return Function::apply<AddBias>({x, bias});

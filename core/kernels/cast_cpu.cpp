@@ -16,4 +16,11 @@ void cast(const Tensor& x, Tensor& y) {
   });
 }
 
+void cast_many(const Tensor&, std::span<const CastPair> pairs) {
+  for (const CastPair& pair : pairs) {
+    Tensor to = pair.to;
+    cast(pair.from, to);
+  }
+}
+
 }  // namespace filigree::kernels::cpu
