@@ -12,16 +12,19 @@ std::string MemoryForecast::describe() const {
                      human_bytes(activations), human_bytes(total()));
 }
 
-MemoryForecast forecast_memory(const EncoderConfig& config, int64_t parameter_count,
-                               int64_t learning, int64_t tokens, int moments,
-                               int64_t bytes_per_number, bool recompute) {
-  const int64_t layer = 10 * config.width + 2 * config.ffn + config.heads;
-  const int64_t kept = recompute ? config.layers * config.width + layer : config.layers * layer;
+MemoryForecast forecast_memory(const EncoderConfig& config, const TrainedShape& trained) {
+  const int64_t E = config.width, F = config.ffn;
+  const int64_t layer = 10 * E + 2 * F + config.heads;
+  const int64_t kept = trained.recompute ? config.layers * E + layer : config.layers * layer;
+  const int64_t number = size_of(trained.dtype), activation = size_of(trained.compute);
   MemoryForecast forecast;
-  forecast.parameters = parameter_count * bytes_per_number;
-  forecast.gradients = learning * bytes_per_number;
-  forecast.optimizer = forecast.gradients * moments;
-  forecast.activations = tokens * (kept + 3 * config.width) * bytes_per_number;
+  forecast.parameters = trained.parameters * number;
+  if (trained.compute != trained.dtype) {
+    forecast.parameters += config.layers * (4 * E * E + 2 * E * F) * activation;
+  }
+  forecast.gradients = trained.learning * number;
+  forecast.optimizer = forecast.gradients * trained.moments;
+  forecast.activations = trained.tokens * (kept + 3 * E) * activation;
   return forecast;
 }
 

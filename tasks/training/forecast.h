@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "core/dtype.h"
 #include "nn/encoder_config.h"
 
 namespace filigree {
@@ -16,13 +17,20 @@ struct MemoryForecast {
   std::string describe() const;
 };
 
-/// `parameter_count` of the model, `learning` of them with a gradient, `tokens` of the largest
-/// batch, `moments` of the optimizer a parameter. Activations: what one layer keeps for its
+/// What is trained, and how.
+struct TrainedShape {
+  int64_t parameters = 0, learning = 0;            ///< of the model, and those with a gradient
+  int64_t tokens = 0;                              ///< of the largest batch
+  int moments = 2;                                 ///< of the optimizer, a parameter
+  DType dtype = DType::f32, compute = DType::f32;  ///< of parameters, and of activations
+  bool recompute = false;
+};
+
+/// Where activations have a dtype of their own, the weights of the layers are held in it, too.
+/// Activations: what one layer keeps for its
 /// backward pass is about (10 E + 2 F + H) numbers a token (queries, keys, values, attention and
 /// projections, two norms, residuals, feed-forward before and after its activation, log-sum-exp), 3
 /// E more for the embeddings; with `recompute` 1 E a layer and one whole layer.
-MemoryForecast forecast_memory(const EncoderConfig& config, int64_t parameter_count,
-                               int64_t learning, int64_t tokens, int moments,
-                               int64_t bytes_per_number, bool recompute);
+MemoryForecast forecast_memory(const EncoderConfig& config, const TrainedShape& trained);
 
 }  // namespace filigree

@@ -153,22 +153,23 @@ class Trainer {
   }
 
   void say_what_is_trained() const {
-    const int moments = config_.train.optimizer == "sgd" ? 1 : 2;
-    const int64_t tokens =
-        std::max(std::min(config_.train.batch_tokens, data_.tokens()), data_.longest());
-    int64_t learning = 0;
+    TrainedShape trained;
+    trained.parameters = model_.parameter_count();
     for (const NamedParameters* parameters : {&setup_.learning, &setup_.degrees}) {
-      for (const NamedParameter& each : *parameters) learning += each.value.value().numel();
+      for (const NamedParameter& each : *parameters) trained.learning += each.value.value().numel();
     }
-    const int64_t parameters = model_.parameter_count();
-    note(fmt::format(
-        "{}: {} samples, {} tokens, {} steps; {} parameters{}; attention {}", info_.task,
-        data_.size(), data_.tokens(), steps_, parameters,
-        learning < parameters ? fmt::format(", {} of them frozen", parameters - learning) : "",
-        plan_.describe()));
-    note("memory forecast: " + forecast_memory(info_.encoder, parameters, learning, tokens, moments,
-                                               size_of(info_.dtype), config_.model.recompute)
-                                   .describe());
+    trained.tokens =
+        std::max(std::min(config_.train.batch_tokens, data_.tokens()), data_.longest());
+    trained.moments = config_.train.optimizer == "sgd" ? 1 : 2;
+    trained.dtype = info_.dtype;
+    trained.compute = model_.encoder().attention_use().dtype;
+    trained.recompute = config_.model.recompute;
+    const int64_t frozen = trained.parameters - trained.learning;
+    note(fmt::format("{}: {} samples, {} tokens, {} steps; {} parameters{}; attention {}",
+                     info_.task, data_.size(), data_.tokens(), steps_, trained.parameters,
+                     frozen > 0 ? fmt::format(", {} of them frozen", frozen) : "",
+                     plan_.describe()));
+    note("memory forecast: " + forecast_memory(info_.encoder, trained).describe());
   }
 
   /// As CheckpointStore's, and says which settings differ, if any do.
