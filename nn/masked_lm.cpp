@@ -47,8 +47,7 @@ Variable MaskedLmHead::loss(const Variable& hidden, const Variable& table,
     wanted.push_back(all[t]);
   }
   const Variable chosen = rows.size() < all.size() ? embedding(hidden, Tensor::from(rows)) : hidden;
-  return chunked_cross_entropy(transform(chosen), in_dtype(table, hidden.dtype()),
-                               in_dtype(bias_, hidden.dtype()), Tensor::from(wanted));
+  return chunked_cross_entropy(transform(chosen), table, bias_, Tensor::from(wanted));
 }
 
 MaskedLm::MaskedLm(const EncoderConfig& config, DType dtype)

@@ -43,18 +43,19 @@ class ChunkedCrossEntropy final : public Function {
   Tensor rows_, counted_;  // (R) i32; rows_ ascend
   Shape shape_;            // of h
   double factor_ = 1;
+  DType of_weight_ = DType::f32, of_bias_ = DType::f32;  // what their gradients are in
 };
 
 void ChunkedCrossEntropy::check(const Tensors& in) const {
   const Tensor &h = in[0], &weight = in[1];
   expect_rank(kName, "h", h, 2);
   expect_rank(kName, "weight", weight, 2);
-  expect_same_kind(kName, h, weight);
+  expect_parameter_of(kName, h, weight);
   expect_shape(kName, "weight", {weight.size(0), h.size(1)}, weight.shape());
   expect_shape(kName, "labels", {h.size(0)}, labels_.shape());
   if (in.size() > 2) {
     expect_shape(kName, "bias", {weight.size(0)}, in[2].shape());
-    expect_same_kind(kName, h, in[2]);
+    expect_parameter_of(kName, h, in[2]);
   }
   if (options_.chunk < 0) {
     throw ConfigError(kName,
@@ -95,9 +96,10 @@ Tensor ChunkedCrossEntropy::logits(const Tensor& h, const Tensor& weight, int64_
 
 Tensors ChunkedCrossEntropy::forward(const Tensors& in) {
   check(in);
-  const Tensor& weight = in[1];
-  const DType dtype = weight.dtype();
+  const DType dtype = in[0].dtype();
+  const Tensor weight = in[1].to(dtype);
   const Device device = weight.device();
+  of_weight_ = in[1].dtype();
   const int64_t classes = weight.size(0);
   shape_ = in[0].shape();
   choose_rows(classes);
@@ -111,7 +113,8 @@ Tensors ChunkedCrossEntropy::forward(const Tensors& in) {
     h = Tensor({rows, shape_[1]}, dtype, device);
     kernels::embedding_forward(in[0], rows_, h);
   }
-  const Tensor bias = in.size() > 2 ? in[2] : Tensor::zeros({classes}, dtype, device);
+  if (in.size() > 2) of_bias_ = in[2].dtype();
+  const Tensor bias = in.size() > 2 ? in[2].to(dtype) : Tensor::zeros({classes}, dtype, device);
   const DType exact = statistics_dtype(dtype);  // of logits and losses
   Tensor top = Tensor::full({rows}, -std::numeric_limits<double>::infinity(), exact, device);
   Tensor sum = Tensor::zeros({rows}, exact, device);
@@ -140,10 +143,10 @@ Tensors ChunkedCrossEntropy::backward(const Tensors& grad) {
   const int64_t classes = weight.size(0), rows = rows_.numel();
   const DType exact = log_sum.dtype();
   const bool wants_bias = edges().size() > 2;
-  Tensor sums = Tensor::zeros(h.shape(), exact, device);             // of dh (R, E)
-  Tensor dweight = rows > 0 ? Tensor(weight.shape(), dtype, device)  // (V, E)
-                            : Tensor::zeros(weight.shape(), dtype, device);
-  Tensor dbias = Tensor::zeros({classes}, dtype, device);
+  Tensor sums = Tensor::zeros(h.shape(), exact, device);                  // of dh (R, E)
+  Tensor dweight = rows > 0 ? Tensor(weight.shape(), of_weight_, device)  // (V, E)
+                            : Tensor::zeros(weight.shape(), of_weight_, device);
+  Tensor dbias = Tensor::zeros({classes}, of_bias_, device);
   const int64_t step = chunk_size(classes);
   const Tensor buffer({rows * step}, exact, device);
   const Tensor rounded = dtype == exact ? buffer : Tensor({rows * step}, dtype, device);

@@ -15,7 +15,8 @@ struct ChunkedCrossEntropyOptions {
 /// bias (V) or undefined, labels i32 (T). Equals cross_entropy(linear(h, weight, bias), labels),
 /// but holds the logits of one chunk of classes at a time: forward keeps the running maximum and
 /// sum of every row (Milakov and Gimelshein, arXiv 1805.02867), backward computes each chunk again.
-/// On CUDA all three may be bf16: products of bf16, logits and loss in f32, gradients in bf16.
+/// On CUDA h may be bf16: products of bf16, logits and loss in f32. Weight and bias are then bf16
+/// or f32; f32 ones are rounded to multiply with, and their gradients are not rounded.
 /// Rows without a label are left out of all products. With R rows that count: cost 8 R V E (the
 /// unchunked 6 R V E), memory R E + V E + R x chunk. Throws ShapeError; ConfigError for a chunk
 /// below 0; DataError naming a label outside [0, V).

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "autograd/backward.h"
+#include "autograd/ops/chunked_cross_entropy.h"
 #include "autograd/ops/layer_norm.h"
 #include "autograd/ops/linear.h"
 #include "autograd/ops/residual_norm.h"
@@ -119,6 +120,35 @@ TEST(MasterCopy, NormsOfManyRowsOnTheDeviceEqualTheCpus) {
     const Tensors want = gradients(op, leaves, {kDouble, kDouble, kDouble}, kCpu, seed);
     const Tensors got = gradients(op, leaves, {kSingle, kSingle, kSingle}, kCuda, seed);
     for (const size_t k : {1, 2}) EXPECT_LE(relative_error(got[k], want[k]), 1e-5);
+  }
+}
+
+// The output table: chunks of one class and of all, rows that count and rows that do not.
+TEST(MasterCopy, CrossEntropyOnTheDeviceGivesGradientsInFloat32) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  RandomStream random(65, Purpose::test);
+  const Tensors leaves{random_matrix(random, {90, 24}, kHalf),
+                       random_matrix(random, {200, 24}, kHalf),
+                       random_matrix(random, {200}, kHalf)};
+  std::vector<int32_t> labels;
+  for (int i = 0; i < 90; ++i) labels.push_back(i % 5 == 0 ? -1 : i);
+  for (const int64_t chunk : {0, 64, 1}) {
+    ChunkedCrossEntropyOptions options;
+    options.chunk = chunk;
+    const auto op = [&](const Variables& v) {
+      return chunked_cross_entropy(v[0], v[1], v.size() > 2 ? v[2] : Variable(),
+                                   Tensor::from(labels), options);
+    };
+    const Tensor seed = Tensor::full({}, 1, kDouble);
+    const Tensors want = gradients(op, leaves, {kDouble, kDouble, kDouble}, kCpu, seed);
+    const Tensors got = gradients(op, leaves, {kHalf, kSingle, kSingle}, kCuda, seed.to(kSingle));
+    EXPECT_EQ(got[0].dtype(), kHalf);
+    EXPECT_LE(relative_error(got[0], want[0]), 1e-2);
+    for (const size_t k : {1, 2}) {  // slopes of the logits are rounded, their sums are not
+      EXPECT_EQ(got[k].dtype(), kSingle);
+      EXPECT_LE(relative_error(got[k], want[k]), 5e-3) << chunk << ", gradient " << k;
+      EXPECT_GT(relative_error(got[k].to(kHalf).to(kSingle), got[k]), 1e-4);
+    }
   }
 }
 
