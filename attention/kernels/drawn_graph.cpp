@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "attention/kernels/sparse_attention.h"
+#include "attention/kernels/always_on.h"
 
 namespace filigree::kernels {
 
@@ -56,17 +56,6 @@ std::vector<uint64_t> marks_of(std::span<const BlockPlace> places,
 }
 
 }  // namespace
-
-std::vector<uint8_t> always_on_flags(const Tensor& offsets, const AlwaysOn* always) {
-  const auto bounds = offsets.span<int64_t>();
-  std::vector<uint8_t> flags(static_cast<size_t>(bounds.back()), 0);
-  for (size_t b = 0; always && b + 1 < bounds.size(); ++b) {
-    for (const int32_t token : always->of(static_cast<int64_t>(b))) {
-      flags[static_cast<size_t>(bounds[b] + token)] = 1;
-    }
-  }
-  return flags;
-}
 
 DrawnGraph make_drawn_graph(const Tensor& offsets, int64_t heads, int64_t reach,
                             const AlwaysOn* always, Device device) {

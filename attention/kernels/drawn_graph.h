@@ -16,9 +16,6 @@ struct DrawnGraph : DeviceTileBatch {
   const uint64_t* always_columns = nullptr;  // (NB): the same, bit c for token c of the block
 };
 
-/// (T): 1 for tokens that are always on; `always` may be null.
-std::vector<uint8_t> always_on_flags(const Tensor& offsets, const AlwaysOn* always);
-
 /// Tiles for tokens that draw reaches of up to `reach`: all that may hold an edge, drawn tiles
 /// every one, the same for all heads. offsets (B+1) as of a graph. Cost O(T + tiles).
 DrawnGraph make_drawn_graph(const Tensor& offsets, int64_t heads, int64_t reach,

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "attention/graph.h"
+#include "attention/kernels/always_on.h"
 #include "attention/kernels/device_choice.h"
 #include "attention/kernels/device_graph.h"
 #include "attention/kernels/edge_blocks.h"
@@ -154,6 +155,7 @@ class BatchSchedules final : public ScheduleCache<AttentionGraph, BatchSchedule>
  public:
   DeviceCache<DeviceTileBatch, make_device_tiles> tiles;
   DeviceCache<DeviceEdgeBatch, make_device_edges> edges;
+  DeviceFlags always;
   DeviceChoices choices;
 };
 

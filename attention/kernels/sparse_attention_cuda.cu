@@ -1,7 +1,6 @@
 #include "attention/kernels/cuda_edges_passes.cuh"
 #include "attention/kernels/cuda_tensor_passes.cuh"
 #include "attention/kernels/cuda_tile_passes.cuh"
-#include "attention/kernels/drawn_graph.h"
 #include "attention/kernels/schedule.h"
 #include "attention/kernels/sparse_attention.h"
 #include "core/cuda/map.cuh"
@@ -68,9 +67,8 @@ Prepared<S> prepare(const Tensor& q, const Tensor& k, const Tensor& v, const Ten
                              LogGate<S>{gate.data<S>(), made.log_gate.template data<T>()});
     pass.log_gate = made.log_gate.template data<T>();
     if (arguments.always && !arguments.always->tokens.empty()) {
-      made.always =
-          Tensor::from(always_on_flags(graph.offsets(), arguments.always.get())).to(q.device());
-      pass.always = made.always.template data<uint8_t>();
+      made.always = graph.schedules().always.get(graph.offsets(), arguments.always, q.device());
+      pass.always = std::as_const(made.always).template data<uint8_t>();
     }
     pass.gate_reach = gate.size(1) - 1;
   }

@@ -105,6 +105,33 @@ TEST_F(DeviceGraphs, ManySmallOnesGoTogether) {
   expect_attention_of(graph, random);
 }
 
+// As the layers of a model that learn a soft gate do it.
+TEST_F(DeviceGraphs, FlagsOfAGateGoThereOnce) {
+  RandomStream random(75, Purpose::test);
+  const auto graph = batch_of({scattered(random, 70), scattered(random, 9)});
+  const auto on = [](const Tensor& tensor) { return Variable(tensor.to(testing_device::kCuda)); };
+  const Variable q = on(random_tensor(random, {79, 8}, DType::f64)),
+                 g = on(Tensor::full({2, 6}, 0.5, DType::f64));
+  const auto always = [](int32_t token) {
+    return std::make_shared<const AlwaysOn>(AlwaysOn{{0, 1, 1}, {token}});
+  };
+  const auto attend = [&](const std::shared_ptr<const AlwaysOn>& on_always) {
+    const int64_t before = uploads();
+    const Tensor o = gated_attention(q, q, q, graph, {g, on_always}).value().to(kCpu);
+    return std::pair(o, uploads() - before);
+  };
+  graph->prepare_for(testing_device::kCuda, {DType::f64, 4, true});
+  const auto first = always(3), other = always(40);
+  const auto [o, copies] = attend(first);
+  const auto [again, none] = attend(first);
+  const auto [differs, one] = attend(other);
+  EXPECT_EQ(copies, none + 1);  // what the gate itself takes, and the flags
+  EXPECT_EQ(one, none + 1);
+  expect_same_bits({again}, {o}, "twice");
+  EXPECT_GT(largest_difference(differs, o), 1e-3);
+  expect_same_bits({attend(first).first}, {o}, "and back");
+}
+
 TEST_F(DeviceGraphs, EmptySequencesAndBatches) {
   RandomStream random(74, Purpose::test);
   const auto nothing = SequenceGraph::dense(0);
