@@ -146,12 +146,6 @@ void print_json(const std::vector<Contender>& contenders, Device device) {
       nlohmann::json{{"rows", rows}, {"peak_bytes_of_all", memory_stats(device).peak}}.dump());
 }
 
-void expect_in(std::string_view name, int64_t value, int64_t least, int64_t most) {
-  if (value >= least && value <= most) return;
-  throw ConfigError(fmt::format("--{}", name),
-                    fmt::format("expected {} to {}, got {}", least, most, value));
-}
-
 /// What is measured on: sequences of one length, or the first samples of a dataset.
 struct Input {
   Batch batch;

@@ -200,12 +200,6 @@ CrossoverTable measure_device(const Settings& settings, const CrossoverTable& ta
   return {table.source(), table.rows(), rows};
 }
 
-void expect_in(std::string_view name, int64_t value, int64_t least, int64_t most) {
-  if (value >= least && value <= most) return;
-  throw ConfigError(fmt::format("--{}", name),
-                    fmt::format("expected {} to {}, got {}", least, most, value));
-}
-
 std::vector<int64_t> parse_dims(const std::string& text, int64_t most) {
   std::vector<int64_t> dims;
   for (const std::string& each : split_list(text)) {

@@ -87,4 +87,10 @@ std::vector<std::string> split_list(const std::string& text, char separator) {
   return parts;
 }
 
+void expect_in(std::string_view name, int64_t value, int64_t least, int64_t most) {
+  if (value >= least && value <= most) return;
+  throw ConfigError(fmt::format("--{}", name),
+                    fmt::format("expected {} to {}, got {}", least, most, value));
+}
+
 }  // namespace filigree

@@ -6,6 +6,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -69,5 +70,8 @@ class Options {
 
 /// "a, b,c" in parts, without blanks around them; none for "".
 std::vector<std::string> split_list(const std::string& text, char separator = ',');
+
+/// Throws ConfigError naming `--name` unless least <= value <= most.
+void expect_in(std::string_view name, int64_t value, int64_t least, int64_t most);
 
 }  // namespace filigree
