@@ -21,6 +21,18 @@ bool packs_fit(const T*... at) {
   return ((reinterpret_cast<uintptr_t>(at) % (sizeof(T) * N) == 0) && ...);
 }
 
+/// body.template operator()<N>() with the elements that may be taken at once of every row of `at`,
+/// whose rows have `width`: kPack<S>, or one.
+template <class S, class Body, class... At>
+void with_pack(int64_t width, Body body, const At*... at) {
+  constexpr int N = kPack<S>;
+  if (width % N == 0 && packs_fit<N>(at...)) {
+    body.template operator()<N>();
+  } else {
+    body.template operator()<1>();
+  }
+}
+
 template <class T, int N>
 __device__ Pack<T, N> load_pack(const T* from) {
   return *reinterpret_cast<const Pack<T, N>*>(from);

@@ -111,18 +111,6 @@ __global__ void gradient(Logits<T, S> logits, const T* log_sum, double factor, c
   }
 }
 
-/// body.template operator()<N>() with as many elements as may be loaded at once from every row of
-/// `at`, whose rows have `classes`: 16 bytes of T, or one.
-template <class T, class Body, class... At>
-void with_pack(int64_t classes, Body body, const At*... at) {
-  constexpr int N = filigree::cuda::kPack<T>;
-  if (classes % N == 0 && filigree::cuda::packs_fit<N>(at...)) {
-    body.template operator()<N>();
-  } else {
-    body.template operator()<1>();
-  }
-}
-
 }  // namespace
 
 void add_chunk_to_softmax(const Tensor& x, const Tensor& bias, const Tensor& labels, int64_t first,
@@ -136,7 +124,7 @@ void add_chunk_to_softmax(const Tensor& x, const Tensor& bias, const Tensor& lab
                              add_chunk<T, S, N>, logits, top.data<T>(), sum.data<T>(),
                              target.data<T>());
     };
-    with_pack<T>(x.size(1), call, logits.x, logits.bias);
+    filigree::cuda::with_pack<T>(x.size(1), call, logits.x, logits.bias);
   });
 }
 
@@ -153,7 +141,7 @@ void chunk_softmax_gradient(const Tensor& x, const Tensor& bias, const Tensor& l
                              gradient<T, S, N>, logits, log_sum.data<T>(), factor, dloss.data<T>(),
                              to);
     };
-    with_pack<T>(x.size(1), call, logits.x, logits.bias, to);
+    filigree::cuda::with_pack<T>(x.size(1), call, logits.x, logits.bias, to);
   });
 }
 

@@ -162,18 +162,6 @@ void sort_ids(const Tensor& ids, int64_t count, Tensor& keys, Tensor& rows) {
   sort(scratch.raw(), bytes);
 }
 
-/// body.template operator()<N>() with the elements of a row that may be taken at once: 16 bytes of
-/// S, or one.
-template <class S, class Body, class... At>
-void with_pack(int64_t width, Body body, const At*... at) {
-  constexpr int N = filigree::cuda::kPack<S>;
-  if (width % N == 0 && filigree::cuda::packs_fit<N>(at...)) {
-    body.template operator()<N>();
-  } else {
-    body.template operator()<1>();
-  }
-}
-
 }  // namespace
 
 void embedding_forward(const Tensor& weight, const Tensor& ids, Tensor& y) {
@@ -185,7 +173,7 @@ void embedding_forward(const Tensor& weight, const Tensor& ids, Tensor& y) {
       filigree::cuda::for_each("embedding", y, y.numel() / N,
                                Gather<S, N>{from, ids.data<int32_t>(), to, width});
     };
-    with_pack<S>(width, call, from, to);
+    filigree::cuda::with_pack<S>(width, call, from, to);
   });
 }
 
@@ -209,7 +197,7 @@ void embedding_backward(const Tensor& dy, const Tensor& ids, Tensor& dweight) {
       filigree::cuda::launch("embedding", dy, grid, sum_pieces<S, N>, sorted, of);
       filigree::cuda::launch("embedding", dy, grid, sum_ids<S, N>, sorted, of);
     };
-    with_pack<S>(width, call, dy.data<S>(), std::as_const(dweight).data<S>());
+    filigree::cuda::with_pack<S>(width, call, dy.data<S>(), std::as_const(dweight).data<S>());
   });
 }
 
@@ -223,7 +211,7 @@ void scatter_rows(const Tensor& x, const Tensor& ids, Tensor& y) {
       filigree::cuda::for_each("embedding", x, x.numel() / N,
                                Scatter<S, N>{from, ids.data<int32_t>(), to, width});
     };
-    with_pack<S>(width, call, from, to);
+    filigree::cuda::with_pack<S>(width, call, from, to);
   });
 }
 

@@ -39,8 +39,10 @@ void expect_attention_of(const std::shared_ptr<const AttentionGraph>& graph, Ran
     *tensor = random_tensor(random, {graph->tokens(), 2 * 4}, DType::f64);
   }
   const Tensors want = run(sparse_attention, c);
-  c.use(AttentionKernel::automatic, testing_device::kCuda);
-  expect_close(run(sparse_attention, c), want, 1e-11, "on the device");
+  for (const AttentionKernel kernel : {AttentionKernel::tiles, AttentionKernel::edges}) {
+    c.use(kernel, testing_device::kCuda);
+    expect_close(run(sparse_attention, c), want, 1e-11, "on the device");
+  }
 }
 
 class DeviceGraphs : public testing::Test {
@@ -51,9 +53,10 @@ class DeviceGraphs : public testing::Test {
   static int64_t uploads() { return backend_of(testing_device::kCuda).counters(0).uploads; }
   static int64_t in_use() { return memory_stats(testing_device::kCuda).in_use; }
   /// Copies to the device that making the batch ready takes.
-  static int64_t uploads_for(const AttentionGraph& graph) {
+  static int64_t uploads_for(const AttentionGraph& graph,
+                             AttentionKernel kernel = AttentionKernel::tiles) {
     const int64_t before = uploads();
-    graph.prepare_for(testing_device::kCuda, {DType::f64, 4});
+    graph.prepare_for(testing_device::kCuda, {DType::f64, 4, false, kernel});
     return uploads() - before;
   }
 };
@@ -72,6 +75,19 @@ TEST_F(DeviceGraphs, GoThereOnce) {
   const auto c = batch_of({second, scattered(random, 10), first});
   EXPECT_EQ(uploads_for(*c), 2);  // what is new, and the table
   for (const auto& graph : {a, b, c}) expect_attention_of(graph, random);
+}
+
+TEST_F(DeviceGraphs, GoThereOnceAsEdges) {
+  RandomStream random(76, Purpose::test);
+  const auto large = scattered(random, 700), first = scattered(random, 65);
+  const auto a = batch_of({first, large, scattered(random, 64)});
+  EXPECT_EQ(uploads_for(*a, AttentionKernel::edges), 3);
+  EXPECT_EQ(uploads_for(*a, AttentionKernel::edges), 0);
+  const auto b = batch_of({first, large, first});
+  EXPECT_EQ(uploads_for(*b, AttentionKernel::edges), 1);
+  EXPECT_EQ(uploads_for(*b), 3);  // tiles are something else
+  EXPECT_GT(large->schedules().edges.bytes(), 700 * 70 * 8);
+  for (const auto& graph : {a, b}) expect_attention_of(graph, random);
 }
 
 TEST_F(DeviceGraphs, AreFreedWithTheLastOfThem) {
@@ -137,6 +153,7 @@ TEST_F(DeviceGraphs, EmptySequencesAndBatches) {
   const auto nothing = SequenceGraph::dense(0);
   expect_attention_of(batch_of({nothing, scattered(random, 20), nothing}), random);
   expect_attention_of(batch_of({nothing}), random);
+  expect_attention_of(batch_of({scattered(random, 1), scattered(random, 1)}), random);
   expect_attention_of(batch_of({}), random);
 }
 
