@@ -2,7 +2,7 @@
 
 namespace filigree {
 
-void unite(const Runs& a, const Runs& b, Runs& out) {
+void unite(std::span<const Run> a, std::span<const Run> b, Runs& out) {
   out.clear();
   size_t i = 0, j = 0;
   while (i < a.size() || j < b.size()) {
@@ -12,7 +12,7 @@ void unite(const Runs& a, const Runs& b, Runs& out) {
   }
 }
 
-void intersect(const Runs& a, const Runs& b, Runs& out) {
+void intersect(std::span<const Run> a, std::span<const Run> b, Runs& out) {
   out.clear();
   for (size_t i = 0, j = 0; i < a.size() && j < b.size();) {
     append_run(out, std::max(a[i].lo, b[j].lo), std::min(a[i].hi, b[j].hi));
@@ -20,7 +20,7 @@ void intersect(const Runs& a, const Runs& b, Runs& out) {
   }
 }
 
-void subtract(const Runs& a, const Runs& b, Runs& out) {
+void subtract(std::span<const Run> a, std::span<const Run> b, Runs& out) {
   out.clear();
   size_t j = 0;
   for (const Run& run : a) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace filigree {
@@ -24,9 +25,9 @@ inline void append_run(Runs& runs, int64_t lo, int64_t hi) {
   }
 }
 /// The union, intersection and difference of two sets. Cost O(runs of both).
-void unite(const Runs& a, const Runs& b, Runs& out);
-void intersect(const Runs& a, const Runs& b, Runs& out);
-void subtract(const Runs& a, const Runs& b, Runs& out);
+void unite(std::span<const Run> a, std::span<const Run> b, Runs& out);
+void intersect(std::span<const Run> a, std::span<const Run> b, Runs& out);
+void subtract(std::span<const Run> a, std::span<const Run> b, Runs& out);
 /// Number of columns.
 int64_t size_of(const Runs& runs);
 

@@ -1,5 +1,6 @@
 // SequenceGraph::from_rows(): rows of any columns split into intervals, globals and extra columns.
 #include <algorithm>
+#include <span>
 
 #include "attention/sequence_graph.h"
 
@@ -13,12 +14,16 @@ class RowSplitter {
   template <class RowOf>
   SequenceGraph::Parts split(int64_t length, const RowOf& row_of) {
     const auto n = static_cast<size_t>(length);
-    rows_.resize(std::max(rows_.size(), n));
+    runs_.clear();
+    bounds_.assign(1, 0);
+    bounds_.reserve(n + 1);
     bool several = false;
     for (size_t i = 0; i < n; ++i) {
-      rows_[i].clear();
-      row_of(static_cast<int64_t>(i), rows_[i]);
-      several |= rows_[i].size() > 1;
+      row_.clear();
+      row_of(static_cast<int64_t>(i), row_);
+      several |= row_.size() > 1;
+      runs_.insert(runs_.end(), row_.begin(), row_.end());
+      bounds_.push_back(runs_.size());
     }
     SequenceGraph::Parts parts;
     parts.lo.resize(n);
@@ -31,7 +36,7 @@ class RowSplitter {
     }
     for (const Run& run : common_) append_columns(parts.globals, run);
     for (size_t i = 0; i < n; ++i) {
-      const Runs& runs = rows_[i];
+      const std::span<const Run> runs = row(i);
       const Run longest = several ? add_row(runs, parts) : runs.empty() ? Run{0, 0} : runs[0];
       parts.lo[i] = longest.lo;
       parts.hi[i] = longest.hi;
@@ -46,41 +51,46 @@ class RowSplitter {
 
   /// Columns that every row of the sequence sees.
   void find_common(size_t n) {
-    common_ = rows_[0];
+    common_.assign(row(0).begin(), row(0).end());
     for (size_t i = 1; i < n && !common_.empty(); ++i) {
-      intersect(common_, rows_[i], scratch_);
+      intersect(common_, row(i), scratch_);
       common_.swap(scratch_);
     }
   }
 
   /// Adds the row's extra columns to `parts`; returns its interval.
-  Run add_row(const Runs& runs, SequenceGraph::Parts& parts) {
-    const Runs* rest = &runs;
+  Run add_row(std::span<const Run> runs, SequenceGraph::Parts& parts) {
+    std::span<const Run> rest = runs;
     if (!common_.empty()) {
       subtract(runs, common_, scratch_);
-      rest = &scratch_;
+      rest = scratch_;
     }
     // A run that is global through and through would be stored twice: what counts is the rest.
     Run longest{0, 0};
     int64_t most = 0;
-    auto piece = rest->begin();
+    auto piece = rest.begin();
     for (const Run& run : runs) {
       int64_t beyond = 0;
-      for (; piece != rest->end() && piece->lo < run.hi; ++piece) beyond += piece->hi - piece->lo;
+      for (; piece != rest.end() && piece->lo < run.hi; ++piece) beyond += piece->hi - piece->lo;
       if (beyond > most) {
         most = beyond;
         longest = run;
       }
     }
-    for (const Run& run : *rest) {
+    for (const Run& run : rest) {
       if (run.lo < longest.lo || run.lo >= longest.hi) append_columns(parts.columns, run);
     }
     parts.row_offsets.push_back(static_cast<int64_t>(parts.columns.size()));
     return longest;
   }
 
-  std::vector<Runs> rows_;
-  Runs common_, scratch_;
+  std::span<const Run> row(size_t i) const {
+    return std::span(runs_).subspan(bounds_[i], bounds_[i + 1] - bounds_[i]);
+  }
+
+  Runs runs_;  // of all rows, one after the other
+  std::vector<size_t> bounds_;
+  Runs row_, common_, scratch_;
 };
 
 }  // namespace

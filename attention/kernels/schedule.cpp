@@ -1,5 +1,7 @@
 #include "attention/kernels/schedule.h"
 
+#include <algorithm>
+#include <span>
 #include <unordered_set>
 
 #include "attention/kernels/choice.h"
@@ -9,13 +11,19 @@ namespace filigree::kernels {
 
 namespace {
 
-/// Row i without its interval.
+/// Row i without its interval: its extra columns, and the global ones that the interval lacks.
 int64_t rest_of_row(const SequenceGraph& graph, int64_t i, int32_t* out) {
-  const int64_t count = graph.row(i, out);
   const int32_t lo = graph.parts().lo[static_cast<size_t>(i)];
   const int32_t hi = graph.parts().hi[static_cast<size_t>(i)];
-  if (lo >= hi) return count;
-  return std::remove_if(out, out + count, [&](int32_t j) { return j >= lo && j < hi; }) - out;
+  const std::span<const int32_t> extras = graph.extras(i);
+  auto extra = extras.begin();
+  int32_t* end = out;
+  for (const int32_t global : graph.parts().globals) {
+    if (global >= lo && global < hi) continue;
+    while (extra != extras.end() && *extra < global) *end++ = *extra++;
+    *end++ = global;
+  }
+  return std::copy(extra, extras.end(), end) - out;
 }
 
 /// Each row from its first to its last column, and what lies between and is no edge.
