@@ -19,6 +19,10 @@ class SequenceClassifier final : public Model {
   Tensor& bias() { return classifier_.bias(); }
 
  private:
+  /// The hidden states' pool, (B, E). Where it takes the first tokens, no others are wanted.
+  Variable pool(const TokenBatch& batch, const LayerGraphs& graphs,
+                const ForwardContext& context) const;
+
   Pool pool_;
   Linear pooler_, classifier_;
 };

@@ -7,6 +7,7 @@
 #include "autograd/ops/activation.h"
 #include "autograd/ops/arithmetic.h"
 #include "autograd/ops/dropout.h"
+#include "autograd/ops/select_rows.h"
 #include "autograd/ops/shape.h"
 #include "core/error.h"
 #include "core/random.h"
@@ -26,9 +27,9 @@ SelfAttention::SelfAttention(const EncoderConfig& config, int layer, DType dtype
   }
 }
 
-Variable SelfAttention::forward(const Variable& x,
-                                const std::shared_ptr<const AttentionGraph>& graph,
-                                const LayerDegrees& degrees, const ForwardContext& context) const {
+Variable SelfAttention::attend(const Variable& x,
+                               const std::shared_ptr<const AttentionGraph>& graph,
+                               const LayerDegrees& degrees, const ForwardContext& context) const {
   const ModuleScope scope("attention");
   AttentionOptions options;
   options.dropout = context.training ? dropout_ : 0;
@@ -38,16 +39,19 @@ Variable SelfAttention::forward(const Variable& x,
   const Variable qkv = query_key_value_.forward(x);
   const Variable bias = in_dtype(relative_bias_, x.dtype());
   if (context.attention) (*context.attention)(layer_, qkv, bias);
-  Variable o;
   if (degrees.ensemble) {
-    o = irregular_attention_qkv(qkv, graph->offsets(), *degrees.ensemble, options, bias);
-  } else if (degrees.gate.g.defined()) {
-    const Variable g = in_dtype(degrees.gate.g, x.dtype());
-    o = gated_attention_qkv(qkv, graph, {g, degrees.gate.always}, options, bias);
-  } else {
-    o = sparse_attention_qkv(qkv, graph, options, bias);
+    return irregular_attention_qkv(qkv, graph->offsets(), *degrees.ensemble, options, bias);
   }
-  return output_.forward(o);
+  if (degrees.gate.g.defined()) {
+    const Variable g = in_dtype(degrees.gate.g, x.dtype());
+    return gated_attention_qkv(qkv, graph, {g, degrees.gate.always}, options, bias);
+  }
+  return sparse_attention_qkv(qkv, graph, options, bias);
+}
+
+Variable SelfAttention::project(const Variable& heads) const {
+  const ModuleScope scope("attention");
+  return output_.forward(heads);
 }
 
 FeedForward::FeedForward(const EncoderConfig& config, DType dtype)
@@ -77,18 +81,22 @@ EncoderLayer::EncoderLayer(const EncoderConfig& config, int layer, DType dtype)
 
 Variable EncoderLayer::forward(const Variable& x,
                                const std::shared_ptr<const AttentionGraph>& graph,
-                               const LayerDegrees& degrees, const ForwardContext& context) const {
+                               const LayerDegrees& degrees, const ForwardContext& context,
+                               const Tensor& wanted) const {
   const KeyedDropout after_attention = dropout_at(config_.dropout, context, "attention_dropout");
   const KeyedDropout after_feed_forward =
       dropout_at(config_.dropout, context, "feed_forward_dropout");
-  if (config_.norm == NormPlacement::post) {
-    const Variable branch = attention_.forward(x, graph, degrees, context);
-    const Variable attended = attention_norm_.forward(x, branch, after_attention)[1];
+  const bool pre = config_.norm == NormPlacement::pre;
+  Variables rows{x,
+                 attention_.attend(pre ? attention_norm_.forward(x) : x, graph, degrees, context)};
+  if (wanted.defined()) rows = select_rows(rows, wanted);
+  const Variable branch = attention_.project(rows[1]);
+  if (!pre) {
+    const Variable attended = attention_norm_.forward(rows[0], branch, after_attention)[1];
     return feed_forward_norm_.forward(attended, feed_forward_.forward(attended),
                                       after_feed_forward)[1];
   }
-  const Variable branch = attention_.forward(attention_norm_.forward(x), graph, degrees, context);
-  const Variables attended = feed_forward_norm_.forward(x, branch, after_attention);
+  const Variables attended = feed_forward_norm_.forward(rows[0], branch, after_attention);
   return add(attended[0], dropout(feed_forward_.forward(attended[1]), after_feed_forward.p,
                                   after_feed_forward.key));
 }
@@ -182,20 +190,23 @@ Variable Encoder::computed(const TokenBatch& batch, const LayerGraphs& graphs,
     const ModuleScope layer_scope(fmt::format("layers.{}", l));
     const std::shared_ptr<const EncoderLayer> layer = layers_[l];  // the graph may outlive us
     LayerDegrees& degrees = learned[l];
+    const Tensor wanted = l + 1 == layers_.size() ? batch.wanted : Tensor();
     if (recompute_ && grad_enabled()) {
       Variables inputs{x};
       if (degrees_) inputs.push_back(degrees.parameter());
       x = checkpoint(
-          [layer, graph = graphs[l], degrees, context](const Variables& in) mutable -> Variables {
+          [layer, graph = graphs[l], degrees, context,
+           wanted](const Variables& in) mutable -> Variables {
             if (in.size() > 1) degrees.parameter() = in[1];
-            return {layer->forward(in[0], graph, degrees, context)};
+            return {layer->forward(in[0], graph, degrees, context, wanted)};
           },
           inputs)[0];
     } else {
-      x = layer->forward(x, graphs[l], degrees, context);
+      x = layer->forward(x, graphs[l], degrees, context, wanted);
     }
     if (all) all->push_back(x);
   }
+  if (layers_.empty() && batch.wanted.defined()) x = select_rows({x}, batch.wanted)[0];
   if (final_norm_) x = final_norm_->forward(x);
   return x;
 }

@@ -23,15 +23,20 @@ struct TokenBatch {
   Tensor offsets;    ///< (B+1) i64
   /// Tokens whose rows and columns learned degrees leave alone; null for none.
   std::shared_ptr<const AlwaysOn> always = nullptr;
+  /// (R) i32, ascending: the tokens whose last hidden states are asked for; undefined: all. The
+  /// last layer computes no others, but for what these attend to.
+  Tensor wanted = {};
 };
 
 /// Multi-head self-attention with one projection for queries, keys and values.
 class SelfAttention final : public Module {
  public:
   SelfAttention(const EncoderConfig& config, int layer, DType dtype);
-  /// x (T, E) to (T, E), under learned degrees if there are any.
-  Variable forward(const Variable& x, const std::shared_ptr<const AttentionGraph>& graph,
-                   const LayerDegrees& degrees, const ForwardContext& context) const;
+  /// x (T, E) to what the heads bring together (T, E), under learned degrees if there are any.
+  Variable attend(const Variable& x, const std::shared_ptr<const AttentionGraph>& graph,
+                  const LayerDegrees& degrees, const ForwardContext& context) const;
+  /// The output projection of that, (R, E) to (R, E).
+  Variable project(const Variable& heads) const;
 
  private:
   double dropout_;
@@ -55,8 +60,11 @@ class FeedForward final : public Module {
 class EncoderLayer final : public Module {
  public:
   EncoderLayer(const EncoderConfig& config, int layer, DType dtype);
+  /// x (T, E) to (T, E), or to (R, E) for the `wanted` tokens alone, see TokenBatch: the others are
+  /// left out of all that follows attention, 9 E^2 of the layer's 12 E^2 weights where F = 4 E.
   Variable forward(const Variable& x, const std::shared_ptr<const AttentionGraph>& graph,
-                   const LayerDegrees& degrees, const ForwardContext& context) const;
+                   const LayerDegrees& degrees, const ForwardContext& context,
+                   const Tensor& wanted = {}) const;
 
  private:
   EncoderConfig config_;
@@ -72,8 +80,9 @@ class Encoder final : public Module {
   /// Parameters are zero (norms one): initialise() or load_state_dict() follows.
   explicit Encoder(const EncoderConfig& config, DType dtype = DType::f32);
 
-  /// Hidden states (T, E) of the last layer; graphs: one a layer (ShapeError otherwise). With `all`
-  /// the states after the embeddings and after every layer are appended to it. Where degrees are
+  /// Hidden states of the last layer, (T, E), or (R, E) for the tokens that batch.wanted names;
+  /// graphs: one a layer (ShapeError otherwise). With `all` the states after the embeddings and
+  /// after every layer are appended to it. Where degrees are
   /// learned, the graphs say which pairs may be looked at, the gates how much of them passes;
   /// where reaches are drawn, the draws alone.
   Variable forward(const TokenBatch& batch, const LayerGraphs& graphs,

@@ -1,14 +1,9 @@
 #include "nn/masked_lm.h"
 
-#include <fmt/format.h>
-#include <vector>
-
 #include "autograd/function.h"
 #include "autograd/ops/activation.h"
 #include "autograd/ops/chunked_cross_entropy.h"
-#include "autograd/ops/embedding.h"
 #include "autograd/ops/linear.h"
-#include "core/error.h"
 
 namespace filigree {
 
@@ -33,21 +28,7 @@ Variable MaskedLmHead::logits(const Variable& hidden, const Variable& table) con
 Variable MaskedLmHead::loss(const Variable& hidden, const Variable& table,
                             const Tensor& targets) const {
   const ModuleScope scope("masked_lm");
-  expect_shape("masked_lm", "targets", {hidden.shape()[0]}, targets.shape());
-  // Few tokens have a target: the others need no transform either.
-  std::vector<int32_t> rows, wanted;
-  const auto all = targets.span<int32_t>();
-  for (size_t t = 0; t < all.size(); ++t) {
-    if (all[t] == -1) continue;
-    if (all[t] < 0 || all[t] >= table.shape()[0]) {
-      throw DataError("masked_lm", fmt::format("target {} of token {} is outside [0, {})", all[t],
-                                               t, table.shape()[0]));
-    }
-    rows.push_back(static_cast<int32_t>(t));
-    wanted.push_back(all[t]);
-  }
-  const Variable chosen = rows.size() < all.size() ? embedding(hidden, Tensor::from(rows)) : hidden;
-  return chunked_cross_entropy(transform(chosen), table, bias_, Tensor::from(wanted));
+  return chunked_cross_entropy(transform(hidden), table, bias_, targets);
 }
 
 MaskedLm::MaskedLm(const EncoderConfig& config, DType dtype)

@@ -11,13 +11,13 @@ namespace filigree {
 class MaskedLmHead final : public Module {
  public:
   MaskedLmHead(const EncoderConfig& config, DType dtype);
-  /// Logits (T, V) of hidden states (T, E), in the dtype of the table: the whole matrix, for
+  /// Logits (R, V) of hidden states (R, E), in the dtype of the table: the whole matrix, for
   /// predictions on a few tokens.
   Variable logits(const Variable& hidden, const Variable& table) const;
-  /// Sum over the tokens with a target of -log softmax(logits)_target: a scalar. targets i32 (T),
-  /// -1 for none. The logits are never held whole (chunked_cross_entropy), and tokens without a
-  /// target cost nothing. Computed in the dtype of the hidden states, softmax and sums in f32 or
-  /// f64.
+  /// Sum over the tokens with a target of -log softmax(logits)_target: a scalar. targets i32 (R),
+  /// -1 for none. The logits are never held whole (chunked_cross_entropy). Computed in the dtype of
+  /// the hidden states, softmax and sums in f32 or f64. Throws DataError naming a target outside
+  /// [0, V); ShapeError.
   Variable loss(const Variable& hidden, const Variable& table, const Tensor& targets) const;
 
  private:
@@ -34,7 +34,8 @@ class MaskedLmHead final : public Module {
 class MaskedLm final : public Model {
  public:
   explicit MaskedLm(const EncoderConfig& config, DType dtype = DType::f32);
-  /// Hidden states (T, E), in the dtype that the layers compute in.
+  /// Hidden states (R, E) of the tokens that the batch wants, in the dtype that the layers compute
+  /// in.
   Variable forward(const TokenBatch& batch, const LayerGraphs& graphs,
                    const ForwardContext& context) const override;
   /// See MaskedLmHead.

@@ -17,7 +17,7 @@ class Embedding final : public Function {
     const Tensor& weight = in[0];
     expect_rank("embedding", "weight", weight, 2);
     expect_rank("embedding", "ids", ids_, 1);
-    if (ids_.device().is_cpu()) look_at_ids(weight.size(0));
+    if (ids_.device().is_cpu()) expect_ids(weight.size(0));
     ids_ = ids_.to(weight.device());
     shape_ = weight.shape();
     Tensor y({ids_.numel(), weight.size(1)}, weight.dtype(), weight.device());  // (T, E)
@@ -26,30 +26,23 @@ class Embedding final : public Function {
   }
   Tensors backward(const Tensors& grad) override {
     Tensor dweight(shape_, grad[0].dtype(), grad[0].device());
-    if (distinct_) {
-      kernels::scatter_rows(grad[0], ids_, dweight);
-    } else {
-      kernels::embedding_backward(grad[0], ids_, dweight);
-    }
+    kernels::embedding_backward(grad[0], ids_, dweight);
     return {dweight};
   }
 
  private:
-  /// Throws unless they are rows; finds out whether they ascend, as chosen rows of a batch do.
-  void look_at_ids(int64_t rows) {
+  void expect_ids(int64_t rows) const {
     const auto ids = std::as_const(ids_).span<int32_t>();
-    distinct_ = true;
     for (size_t t = 0; t < ids.size(); ++t) {
-      if (t > 0 && ids[t] <= ids[t - 1]) distinct_ = false;
       if (ids[t] >= 0 && ids[t] < rows) continue;
       throw DataError("embedding",
                       fmt::format("id {} at position {} is outside [0, {})", ids[t], t, rows),
                       "was the dataset made with this model's tokenizer and maximum length?");
     }
   }
+
   Tensor ids_;
   Shape shape_;
-  bool distinct_ = false;  // no two ids are known to be the same
 };
 
 }  // namespace

@@ -26,7 +26,6 @@ struct Batch {
   Tensor labels;                 // (B) i32, -1 without labels
   Tensor scores;                 // (B) f32; undefined if the dataset has none
   Tensor token_labels;           // (T) i32, -1: not counted; undefined if the dataset has none
-                                 // and the task draws none
   Tensor spans;                  // (B, 2) i32, first and last token of the answer in its sample;
                                  // undefined if the dataset has none
   Tensor special;                // (T) u8, 1 for [CLS], [SEP] and other special tokens
@@ -36,6 +35,8 @@ struct Batch {
   Tensor links;                  // (K, 2) i32, pairs of linked words beyond the heads, sample by
                                  // sample; undefined if the dataset has none
   Tensor link_offsets;           // (B+1) i64, whose they are; undefined with `links`
+  Tensor hidden;                 // (R) i32, ascending: tokens that a task has hidden, ..
+  Tensor hidden_ids;             // .. and their ids, (R) i32; undefined: none are
   std::vector<int64_t> samples;  // (B) numbers of the samples in the dataset
   SpecialIds specials;           // of the dataset's tokenizer
   int64_t vocabulary = 0;        // ids are below; 0: the batch is of no dataset

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <vector>
 
-#include "autograd/ops/embedding.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "tasks/task/masking.h"
@@ -38,26 +37,18 @@ Judgement judge(std::span<const T> row, int32_t target) {
 class MaskedLmEvaluation final : public Evaluation {
  public:
   void add(const Model& model, const Tensor& outputs, const Batch& batch) override {
-    std::vector<int32_t> rows, targets;
-    const auto all = std::as_const(batch.token_labels).span<int32_t>();
-    for (size_t t = 0; t < all.size(); ++t) {
-      if (all[t] < 0) continue;
-      rows.push_back(static_cast<int32_t>(t));
-      targets.push_back(all[t]);
-    }
+    if (!batch.hidden_ids.defined()) return;
+    const auto targets = std::as_const(batch.hidden_ids).span<int32_t>();
     const auto& masked_lm = dynamic_cast<const MaskedLm&>(model);
     // Some rows of logits at a time: all of them would be the largest matrix by far.
     constexpr int64_t kMostLogits = int64_t{1} << 22;
     const auto block = static_cast<size_t>(std::max<int64_t>(1, kMostLogits / batch.vocabulary));
     const NoGrad no_grad;
-    const Variable hidden(outputs.to(masked_lm.encoder().token_table().device()));
-    for (size_t first = 0; first < rows.size(); first += block) {
-      const size_t count = std::min(block, rows.size() - first);
-      const Variable chosen =
-          embedding(hidden, Tensor::from(std::span<const int32_t>(rows).subspan(first, count),
-                                         {static_cast<int64_t>(count)}));
-      add(masked_lm.logits(chosen).value().to(kCpu),
-          std::span<const int32_t>(targets).subspan(first, count));
+    const Tensor hidden = outputs.to(masked_lm.encoder().token_table().device());
+    for (size_t first = 0; first < targets.size(); first += block) {
+      const size_t count = std::min(block, targets.size() - first);
+      const Variable rows(hidden.slice(static_cast<int64_t>(first), static_cast<int64_t>(count)));
+      add(masked_lm.logits(rows).value().to(kCpu), targets.subspan(first, count));
     }
   }
   void finish(Metrics& metrics) const override {
@@ -124,12 +115,9 @@ class MaskedLanguageModelling final : public Task {
       hide_tokens(options_, batch, seed, options_.fixed ? 1 : epoch);
     }
   }
-  int64_t units(const Batch& batch) const override {
-    const auto targets = std::as_const(batch.token_labels).span<int32_t>();
-    return std::count_if(targets.begin(), targets.end(), [](int32_t id) { return id >= 0; });
-  }
+  int64_t units(const Batch& batch) const override { return batch.hidden.numel(); }
   Variable loss(const Model& model, const Variable& outputs, const Batch& batch) const override {
-    return dynamic_cast<const MaskedLm&>(model).loss(outputs, batch.token_labels);
+    return dynamic_cast<const MaskedLm&>(model).loss(outputs, batch.hidden_ids);
   }
 
   std::vector<MetricKind> metrics() const override {

@@ -105,8 +105,8 @@ void check(const MaskingOptions& options) {
 void hide_tokens(const MaskingOptions& options, Batch& batch, uint64_t seed, int64_t epoch) {
   if (batch.vocabulary == 0) return;
   const Replacement replacement(batch.specials, batch.vocabulary);
-  batch.token_labels = Tensor::full(batch.ids.shape(), -1, DType::i32);
-  int32_t* targets = batch.token_labels.data<int32_t>();
+  std::vector<int32_t> hidden, hidden_ids;
+  const Tensor before = batch.ids.clone();
   int32_t* ids = batch.ids.data<int32_t>();
   int32_t* classes = batch.classes.defined() ? batch.classes.data<int32_t>() : nullptr;
   const auto offsets = std::as_const(batch.offsets).span<int64_t>();
@@ -116,11 +116,15 @@ void hide_tokens(const MaskingOptions& options, Batch& batch, uint64_t seed, int
     RandomStream random(seed, Purpose::masking,
                         {static_cast<uint64_t>(epoch), static_cast<uint64_t>(batch.samples[b])});
     for (const int64_t token : candidates.choose(options.share, random)) {
-      targets[token] = ids[token];
+      hidden.push_back(static_cast<int32_t>(token));
       ids[token] = replacement.draw(ids[token], random);
       if (classes != nullptr) classes[token] = -1;
     }
   }
+  std::ranges::sort(hidden);
+  for (const int32_t token : hidden) hidden_ids.push_back(before.data<int32_t>()[token]);
+  batch.hidden = Tensor::from(hidden);
+  batch.hidden_ids = Tensor::from(hidden_ids);
 }
 
 }  // namespace filigree

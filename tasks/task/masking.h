@@ -17,9 +17,9 @@ struct MaskingOptions {
 /// Throws ConfigError [train.mask_share] for a share outside (0, 1).
 void check(const MaskingOptions& options);
 
-/// Hides tokens of a batch: batch.token_labels (T) becomes the ids of the hidden tokens, -1
-/// elsewhere; of the hidden ones 80 % become [MASK], 10 % any piece but [PAD], [CLS], [SEP] and
-/// [MASK] (uniform), and 10 % stay (Devlin et al., arXiv 1810.04805, 3.1). Tokens that belong to no
+/// Hides tokens of a batch, and says which in batch.hidden and what they were in batch.hidden_ids.
+/// Of them 80 % become [MASK], 10 % any piece but [PAD], [CLS], [SEP] and [MASK] (uniform), and
+/// 10 % stay (Devlin et al., arXiv 1810.04805, 3.1). Tokens that belong to no
 /// word are never hidden. Of n others, floor(n share + u) are, u uniform in [0, 1), and at least
 /// one: n share on average. With `whole_words` words are taken in random order until there are so
 /// many tokens; the last one, where it holds more than are wanted, with such a probability that the

@@ -12,7 +12,7 @@ namespace filigree {
 
 TokenBatch token_batch(const Model& model, const Batch& batch) {
   return {batch.ids, batch.positions, batch.segments, batch.offsets,
-          always_on(model.encoder().config().degrees, batch)};
+          always_on(model.encoder().config().degrees, batch), batch.hidden};
 }
 
 ModelOutputs outputs_of(const Model& model, const AttentionPlan& plan, const Batch& batch,

@@ -6,6 +6,13 @@
 #include <gtest/gtest.h>
 #include <numeric>
 
+#include "autograd/backward.h"
+#include "autograd/ops/activation.h"
+#include "autograd/ops/arithmetic.h"
+#include "autograd/ops/linear.h"
+#include "autograd/ops/reduce.h"
+#include "autograd/ops/segment_pool.h"
+#include "autograd/ops/select_rows.h"
 #include "core/error.h"
 #include "nn/classifier.h"
 #include "tests/nn/small_model.h"
@@ -129,6 +136,83 @@ TEST(EncoderTest, GivesTheStatesAfterEveryLayer) {
     // Pre-norm has its last norm after the last layer.
     EXPECT_EQ(same_bits(all.back().value(), last.value()), norm == NormPlacement::post);
   }
+}
+
+// Whatever follows the encoder: the states that are wanted, and every gradient of theirs, are
+// those of a forward pass for all tokens.
+TEST(EncoderTest, GivesTheStatesThatAreWanted) {
+  for (const auto norm : {NormPlacement::post, NormPlacement::pre}) {
+    for (const int64_t layers : {0, 1, 2}) {
+      for (const std::vector<int32_t>& rows :
+           {std::vector<int32_t>{0, 3, 4, 5, 9}, {6}, {}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}}) {
+        for (const bool recompute : {false, true}) {
+          SCOPED_TRACE(testing::Message() << layers << " layers, " << rows.size() << " rows");
+          EncoderConfig config = small_config();
+          config.norm = norm;
+          config.layers = layers;
+          config.relative_bias = 1;
+          Encoder model(config, DType::f64);
+          randomise(model, 1);
+          model.set_recompute(recompute);
+          TokenBatch batch = random_batch({4, 1, 5}, config, 3);
+          const LayerGraphs graphs = graphs_of(batch, config, "neighbour:1|global:first=1");
+          const Tensor wanted = Tensor::from(rows);
+          RandomStream random(7, Purpose::test);
+          Tensor weights({wanted.numel(), config.width}, DType::f64);
+          for (double& w : weights.span<double>()) w = random.normal();
+          const auto gradients = [&](const Variable& states) {
+            model.zero_grad();
+            backward(sum(mul(states, Variable(weights))));
+            return gradients_of(model);
+          };
+          const Variable all = select_rows({model.forward(batch, graphs, {})}, wanted)[0];
+          const StateDict want = gradients(all);
+          batch.wanted = wanted;
+          const Variable some = model.forward(batch, graphs, {});
+          expect_near(some.value(), all.value(), 1e-13);
+          const StateDict got = gradients(some);
+          ASSERT_EQ(got.size(), want.size());
+          for (const auto& [name, gradient] : want) expect_near(got.at(name), gradient, 1e-12);
+        }
+      }
+    }
+  }
+}
+
+TEST(EncoderTest, ComputesNoOthersInTheLastLayer) {
+  EncoderConfig config = small_config();
+  config.dropout = 0.5;
+  Encoder model(config, DType::f64);
+  randomise(model, 1);
+  TokenBatch batch = random_batch({4, 1, 5}, config, 3);
+  batch.wanted = Tensor::from(std::vector<int32_t>{2, 7});
+  const LayerGraphs graphs = graphs_of(batch, config, "dense");
+  Variables all;
+  const Variable states = model.forward(batch, graphs, {true, 1, 1}, &all);
+  EXPECT_EQ(states.shape(), (Shape{2, 8}));
+  EXPECT_EQ(all[1].shape(), (Shape{10, 8}));
+  EXPECT_EQ(all[2].shape(), (Shape{2, 8}));
+  for (const std::vector<int32_t>& wrong : {std::vector<int32_t>{7, 2}, {2, 2}, {-1, 2}, {2, 10}}) {
+    batch.wanted = Tensor::from(wrong);
+    EXPECT_THROW(model.forward(batch, graphs, {}), DataError);
+  }
+}
+
+// The answer is read from first tokens alone; a sequence without tokens has the pool 0.
+TEST(EncoderTest, AClassifierOfFirstTokensSkipsNoOthersThatCount) {
+  const EncoderConfig config = small_config();
+  SequenceClassifier model(config, 3, Pool::first, DType::f64);
+  randomise(model, 1);
+  const TokenBatch batch = random_batch({0, 4, 0, 1, 5, 0}, config, 3);
+  const LayerGraphs graphs = graphs_of(batch, config, "neighbour:1");
+  const Tensor logits = model.forward(batch, graphs, {}).value();
+  StateDict head = model.state_dict();
+  const Variable pooled =
+      segment_pool(model.encoder().forward(batch, graphs, {}), batch.offsets, Pool::first);
+  const auto linear_of = [&](const Variable& x, const std::string& name) {
+    return linear(x, Variable(head.at(name + ".weight")), Variable(head.at(name + ".bias")));
+  };
+  expect_near(logits, linear_of(tanh(linear_of(pooled, "pooler")), "classifier").value(), 1e-13);
 }
 
 TEST(EncoderTest, NoLayersAndNoTokens) {

@@ -124,11 +124,11 @@ TEST(MaskedLm, NoTargetIsALossOfZeroAndAWrongOneAnError) {
   EXPECT_EQ(model.loss(hidden, Tensor::full({9}, -1, DType::i32)).value().item(), 0);
   Tensor wrong = s.targets.clone();
   wrong.data<int32_t>()[4] = 7;
-  EXPECT_NE(testing::error_of([&] { model.loss(hidden, wrong); }).find("target 7 of token 4"),
+  EXPECT_NE(testing::error_of([&] { model.loss(hidden, wrong); }).find("label 7 of row 4"),
             std::string::npos);
   EXPECT_NE(testing::error_of([&] {
               model.loss(hidden, Tensor::full({8}, -1, DType::i32));
-            }).find("targets"),
+            }).find("labels"),
             std::string::npos);
 }
 

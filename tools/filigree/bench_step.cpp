@@ -44,14 +44,14 @@ DType compute_dtype(const Settings& settings) {
 /// Random tokens in packed sequences, some of them to be found again.
 struct StepBatch {
   TokenBatch tokens;
-  Tensor targets;
+  Tensor targets;  // of the tokens that are wanted: the hidden ones
   std::vector<uint8_t> special;
-  int64_t hidden = 0;
+  int64_t hidden() const { return targets.numel(); }
 };
 
 StepBatch random_batch(const Settings& settings, uint64_t number) {
   RandomStream random(number, Purpose::test);
-  std::vector<int32_t> ids, positions, targets;
+  std::vector<int32_t> ids, positions, hidden, targets;
   std::vector<int64_t> offsets{0};
   StepBatch batch;
   while (true) {
@@ -64,31 +64,35 @@ StepBatch random_batch(const Settings& settings, uint64_t number) {
     for (int64_t p = 0; p < length; ++p) {
       const auto id =
           static_cast<int32_t>(random.below(static_cast<uint64_t>(settings.vocabulary)));
-      const bool hidden = random.uniform() < kHiddenShare;
+      if (random.uniform() < kHiddenShare) {
+        hidden.push_back(static_cast<int32_t>(ids.size()));
+        targets.push_back(id);
+      }
       ids.push_back(id);
       positions.push_back(static_cast<int32_t>(p));
-      targets.push_back(hidden ? id : -1);
       batch.special.push_back(p == 0 || p + 1 == length ? 1 : 0);
-      batch.hidden += hidden ? 1 : 0;
     }
     offsets.push_back(offsets.back() + length);
   }
   batch.tokens.ids = Tensor::from(ids);
   batch.tokens.positions = Tensor::from(positions);
   batch.tokens.offsets = Tensor::from(offsets);
+  batch.tokens.wanted = Tensor::from(hidden);
   batch.targets = Tensor::from(targets);
   return batch;
 }
 
 /// Floating-point operations of a step that a model of this shape must do, forward and backward:
-/// 6 a weight and token of the products (of the hidden tokens alone in the head), 12 an edge and
-/// element of a head. What is computed again in the backward pass is not counted.
+/// 6 a weight and token of the products (of the hidden tokens alone behind the last layer's
+/// attention), 12 an edge and element of a head. What is computed again in the backward pass is not
+/// counted.
 double work_of(const Settings& settings, const StepBatch& batch, const LayerGraphs& graphs) {
   const auto width = static_cast<double>(settings.width);
   const auto tokens = static_cast<double>(batch.tokens.ids.numel());
-  double work = 6 * tokens * static_cast<double>(settings.layers) * 12 * width * width +
-                6 * static_cast<double>(batch.hidden) *
-                    (width * width + static_cast<double>(settings.vocabulary) * width);
+  const auto layers = static_cast<double>(settings.layers);
+  double work = 6 * tokens * (12 * layers - 9) * width * width +
+                6 * static_cast<double>(batch.hidden()) *
+                    (10 * width * width + static_cast<double>(settings.vocabulary) * width);
   for (const auto& graph : graphs) {
     for (int h = 0; h < graph->heads(); ++h) {
       work +=
@@ -136,7 +140,7 @@ class Run {
     const ForwardContext context{true, 1, number_};
     const Variable hidden = model_.forward(batch.tokens, graphs, context);
     const Variable loss = scale(model_.loss(hidden, batch.targets),
-                                1.0 / static_cast<double>(std::max<int64_t>(1, batch.hidden)));
+                                1.0 / static_cast<double>(std::max<int64_t>(1, batch.hidden())));
     backward(loss);
     if (numbers_) numbers_->get();
     const Tensor losses[] = {loss.value()};

@@ -1,9 +1,10 @@
-// Cases of matmul.h, linear.h and embedding.h.
+// Cases of matmul.h, linear.h, embedding.h and select_rows.h.
 #include "autograd/ops/arithmetic.h"
 #include "autograd/ops/embedding.h"
 #include "autograd/ops/linear.h"
 #include "autograd/ops/matmul.h"
 #include "autograd/ops/reduce.h"
+#include "autograd/ops/select_rows.h"
 #include "autograd/ops/shape.h"
 #include "op_case.h"
 
@@ -98,6 +99,34 @@ const RegisterOpCase embedding_case{{"embedding",
                                        embedding(zeros({3, 2}), ids_for(7));
                                      },
                                      "embedding"}};
+
+/// The second, fourth, .. of n rows.
+Tensor every_second(int64_t n) {
+  std::vector<int32_t> rows;
+  for (int64_t r = 1; r < n; r += 2) rows.push_back(static_cast<int32_t>(r));
+  return Tensor::from(rows);
+}
+const RegisterOpCase select_rows_case{
+    {"select_rows",
+     [](int64_t n) {
+       return std::vector<Shape>{{n, 3}, {n, 3}};
+     },
+     [](const Variables& v) {
+       const Variables y = select_rows(v, every_second(v[0].shape()[0]));
+       return sub(y[0], y[1]);
+     },
+     [](const Variables& v) {  // a matrix with a 1 where a row is selected
+       const int64_t n = v[0].shape()[0];
+       Tensor one_hot = Tensor::zeros({n / 2, n}, v[0].dtype());
+       for (int64_t r = 0; r < n / 2; ++r)
+         one_hot.slice(r, 1).view({n}).slice(2 * r + 1, 1).fill(1);
+       return matmul(Variable(one_hot), sub(v[0], v[1]));
+     },
+     {{{numbers({1, 2, 3, 4, 5, 6}, {3, 2}), numbers({0, 0, 1, 2, 0, 0}, {3, 2})}, {2, 2}}},
+     [] {
+       select_rows({zeros({3, 2})}, Tensor::from(std::vector<int32_t>{1, 1}));
+     },
+     "expected ascending rows in [0, 3), got 1 after 1 at position 1"}};
 
 }  // namespace
 
