@@ -250,8 +250,10 @@ void expect_same_kind(std::string_view where, const Tensor& a, const Tensor& b) 
 void expect_parameter_of(std::string_view where, const Tensor& x, const Tensor& parameter) {
   expect_defined(where, "input", x);
   expect_defined(where, "parameter", parameter);
-  const DType master = statistics_dtype(x.dtype());
-  if (parameter.dtype() != master) return expect_same_kind(where, x, parameter);
+  if (x.dtype() != DType::bf16) return expect_same_kind(where, x, parameter);
+  if (parameter.dtype() != DType::bf16 && parameter.dtype() != DType::f32) {
+    throw_dtype(where, "bf16 or f32 for a parameter", parameter.dtype());
+  }
   expect_same_device(where, x, parameter);
 }
 

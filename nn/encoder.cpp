@@ -136,7 +136,7 @@ Encoder::Encoder(const EncoderConfig& config, DType dtype)
 }
 
 AttentionUse Encoder::attention_use() const {
-  return {compute_.value_or(token_embeddings().dtype()), config_.width / config_.heads,
+  return {compute_dtype(), config_.width / config_.heads,
           config_.relative_bias > 0 || degrees_ != nullptr, AttentionKernel::automatic};
 }
 
@@ -177,13 +177,9 @@ Variable Encoder::computed(const TokenBatch& batch, const LayerGraphs& graphs,
                                             layers_.size(), graphs.size()));
   }
   const ModuleScope scope("encoder");
-  Variable x = in_dtype(embed(batch, context), compute_.value_or(token_table().dtype()));
+  Variable x = in_dtype(embed(batch, context), compute_dtype());
   if (all) all->push_back(x);
-  if (x.dtype() != token_table().dtype()) {  // all at once, before the layers ask for theirs
-    std::vector<RoundedCopy*> copies;
-    for (const auto& layer : layers_) layer->collect_rounded(copies);
-    RoundedCopy::current(copies, x.dtype());
-  }
+  if (x.dtype() != token_table().dtype()) make_rounded(x.dtype());  // before layers ask for theirs
   std::vector<LayerDegrees> learned(layers_.size());
   if (degrees_) learned = degrees_->layers(batch.always, context, x.device());
   for (size_t l = 0; l < layers_.size(); ++l) {

@@ -92,10 +92,11 @@ class Encoder final : public Module {
                     const ForwardContext& context, Variables* all = nullptr) const;
   /// Recompute the activations of every layer in the backward pass: less memory, the same bits.
   void set_recompute(bool recompute) { recompute_ = recompute; }
-  /// Compute the layers in this dtype (bf16, on a device that has it); the parameters stay what
-  /// they are, as master copies, and so do the hidden states that forward() gives. By default:
-  /// theirs.
+  /// Compute the layers in this dtype: that of the parameters (the default) or, where they are
+  /// f32 and on a device that has it, bf16. They stay what they are, as master copies, and so do
+  /// the hidden states that forward() gives.
   void set_compute(DType dtype) { compute_ = dtype; }
+  DType compute_dtype() const { return compute_.value_or(token_embeddings().dtype()); }
   /// What the layers' attention asks of kernels.
   AttentionUse attention_use() const;
   const EncoderConfig& config() const { return config_; }

@@ -5,6 +5,7 @@
 
 #include "core/kernels/dropout.h"
 #include "nn/module.h"
+#include "nn/rounded_copy.h"
 
 namespace filigree {
 
@@ -12,7 +13,8 @@ namespace filigree {
 /// gradient comes back in the parameter's dtype. Undefined stays undefined.
 Variable in_dtype(const Variable& parameter, DType dtype);
 
-/// x W^T + b: x (T, I) to (T, O). weight (O, I), bias (O). Computed in the dtype of x.
+/// x W^T + b: x (T, I) to (T, O). weight (O, I), bias (O). Computed in the dtype of x, which is
+/// theirs or, with parameters of f32, bf16 (on CUDA).
 class Linear final : public Module {
  public:
   Linear(int64_t inputs, int64_t outputs, DType dtype);
@@ -21,7 +23,7 @@ class Linear final : public Module {
 
  private:
   Variable weight_, bias_;
-  mutable RoundedCopy weight_copy_{weight_}, bias_copy_{bias_};  // for x of another dtype
+  mutable RoundedCopy weight_copy_{weight_}, bias_copy_{bias_};  // for x of bf16
 };
 
 /// Rows of a table: ids (T) i32 to (T, E). weight (V, E).

@@ -25,19 +25,22 @@ Variable MaskedLmHead::logits(const Variable& hidden, const Variable& table) con
   return linear(transform(in_dtype(hidden, table.dtype())), table, bias_);
 }
 
-Variable MaskedLmHead::loss(const Variable& hidden, const Variable& table,
-                            const Tensor& targets) const {
+Variable MaskedLmHead::loss(const Variable& hidden, const Variable& table, const Tensor& targets,
+                            const Tensor& rounded) const {
   const ModuleScope scope("masked_lm");
-  return chunked_cross_entropy(transform(hidden), table, bias_, targets);
+  return chunked_cross_entropy(transform(hidden), table, bias_, targets, {}, rounded);
 }
 
 MaskedLm::MaskedLm(const EncoderConfig& config, DType dtype)
-    : Model(config, dtype), head_(config, dtype) {
+    : Model(config, dtype), head_(config, dtype), table_copy_(encoder().token_table()) {
+  add_rounded(table_copy_);
   add_child("masked_lm", head_);
 }
 
 Variable MaskedLm::forward(const TokenBatch& batch, const LayerGraphs& graphs,
                            const ForwardContext& context) const {
+  const DType dtype = encoder().compute_dtype();
+  if (dtype != encoder().token_table().dtype()) make_rounded(dtype);  // the head's, too
   return encoder().computed(batch, graphs, context);
 }
 
@@ -46,7 +49,10 @@ Variable MaskedLm::logits(const Variable& hidden) const {
 }
 
 Variable MaskedLm::loss(const Variable& hidden, const Tensor& targets) const {
-  return head_.loss(hidden, encoder().token_table(), targets);
+  const Variable& table = encoder().token_table();
+  if (hidden.dtype() == table.dtype()) return head_.loss(hidden, table, targets);
+  RoundedCopy* const copies[] = {&table_copy_};
+  return head_.loss(hidden, table, targets, RoundedCopy::current(copies, hidden.dtype())[0]);
 }
 
 }  // namespace filigree

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "nn/model.h"
+#include "nn/rounded_copy.h"
 
 namespace filigree {
 
@@ -18,7 +19,9 @@ class MaskedLmHead final : public Module {
   /// -1 for none. The logits are never held whole (chunked_cross_entropy). Computed in the dtype of
   /// the hidden states, softmax and sums in f32 or f64. Throws DataError naming a target outside
   /// [0, V); ShapeError.
-  Variable loss(const Variable& hidden, const Variable& table, const Tensor& targets) const;
+  /// `rounded`: the table in that dtype, if it is at hand.
+  Variable loss(const Variable& hidden, const Variable& table, const Tensor& targets,
+                const Tensor& rounded = {}) const;
 
  private:
   Variable transform(const Variable& hidden) const;
@@ -44,6 +47,7 @@ class MaskedLm final : public Model {
 
  private:
   MaskedLmHead head_;
+  mutable RoundedCopy table_copy_;  // for hidden states in another dtype
 };
 
 }  // namespace filigree

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "nn/rounded_copy.h"
 
 namespace filigree {
 
@@ -26,6 +27,12 @@ int64_t Module::parameter_count() const {
 
 void Module::zero_grad() {
   for (auto& [name, parameter, kind] : named_parameters()) parameter.zero_grad();
+}
+
+void Module::make_rounded(DType dtype) const {
+  std::vector<RoundedCopy*> copies;
+  collect_rounded(copies);
+  RoundedCopy::current(copies, dtype);
 }
 
 void Module::collect_rounded(std::vector<RoundedCopy*>& found) const {

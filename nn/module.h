@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "autograd/variable.h"
-#include "nn/rounded_copy.h"
 
 namespace filigree {
+
+class RoundedCopy;  // nn/rounded_copy.h
 
 /// Sees what every layer's attention is computed from: qkv (T, 3 H D) = [q | k | v], and its bias
 /// by distance (H, 2R+1), undefined if it has none.
@@ -58,6 +59,8 @@ class Module {
   void zero_grad();
   /// Adds the rounded copies of the parameters here and below.
   void collect_rounded(std::vector<RoundedCopy*>& found) const;
+  /// Makes those of them that are not current, together: whoever needs one then finds it.
+  void make_rounded(DType dtype) const;
 
   StateDict state_dict() const;
   /// Copies values in. Strict: every name, shape and dtype must match, else CheckpointError lists
@@ -71,7 +74,7 @@ class Module {
   Variable add_parameter(const std::string& name, const Shape& shape, DType dtype,
                          ParameterKind kind);
   void add_child(const std::string& name, Module& child);
-  /// For collect_rounded().
+  /// For make_rounded().
   void add_rounded(RoundedCopy& copy) { rounded_.push_back(&copy); }
 
  private:

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "autograd/function.h"
-#include "core/kernels/cast.h"
+#include "autograd/ops/rounded_parameter.h"
 #include "core/kernels/chunked_cross_entropy.h"
 #include "core/kernels/elementwise.h"
 #include "core/kernels/embedding.h"
@@ -23,8 +24,8 @@ constexpr int64_t kChunkElements = int64_t{1} << 24;
 
 class ChunkedCrossEntropy final : public Function {
  public:
-  ChunkedCrossEntropy(Tensor labels, const ChunkedCrossEntropyOptions& options)
-      : labels_(std::move(labels)), options_(options) {}
+  ChunkedCrossEntropy(Tensor labels, const ChunkedCrossEntropyOptions& options, Tensor rounded)
+      : labels_(std::move(labels)), options_(options), rounded_(std::move(rounded)) {}
   std::string_view name() const override { return kName; }
   Tensors forward(const Tensors& in) override;
   Tensors backward(const Tensors& grad) override;
@@ -40,6 +41,7 @@ class ChunkedCrossEntropy final : public Function {
 
   Tensor labels_;
   ChunkedCrossEntropyOptions options_;
+  Tensor rounded_;         // the weight in the dtype of h, if it was given
   Tensor rows_, counted_;  // (R) i32; rows_ ascend
   Shape shape_;            // of h
   double factor_ = 1;
@@ -97,7 +99,8 @@ Tensor ChunkedCrossEntropy::logits(const Tensor& h, const Tensor& weight, int64_
 Tensors ChunkedCrossEntropy::forward(const Tensors& in) {
   check(in);
   const DType dtype = in[0].dtype();
-  const Tensor weight = in[1].to(dtype);
+  // Held no longer than it is saved.
+  const Tensor weight = rounded_parameter(kName, in[0], in[1], std::exchange(rounded_, {}));
   const Device device = weight.device();
   of_weight_ = in[1].dtype();
   const int64_t classes = weight.size(0);
@@ -114,8 +117,8 @@ Tensors ChunkedCrossEntropy::forward(const Tensors& in) {
     kernels::embedding_forward(in[0], rows_, h);
   }
   if (in.size() > 2) of_bias_ = in[2].dtype();
-  const Tensor bias = in.size() > 2 ? in[2].to(dtype) : Tensor::zeros({classes}, dtype, device);
   const DType exact = statistics_dtype(dtype);  // of logits and losses
+  const Tensor bias = in.size() > 2 ? in[2].to(exact) : Tensor::zeros({classes}, exact, device);
   Tensor top = Tensor::full({rows}, -std::numeric_limits<double>::infinity(), exact, device);
   Tensor sum = Tensor::zeros({rows}, exact, device);
   Tensor target = Tensor::zeros({rows}, exact, device);
@@ -142,11 +145,15 @@ Tensors ChunkedCrossEntropy::backward(const Tensors& grad) {
   const Device device = weight.device();
   const int64_t classes = weight.size(0), rows = rows_.numel();
   const DType exact = log_sum.dtype();
-  const bool wants_bias = edges().size() > 2;
-  Tensor sums = Tensor::zeros(h.shape(), exact, device);                  // of dh (R, E)
-  Tensor dweight = rows > 0 ? Tensor(weight.shape(), of_weight_, device)  // (V, E)
-                            : Tensor::zeros(weight.shape(), of_weight_, device);
-  Tensor dbias = Tensor::zeros({classes}, of_bias_, device);
+  Tensor sums, dweight, dbias;  // of dh (R, E), (V, E), (V); undefined if they are not wanted
+  if (needs_grad(0)) sums = Tensor::zeros(h.shape(), exact, device);
+  if (needs_grad(1)) dweight = Tensor(weight.shape(), of_weight_, device);
+  if (needs_grad(2)) dbias = Tensor({classes}, of_bias_, device);
+  if (rows == 0) {
+    for (Tensor* gradient : {&dweight, &dbias}) {
+      if (gradient->defined()) gradient->fill(0);
+    }
+  }
   const int64_t step = chunk_size(classes);
   const Tensor buffer({rows * step}, exact, device);
   const Tensor rounded = dtype == exact ? buffer : Tensor({rows * step}, dtype, device);
@@ -156,38 +163,40 @@ Tensors ChunkedCrossEntropy::backward(const Tensors& grad) {
     kernels::chunk_softmax_gradient(logits(h, weight, first, count, buffer),
                                     bias.slice(first, count), counted_, log_sum, first, factor_,
                                     grad[0], dlogits);
-    if (needs_grad(0)) {
+    if (sums.defined()) {
       kernels::matmul(dlogits, weight.slice(first, count), {false, false, true}, sums);
     }
-    Tensor weights = dweight.slice(first, count), biases = dbias.slice(first, count);
-    if (needs_grad(1) && wants_bias) {
+    Tensor weights, biases;
+    if (dweight.defined()) weights = dweight.slice(first, count);
+    if (dbias.defined()) biases = dbias.slice(first, count);
+    if (weights.defined() && biases.defined()) {
       kernels::linear_weight_backward(h, dlogits, weights, biases);
-    } else if (needs_grad(1)) {
+    } else if (weights.defined()) {
       kernels::matmul(dlogits, h, {true, false, false}, weights);
-    } else if (wants_bias) {
+    } else if (biases.defined()) {
       kernels::sum_rows(dlogits, biases);
     }
   }
-  Tensor dh = sums;
-  if (dtype != exact) {
-    dh = Tensor(h.shape(), dtype, device);
-    kernels::cast(sums, dh);
-  }
-  Tensors result{dh, dweight};
-  if (rows < shape_[0] && needs_grad(0)) {
+  Tensors result{{}, dweight, dbias};
+  result.resize(edges().size());
+  if (!sums.defined()) return result;
+  const Tensor dh = sums.to(dtype);
+  result[0] = dh;
+  if (rows < shape_[0]) {
     result[0] = Tensor(shape_, dtype, device);
     kernels::scatter_rows(dh, rows_, result[0]);
   }
-  if (wants_bias) result.push_back(dbias);
   return result;
 }
 
 }  // namespace
 
 Variable chunked_cross_entropy(const Variable& h, const Variable& weight, const Variable& bias,
-                               const Tensor& labels, const ChunkedCrossEntropyOptions& options) {
-  return bias.defined() ? Function::apply<ChunkedCrossEntropy>({h, weight, bias}, labels, options)
-                        : Function::apply<ChunkedCrossEntropy>({h, weight}, labels, options);
+                               const Tensor& labels, const ChunkedCrossEntropyOptions& options,
+                               const Tensor& rounded) {
+  Variables inputs{h, weight};
+  if (bias.defined()) inputs.push_back(bias);
+  return Function::apply<ChunkedCrossEntropy>(inputs, labels, options, rounded);
 }
 
 }  // namespace filigree

@@ -5,6 +5,7 @@
 
 #include "autograd/function.h"
 #include "autograd/ops/reduce.h"
+#include "autograd/ops/rounded_parameter.h"
 #include "autograd/ops/shape.h"
 #include "core/kernels/elementwise.h"
 #include "core/kernels/linear.h"
@@ -20,14 +21,6 @@ Tensor column_sums(const Tensor& x, int64_t width, DType dtype) {
   return sums;
 }
 
-/// A parameter in the dtype of x, and what was given as that.
-Tensor rounded_to(const Tensor& x, const Tensor& parameter, const Tensor& given) {
-  if (!given.defined()) return parameter.to(x.dtype());
-  expect_same_kind("linear", x, given);
-  expect_shape("linear", "rounded parameter", parameter.shape(), given.shape());
-  return given;
-}
-
 class Linear final : public Function {
  public:
   explicit Linear(RoundedLinear rounded) : rounded_(std::move(rounded)) {}
@@ -39,7 +32,7 @@ class Linear final : public Function {
     expect_parameter_of("linear", x, in[1]);
     expect_shape("linear", "weight", {in[1].size(0), x.size(1)}, in[1].shape());
     const RoundedLinear rounded = std::exchange(rounded_, {});  // held no longer than is saved
-    const Tensor weight = rounded_to(x, in[1], rounded.weight);
+    const Tensor weight = rounded_parameter("linear", x, in[1], rounded.weight);
     of_weight_ = in[1].dtype();
     save_for_backward({x, weight});
     Tensor y({x.size(0), weight.size(0)}, x.dtype(), x.device());  // (T, O)
@@ -47,7 +40,8 @@ class Linear final : public Function {
       expect_shape("linear", "bias", {weight.size(0)}, in[2].shape());
       expect_parameter_of("linear", x, in[2]);
       of_bias_ = in[2].dtype();
-      kernels::linear_forward(x, weight, rounded_to(x, in[2], rounded.bias), y);
+      const Tensor bias = rounded_parameter("linear", x, in[2], rounded.bias);
+      kernels::linear_forward(x, weight, bias, y);
     } else {
       kernels::matmul(x, weight, {false, true, false}, y);
     }

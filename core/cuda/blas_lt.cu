@@ -30,6 +30,8 @@ void set(cublasLtMatmulPreference_t of, cublasLtMatmulPreferenceAttributes_t att
            "cublasLtMatmulPreferenceSetAttribute");
 }
 
+enum class Epilogue : uint8_t { bias, row_sums_of_a };
+
 /// A column-major product as cuBLASLt wants it described: m x n = op(a) op(b), sums over k.
 struct ProductForm {
   int64_t m, n, k;
@@ -136,7 +138,7 @@ class Plan {
 
 cudaDataType_t type_of(DType dtype) { return dtype == DType::f32 ? CUDA_R_32F : CUDA_R_16BF; }
 
-bool aligned(const Tensor& x) { return reinterpret_cast<uintptr_t>(x.raw()) % kAlignment == 0; }
+bool aligned(const void* at) { return reinterpret_cast<uintptr_t>(at) % kAlignment == 0; }
 
 }  // namespace
 
@@ -144,7 +146,7 @@ bool aligned(const Tensor& x) { return reinterpret_cast<uintptr_t>(x.raw()) % kA
 class LtPlans {
  public:
   bool run(const Context& context, const ProductForm& form, const Tensor& a, const Tensor& b,
-           Tensor& c, Tensor& vector) {
+           Tensor& c, const void* vector) {
     const std::lock_guard lock(mutex_);
     auto place = plans_.find(form);
     if (place == plans_.end()) {
@@ -155,7 +157,7 @@ class LtPlans {
     context.count_fused(found);
     if (!found) return false;
     if (!workspace_.defined()) workspace_ = Tensor({kWorkspace}, DType::u8, a.device());
-    place->second.run(context, a.raw(), b.raw(), c.raw(), vector.raw(), workspace_);
+    place->second.run(context, a.raw(), b.raw(), c.raw(), vector, workspace_);
     return true;
   }
 
@@ -167,15 +169,17 @@ class LtPlans {
 
 std::shared_ptr<LtPlans> make_lt_plans() { return std::make_shared<LtPlans>(); }
 
+namespace {
+
 /// cuBLASLt stores columns: what we store row by row is the transpose to it, so it is asked for
 /// c^T = op(b)^T op(a)^T.
 bool matmul_with(Epilogue epilogue, const Tensor& a, const Tensor& b, MatmulForm form, Tensor& c,
-                 Tensor& vector) {
+                 DType of_vector, const void* vector) {
   const DType dtype = a.dtype(), result = c.dtype();
   const bool known = (dtype == DType::f32 || dtype == DType::bf16) && b.dtype() == dtype &&
-                     (result == DType::f32 || result == dtype) && vector.dtype() == result;
+                     (result == DType::f32 || result == dtype) && of_vector == result;
   if (!known || a.numel() == 0 || b.numel() == 0 || form.accumulate) return false;
-  if (!aligned(a) || !aligned(b) || !aligned(c) || !aligned(vector)) return false;
+  if (!aligned(a.raw()) || !aligned(b.raw()) || !aligned(c.raw()) || !aligned(vector)) return false;
   Context& context = context_of(c.device());
   const ProductForm product{.m = c.size(1),
                             .n = c.size(0),
@@ -187,6 +191,18 @@ bool matmul_with(Epilogue epilogue, const Tensor& a, const Tensor& b, MatmulForm
                             .result = type_of(result),
                             .epilogue = epilogue};
   return context.lt_plans().run(context, product, b, a, c, vector);
+}
+
+}  // namespace
+
+bool matmul_with_bias(const Tensor& a, const Tensor& b, MatmulForm form, Tensor& c,
+                      const Tensor& bias) {
+  return matmul_with(Epilogue::bias, a, b, form, c, bias.dtype(), bias.raw());
+}
+
+bool matmul_with_row_sums(const Tensor& a, const Tensor& b, MatmulForm form, Tensor& c,
+                          Tensor& sums) {
+  return matmul_with(Epilogue::row_sums_of_a, a, b, form, c, sums.dtype(), sums.raw());
 }
 
 }  // namespace filigree::cuda

@@ -15,11 +15,10 @@ using filigree::cuda::load_values;
 
 constexpr int kWarps = 8, kThreads = kWarps * kWarp;  // of a row
 
-/// Logits of rows of `classes` in T, without their bias, in S.
-template <class T, class S>
+/// Logits of rows of `classes`, and their bias.
+template <class T>
 struct Logits {
-  const T* x;
-  const S* bias;
+  const T *x, *bias;
   const int32_t* labels;
   int64_t first, classes;
 
@@ -28,7 +27,7 @@ struct Logits {
   __device__ void get(int64_t row, int64_t column, T (&z)[N]) const {
     T more[N];
     load_values<T, N>(x + row * classes + column, z);
-    load_values<S, N>(bias + column, more);
+    load_values<T, N>(bias + column, more);
 #pragma unroll
     for (int i = 0; i < N; ++i) z[i] += more[i];
   }
@@ -62,8 +61,8 @@ struct Softmax {
 
 /// A block a row, its threads N classes at a time. Their sums are put together by a warp, then
 /// those of the warps in order.
-template <class T, class S, int N>
-__global__ void add_chunk(Logits<T, S> logits, T* top, T* sum, T* target) {
+template <class T, int N>
+__global__ void add_chunk(Logits<T> logits, T* top, T* sum, T* target) {
   __shared__ T tops[kWarps], sums[kWarps];
   const int64_t row = blockIdx.x;
   Softmax<T> mine;
@@ -95,8 +94,7 @@ __global__ void add_chunk(Logits<T, S> logits, T* top, T* sum, T* target) {
 
 /// A block a row, N classes of it a thread at a time.
 template <class T, class S, int N>
-__global__ void gradient(Logits<T, S> logits, const T* log_sum, double factor, const T* dloss,
-                         S* dx) {
+__global__ void gradient(Logits<T> logits, const T* log_sum, double factor, const T* dloss, S* dx) {
   const int64_t row = blockIdx.x, own = logits.own(row);
   const T f = static_cast<T>(factor * static_cast<double>(*dloss)), shift = log_sum[row];
   for (int64_t c = int64_t{N} * threadIdx.x; c < logits.classes; c += N * kThreads) {
@@ -115,13 +113,11 @@ __global__ void gradient(Logits<T, S> logits, const T* log_sum, double factor, c
 
 void add_chunk_to_softmax(const Tensor& x, const Tensor& bias, const Tensor& labels, int64_t first,
                           Tensor& top, Tensor& sum, Tensor& target) {
-  filigree::cuda::dispatch_stored("chunked_cross_entropy", bias.dtype(), [&]<class S>() {
-    using T = Compute<S>;
-    const Logits<T, S> logits{x.data<T>(), bias.data<S>(), labels.data<int32_t>(), first,
-                              x.size(1)};
+  dispatch_float("chunked_cross_entropy", x.dtype(), [&]<class T>() {
+    const Logits<T> logits{x.data<T>(), bias.data<T>(), labels.data<int32_t>(), first, x.size(1)};
     const auto call = [&]<int N>() {
       filigree::cuda::launch("chunked_cross_entropy", x, {.blocks = x.size(0), .threads = kThreads},
-                             add_chunk<T, S, N>, logits, top.data<T>(), sum.data<T>(),
+                             add_chunk<T, N>, logits, top.data<T>(), sum.data<T>(),
                              target.data<T>());
     };
     filigree::cuda::with_pack<T>(x.size(1), call, logits.x, logits.bias);
@@ -131,10 +127,9 @@ void add_chunk_to_softmax(const Tensor& x, const Tensor& bias, const Tensor& lab
 void chunk_softmax_gradient(const Tensor& x, const Tensor& bias, const Tensor& labels,
                             const Tensor& log_sum, int64_t first, double factor,
                             const Tensor& dloss, Tensor& dx) {
-  filigree::cuda::dispatch_stored("chunked_cross_entropy", bias.dtype(), [&]<class S>() {
+  filigree::cuda::dispatch_stored("chunked_cross_entropy", dx.dtype(), [&]<class S>() {
     using T = Compute<S>;
-    const Logits<T, S> logits{x.data<T>(), bias.data<S>(), labels.data<int32_t>(), first,
-                              x.size(1)};
+    const Logits<T> logits{x.data<T>(), bias.data<T>(), labels.data<int32_t>(), first, x.size(1)};
     S* to = dx.data<S>();
     const auto call = [&]<int N>() {
       filigree::cuda::launch("chunked_cross_entropy", x, {.blocks = x.size(0), .threads = kThreads},

@@ -9,8 +9,8 @@ namespace filigree::kernels {
 /// y = (sum - mean) * rstd * gamma + beta for every row of E, with sum = x + dropout(branch); an
 /// undefined branch is none, then the sum is x and `sum` is not touched. mean and rstd (R) are kept
 /// for backward. rstd = 1 / sqrt(var + eps), var the biased variance. Rows are f32, f64 or, on
-/// CUDA, bf16; mean, rstd, gamma, beta and the gradients of these two are of statistics_dtype of
-/// theirs.
+/// CUDA, bf16; mean, rstd, gamma, beta and the gradients of these two are in the statistics_dtype()
+/// of the rows' dtype.
 FILIGREE_KERNEL(layer_norm_forward,
                 (const Tensor& x, const Tensor& branch, KeyedDropout dropout, const Tensor& gamma,
                  const Tensor& beta, double eps, Tensor& sum, Tensor& y, Tensor& mean,

@@ -200,17 +200,27 @@ struct WideBackward {
   }
 };
 
-/// Columns 0 .. E-1: dy n, whose sums are dgamma; E .. 2E-1: dy, whose sums are dbeta.
+/// Columns 0 .. E-1: dy n, whose sums are dgamma; E .. 2E-1: dy, whose sums are dbeta. N divides E.
 template <class S>
 struct GammaAndBetaTerms {
   using T = Compute<S>;
   const S *sum, *dy;
   const T *mean, *rstd;
   int64_t width;  // E
-  __device__ void add(int64_t row, int64_t column, T (&total)[1]) const {
+  template <int N>
+  __device__ void add(int64_t row, int64_t column, T (&total)[N]) const {
     const bool of_beta = column >= width;
     const int64_t at = row * width + (of_beta ? column - width : column);
-    total[0] += load(dy[at]) * (of_beta ? T(1) : (load(sum[at]) - mean[row]) * rstd[row]);
+    T terms[N];
+    load_values<S, N>(dy + at, terms);
+    if (!of_beta) {
+      T x[N];
+      load_values<S, N>(sum + at, x);
+#pragma unroll
+      for (int i = 0; i < N; ++i) terms[i] *= (x[i] - mean[row]) * rstd[row];
+    }
+#pragma unroll
+    for (int i = 0; i < N; ++i) total[i] += terms[i];
   }
 };
 
@@ -296,9 +306,11 @@ void layer_norm_backward(const Tensor& sum, const Tensor& gamma, const Tensor& m
         });
     if (held) return;
     filigree::cuda::for_rows("layer_norm", sum, rows, width, WideBackward<S>{with});
-    filigree::cuda::column_sums<T, 1>(
-        "layer_norm", sum, rows, 2 * width,
-        GammaAndBetaTerms<S>{with.sum, with.dy, with.mean, with.rstd, width}, to);
+    const GammaAndBetaTerms<S> terms{with.sum, with.dy, with.mean, with.rstd, width};
+    const auto call = [&]<int N>() {
+      filigree::cuda::column_sums<T, N>("layer_norm", sum, rows, 2 * width, terms, to);
+    };
+    filigree::cuda::with_pack<S>(width, call, with.sum, with.dy);
   });
 }
 

@@ -24,7 +24,7 @@ MemoryForecast forecast_memory(const EncoderConfig& config, const TrainedShape& 
   }
   forecast.gradients = trained.learning * number;
   forecast.optimizer = forecast.gradients * trained.moments;
-  forecast.activations = trained.tokens * (kept + 3 * E) * activation;
+  forecast.activations = trained.tokens * (kept * activation + 3 * E * number);
   return forecast;
 }
 

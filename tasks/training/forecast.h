@@ -27,11 +27,12 @@ struct TrainedShape {
 };
 
 /// Where activations have a dtype of their own, the weights of the layers are held in it, too.
-/// Activations: what one layer keeps for its backward pass is about (10 E + 2 F + H) numbers a token
-/// (queries, keys, values, attention and projections, two norms, residuals, feed-forward before and
-/// after its activation, log-sum-exp), 3 E more for the embeddings; with `recompute` 1 E a layer and
-/// one whole layer. Where few tokens are wanted of the last layer (TokenBatch::wanted) it keeps up
-/// to 6 E + 2 F numbers a token less, which is not taken off here.
+/// Activations: what one layer keeps for its backward pass is about (10 E + 2 F + H) numbers a
+/// token (queries, keys, values, attention and projections, two norms, residuals, feed-forward
+/// before and after its activation, log-sum-exp), 3 E more for the embeddings, in the dtype of
+/// parameters; with `recompute` 1 E a layer and one whole layer. Where few tokens are wanted of the
+/// last layer (TokenBatch::wanted) it keeps up to 6 E + 2 F numbers a token less, which is not
+/// taken off here.
 MemoryForecast forecast_memory(const EncoderConfig& config, const TrainedShape& trained);
 
 }  // namespace filigree

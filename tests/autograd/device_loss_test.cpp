@@ -27,7 +27,7 @@ Chunks chunks_of(int64_t classes, DType stored) {
   Chunks made;
   for (int k = 0; k < 2; ++k) {
     made.x[k] = numbers_of(random, {kRows, classes}, statistics_dtype(stored));
-    made.bias[k] = numbers_of(random, {classes}, stored);
+    made.bias[k] = numbers_of(random, {classes}, statistics_dtype(stored));
   }
   // A top that rises from chunk to chunk, and from class to class.
   for (double& z : made.x[1].span<double>()) z *= 9;
@@ -53,7 +53,7 @@ std::vector<Tensor> results(const Chunks& c, DType stored, Device device, bool s
          target = Tensor::full({kRows}, 5, exact, device);
   const int64_t classes = c.bias[0].numel();
   for (int k = 0; k < 2; ++k) {
-    kernels::add_chunk_to_softmax(there(c.x[k], exact), there(c.bias[k], stored), labels,
+    kernels::add_chunk_to_softmax(there(c.x[k], exact), there(c.bias[k], exact), labels,
                                   k * classes, top, sum, target);
   }
   std::vector<Tensor> all{top, sum, target};
@@ -64,7 +64,7 @@ std::vector<Tensor> results(const Chunks& c, DType stored, Device device, bool s
   }
   for (int k = 0; k < 2; ++k) {
     Tensor dx = there(Tensor::zeros({kRows, classes}, DType::f64), stored);
-    kernels::chunk_softmax_gradient(there(c.x[k], exact), there(c.bias[k], stored), labels,
+    kernels::chunk_softmax_gradient(there(c.x[k], exact), there(c.bias[k], exact), labels,
                                     log_sum.to(exact).to(device), k * classes, 0.5, dloss, dx);
     all.push_back(dx);
   }

@@ -1,5 +1,6 @@
 // Sums over all elements on a CUDA device: more of them than one block adds up, and more of those
 // sums than one block does.
+#include "core/kernels/elementwise.h"
 #include "core/kernels/reduce.h"
 #include "tests/autograd/device_numbers.h"
 
@@ -36,6 +37,21 @@ TEST(DeviceSums, OfAnyNumberOfElementsAreThoseOfTheCpu) {
         expect_same_bits(again, got_squares);
       }
     }
+  }
+}
+
+// One chunk of rows, some chunks, and so many that the sums of chunks are added up by chunks.
+TEST(DeviceSums, OfColumnsOfAnyNumberOfRowsAreThoseOfTheCpu) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  RandomStream random(68, Purpose::test);
+  for (const Shape& shape :
+       {Shape{1000, 3}, Shape{1030, 8}, Shape{140'000, 1}, Shape{135'000, 4}}) {
+    SCOPED_TRACE(std::to_string(shape[0]) + " x " + std::to_string(shape[1]));
+    const Tensor x = numbers_of(random, shape, DType::f32);
+    Tensor want({shape[1]}, DType::f64), got({shape[1]}, DType::f32, kCuda);
+    kernels::sum_rows(x, want);
+    kernels::sum_rows(x.to(DType::f32).to(kCuda), got);
+    expect_close(got, want, 1e-5, 1);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "autograd/backward.h"
+#include "autograd/nan_locator.h"
 #include "autograd/ops/chunked_cross_entropy.h"
 #include "autograd/ops/layer_norm.h"
 #include "autograd/ops/linear.h"
@@ -96,6 +97,7 @@ TEST(MasterCopy, ResidualNormOnTheDeviceGivesGradientsInFloat32) {
         EXPECT_EQ(got[k].dtype(), kSingle);
         if (output == 1) {
           EXPECT_LE(relative_error(got[k], want[k]), 5e-3) << width << ", gradient " << k;
+          EXPECT_GT(relative_error(got[k].to(kHalf).to(kSingle), got[k]), 1e-4);  // not rounded
         } else {
           EXPECT_EQ(got[k].at(0), 0);
         }
@@ -110,16 +112,20 @@ TEST(MasterCopy, ResidualNormOnTheDeviceGivesGradientsInFloat32) {
 TEST(MasterCopy, NormsOfManyRowsOnTheDeviceEqualTheCpus) {
   if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
   RandomStream random(63, Purpose::test);
-  for (const Shape& shape : {Shape{64 * 1024 + 7, 8}, Shape{1300, 5}}) {
+  for (const Shape& shape :
+       {Shape{64 * 1024 + 7, 8}, Shape{1300, 5}, Shape{1030, 1104}, Shape{1030, 1101}}) {
     const int64_t width = shape[1];
-    const Tensors leaves{random_matrix(random, shape, kSingle),
+    const Tensors leaves{random_matrix(random, shape, kHalf),
                          random_matrix(random, {width}, kSingle),
                          random_matrix(random, {width}, kSingle)};
-    const Tensor seed = random_matrix(random, shape, kSingle);
+    const Tensor seed = random_matrix(random, shape, kHalf);
     const auto op = [](const Variables& v) { return layer_norm(v[0], v[1], v[2], 1e-5); };
     const Tensors want = gradients(op, leaves, {kDouble, kDouble, kDouble}, kCpu, seed);
-    const Tensors got = gradients(op, leaves, {kSingle, kSingle, kSingle}, kCuda, seed);
-    for (const size_t k : {1, 2}) EXPECT_LE(relative_error(got[k], want[k]), 1e-5);
+    for (const DType rows : {kSingle, kHalf}) {
+      SCOPED_TRACE(testing::Message() << shape[0] << " x " << width << ", " << name_of(rows));
+      const Tensors got = gradients(op, leaves, {rows, kSingle, kSingle}, kCuda, seed);
+      for (const size_t k : {1, 2}) EXPECT_LE(relative_error(got[k], want[k]), 1e-5);
+    }
   }
 }
 
@@ -150,6 +156,69 @@ TEST(MasterCopy, CrossEntropyOnTheDeviceGivesGradientsInFloat32) {
       EXPECT_GT(relative_error(got[k].to(kHalf).to(kSingle), got[k]), 1e-4);
     }
   }
+}
+
+// Logits are f32, and so is the bias that is added to them: no part of the loss is rounded.
+TEST(MasterCopy, CrossEntropyOnTheDeviceAddsTheBiasInFloat32) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  RandomStream random(66, Purpose::test);
+  const Tensor h = random_matrix(random, {40, 24}, kHalf),
+               table = random_matrix(random, {200, 24}, kHalf);
+  Tensor bias = random_matrix(random, {200}, kSingle);
+  for (double& b : bias.span<double>()) b -= 8.01;
+  std::vector<int32_t> labels;
+  for (int i = 0; i < 40; ++i) labels.push_back(3 * i);
+  const auto loss = [&](DType dtype, DType master, Device device) {
+    return chunked_cross_entropy(Variable(h.to(dtype).to(device)),
+                                 Variable(table.to(master).to(device)),
+                                 Variable(bias.to(master).to(device)), Tensor::from(labels))
+        .value()
+        .item();
+  };
+  const double want = loss(kDouble, kDouble, kCpu);
+  EXPECT_NEAR(loss(kHalf, kSingle, kCuda), want, 1e-6 * want);
+}
+
+// A frozen table costs no gradient, and nothing that was not computed is handed back.
+TEST(MasterCopy, CrossEntropyGivesNoGradientsThatAreNotWanted) {
+  RandomStream random(67, Purpose::test);
+  const Tensor h = random_matrix(random, {9, 8}, kSingle),
+               table = random_matrix(random, {70, 8}, kSingle),
+               bias = random_matrix(random, {70}, kSingle);
+  const Tensor labels = Tensor::from(std::vector<int32_t>{1, -1, 3, 0, 69, 64, 2, -1, 5});
+  for (const Device device : {kCpu, kCuda}) {
+    if (device == kCuda && !testing_device::has_cuda()) continue;
+    const auto leaves = [&](unsigned wanted) {
+      Variables all;
+      for (const Tensor* each : {&h, &table, &bias}) {
+        all.emplace_back(each->to(kSingle).to(device), (wanted >> all.size() & 1u) != 0);
+      }
+      const DetectNaN detect;
+      backward(chunked_cross_entropy(all[0], all[1], all[2], labels));
+      return all;
+    };
+    const Variables want = leaves(7);
+    for (unsigned wanted = 1; wanted < 7; ++wanted) {
+      const Variables got = leaves(wanted);
+      for (size_t k = 0; k < 3; ++k) {
+        SCOPED_TRACE(testing::Message() << name_of(device) << ", " << wanted << ", leaf " << k);
+        ASSERT_EQ(got[k].grad().defined(), (wanted >> k & 1u) != 0);
+        if (!got[k].grad().defined()) continue;
+        EXPECT_LE(relative_error(got[k].grad().to(kCpu), want[k].grad().to(kCpu)), 1e-6);
+      }
+    }
+  }
+}
+
+// What a product reads is not written, as far as versions tell: copies of it stay current.
+TEST(MasterCopy, AForwardPassLeavesVersionsAsTheyAre) {
+  if (!testing_device::has_cuda()) GTEST_SKIP() << testing_device::kNoCuda;
+  const auto made = [](const Shape& shape) { return Tensor::full(shape, 1, kSingle).to(kCuda); };
+  const Tensor x = made({16, 32}), weight = made({8, 32}), bias = made({8});
+  const uint64_t before[] = {x.version(), weight.version(), bias.version()};
+  const NoGrad no_grad;
+  linear(Variable(x), Variable(weight), Variable(bias));
+  EXPECT_THAT(before, testing::ElementsAre(x.version(), weight.version(), bias.version()));
 }
 
 // 256 tokens, and the products of whole packs and of none; with and without what else is wanted.
@@ -205,8 +274,9 @@ TEST(MasterCopy, OtherDtypesAreRefused) {
   for (const auto& [x, parameter] : {std::pair{kSingle, kHalf}, std::pair{kDouble, kSingle},
                                      std::pair{kSingle, kDouble}, std::pair{kHalf, kDouble}}) {
     const Variable rows = made({2, 4}, x), gain = made({4}, parameter);
-    const std::string wanted = "expected one dtype, got " + std::string(name_of(x)) + " and " +
-                               std::string(name_of(parameter));
+    const std::string wanted = x == kHalf ? "expected dtype bf16 or f32 for a parameter, got f64"
+                                          : "expected one dtype, got " + std::string(name_of(x)) +
+                                                " and " + std::string(name_of(parameter));
     const Variable weight = made({3, 4}, parameter);
     expect_refused([&] { layer_norm(rows, gain, gain); }, wanted.c_str());
     expect_refused([&] { residual_norm(rows, rows, gain, gain); }, wanted.c_str());
