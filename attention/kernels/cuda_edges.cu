@@ -35,7 +35,7 @@ Prepared<S> prepare(const Tensor& q, const Tensor& k, const Tensor& v,
 
 template <class S>
 filigree::cuda::Grid grid_of(const EdgePass<S>& pass) {
-  return {.blocks = pass.blocks * kShares, .heads = pass.heads, .threads = kEdgeWarps * kWarp};
+  return {.blocks = pass.blocks, .heads = pass.heads, .threads = kEdgeWarps * kWarp};
 }
 
 /// body.template operator()<N, L, P>() so that L lanes with P packs of N hold a head; packs of one

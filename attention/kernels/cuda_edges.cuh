@@ -25,8 +25,7 @@ struct EdgePass : AttentionPass<S> {
   int64_t blocks, sequence_count;
 };
 
-inline constexpr int kEdgeWarps = 4;  // of a block of threads, a token each
-inline constexpr int kShares = static_cast<int>(kTileRows) / kEdgeWarps;  // of 64 tokens
+inline constexpr int kEdgeWarps = static_cast<int>(kEdgeTokens);  // of a block, a token each
 
 /// What a warp walks along: the keys of its query, or the queries of its key.
 enum class Along { row, column };
@@ -54,13 +53,12 @@ struct EdgePlace {
         origin(0),
         begin(0),
         end(0) {
-    const BlockPlace place = pass.places[blockIdx.x / kShares];
-    const int at =
-        static_cast<int>(blockIdx.x % kShares) * kEdgeWarps + static_cast<int>(threadIdx.x) / kWarp;
+    const BlockPlace place = pass.places[blockIdx.x];
+    const int at = static_cast<int>(threadIdx.x) / kWarp;
     if (at >= place.count) return;
     const DeviceEdges& edges =
         pass.sequences[pass.group_of_head[head] * pass.sequence_count + place.sequence];
-    const int64_t own = int64_t{place.block} * kTileRows + at;
+    const int64_t own = int64_t{place.block} * kEdgeTokens + at;
     const int64_t* bounds = (along == Along::row ? edges.row_bounds : edges.column_bounds) + own;
     others = along == Along::row ? edges.columns : edges.rows;
     token = place.first + at;

@@ -55,15 +55,16 @@ class KeptTables {
   std::map<int, Kept> kept_;  // by the device's index
 };
 
-/// 64 tokens of a sequence, or what is left of it.
+/// Some tokens of a sequence, as many as a block of threads works on, or what is left of it.
 struct alignas(16) BlockPlace {
   int32_t sequence;
   int32_t block;         // of the sequence
   int32_t first, count;  // packed tokens
 };
 
-/// A batch on a device. Blocks are those of all sequences, in order; every group has the same. The
-/// pointers lead into `memory`; those of `sequences` into what the batch's graphs keep.
+/// A batch on a device. Blocks, of Kind::kTokens tokens, are those of all sequences, in order;
+/// every group has the same. The pointers lead into `memory`; those of `sequences` into what the
+/// batch's graphs keep.
 template <class Tables>
 struct DeviceBatch {
   Tensor memory;                           // (bytes) u8
@@ -81,14 +82,14 @@ struct BatchAssembly {
   std::vector<int32_t> ends, group_of_head;
   std::vector<Tables> sequences;
 
-  /// offsets (B+1) of the packed batch.
-  explicit BatchAssembly(std::span<const int64_t> offsets) {
+  /// offsets (B+1) of the packed batch, in blocks of so many tokens.
+  BatchAssembly(std::span<const int64_t> offsets, int64_t tokens) {
     for (size_t b = 0; b + 1 < offsets.size(); ++b) {
       const int64_t first = offsets[b], end = offsets[b + 1];
-      for (int32_t block = 0; first + block * kTileRows < end; ++block) {
-        const int64_t at = first + block * kTileRows;
+      for (int32_t block = 0; first + block * tokens < end; ++block) {
+        const int64_t at = first + block * tokens;
         places.push_back({static_cast<int32_t>(b), block, static_cast<int32_t>(at),
-                          static_cast<int32_t>(std::min(kTileRows, end - at))});
+                          static_cast<int32_t>(std::min(tokens, end - at))});
       }
       ends.push_back(static_cast<int32_t>(end));
     }
@@ -115,6 +116,7 @@ inline constexpr int64_t kCopiedAlone = int64_t{1} << 16, kCopiedTogether = int6
 ///   Kind::bytes(graph, host)            what the tables take
 ///   Kind::add(graph, host, tables, to)  adds them to DeviceTables, their pointers into `to`
 ///   Kind::kept(graph)                   the graph's KeptTables<Tables>
+///   Kind::kTokens                       tokens of a block of the batch
 template <class Kind>
 void put_on_device(const std::vector<const SequenceGraph*>& graphs, Device device) {
   std::vector<typename Kind::Host> made(graphs.size());
@@ -149,7 +151,7 @@ void put_on_device(const std::vector<const SequenceGraph*>& graphs, Device devic
 }
 
 /// The batch's graphs go to the device, if they are not there, and then what says where they are.
-/// The graph must outlive what is made. Cost of graphs that are there O(T / 64 + groups B).
+/// The graph must outlive what is made. Cost of graphs that are there O(T / kTokens + groups B).
 template <class Kind>
 DeviceBatch<typename Kind::Tables> make_device_batch(const AttentionGraph& graph, Device device) {
   std::vector<const SequenceGraph*> missing;
@@ -164,7 +166,7 @@ DeviceBatch<typename Kind::Tables> make_device_batch(const AttentionGraph& graph
     missing.push_back(&sequence);
   });
   if (!missing.empty()) put_on_device<Kind>(missing, device);
-  BatchAssembly<typename Kind::Tables> all(graph.offsets().span<int64_t>());
+  BatchAssembly<typename Kind::Tables> all(graph.offsets().span<int64_t>(), Kind::kTokens);
   each([&](const SequenceGraph& sequence) {
     all.sequences.push_back(*Kind::kept(sequence).find(device));
   });

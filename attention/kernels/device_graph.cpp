@@ -7,6 +7,7 @@ namespace filigree::kernels {
 namespace {
 
 struct AsTiles {
+  static constexpr int64_t kTokens = kTileRows;
   using Host = SequenceTiles;
   using Tables = DeviceTiles;
 
@@ -27,6 +28,7 @@ struct AsTiles {
 };
 
 struct AsEdges {
+  static constexpr int64_t kTokens = kEdgeTokens;
   using Host = SequenceEdges;
   using Tables = DeviceEdges;
 

@@ -15,6 +15,9 @@ struct DeviceTiles {
   const uint64_t* masks = nullptr;
 };
 
+/// Tokens that a block of threads takes edge by edge, each a warp.
+inline constexpr int64_t kEdgeTokens = 4;
+
 /// The edges of one sequence in a device's memory, as in SequenceEdges.
 struct DeviceEdges {
   const int64_t *row_bounds = nullptr, *column_bounds = nullptr;

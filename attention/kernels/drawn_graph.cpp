@@ -60,7 +60,7 @@ std::vector<uint64_t> marks_of(std::span<const BlockPlace> places,
 DrawnGraph make_drawn_graph(const Tensor& offsets, int64_t heads, int64_t reach,
                             const AlwaysOn* always, Device device) {
   const auto bounds = offsets.span<int64_t>();
-  BatchAssembly<DeviceTiles> all(bounds);
+  BatchAssembly<DeviceTiles> all(bounds, kTileRows);
   const std::vector<uint8_t> flags = always_on_flags(offsets, always);
   const std::vector<uint64_t> always_columns = marks_of(all.places, flags);
   // Sequences of a kind have the same tiles: as many blocks, the same of them with tokens that are
