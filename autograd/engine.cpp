@@ -187,6 +187,32 @@ void Engine::add_into(Variable& slot, Variable grad) const {
   }
 }
 
+Variable* Engine::slot_of(const Function::Edge& edge) {
+  if (edge.function) {
+    const auto place = pending_.find(edge.function->number());
+    return place == pending_.end() ? nullptr
+                                   : &place->second.grads[static_cast<size_t>(edge.output)];
+  }
+  Variable* slot = nullptr;
+  for (size_t i = 0; i < targets_.size(); ++i) {
+    if (!targets_[i].same(edge.leaf)) continue;
+    if (slot) return nullptr;
+    slot = &target_grads_[i];
+  }
+  return slot;
+}
+
+Tensor Engine::take_arrived(const Function::Edge& edge) {
+  if (!under_way || under_way->options_.create_graph) return {};
+  Variable* const slot = under_way->slot_of(edge);
+  if (!slot || !slot->defined()) return {};
+  Tensor arrived = std::move(slot->value());
+  *slot = Variable();
+  if (arrived.unique()) return arrived;
+  *slot = Variable(std::move(arrived));
+  return {};
+}
+
 /// Runs the hooks of a function's outputs and notes the gradients of those that are targets.
 void Engine::reach_outputs(Function& function, Variables& grads) {
   for (size_t i = 0; i < grads.size(); ++i) {

@@ -34,6 +34,8 @@ class Engine {
   Variables take_target_grads();
   /// Adds what arrived to the leaves' grad().
   void finish_leaves();
+  /// See Function::take_arrived(): from what the run under way on this thread has collected.
+  static Tensor take_arrived(const Function::Edge& edge);
 
  private:
   struct Pending {
@@ -45,6 +47,8 @@ class Engine {
                Variable grad);
   void deliver_leaf(const Variable& leaf, Variable grad);
   void add_into(Variable& slot, Variable grad) const;
+  /// Where what arrives at an edge is added up; null if not here, or in several places.
+  Variable* slot_of(const Function::Edge& edge);
   void visit(Function& function, Variables grads);
   void reach_outputs(Function& function, Variables& grads);
   static Variables plain_backward(Function& function, Variables grads);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <utility>
 
+#include "autograd/engine.h"
 #include "autograd/nan_locator.h"
 #include "autograd/nan_report.h"
 #include "autograd/variable_state.h"
@@ -131,6 +132,8 @@ Variable Function::with_history(const Tensor& value, std::shared_ptr<Function> f
 }
 
 bool Function::needs_grad(size_t i) const { return i < edges_.size() && edges_[i].wanted; }
+
+Tensor Function::take_arrived(size_t i) const { return Engine::take_arrived(edges_[i]); }
 
 void Function::release_saved() {
   saved_.clear();

@@ -85,6 +85,10 @@ class Function : public std::enable_shared_from_this<Function> {
   Variable saved_output(size_t s, size_t i) const;
   /// Whether input i wants a gradient: backward() may skip the work otherwise.
   bool needs_grad(size_t i) const;
+  /// From backward(): what other ops have given to input i's gradient so far, for an op that adds
+  /// to it at no cost, as a matrix product does. Whoever takes it returns the sum. Undefined where
+  /// nothing has come, or somebody else holds it; the op then returns its own part.
+  Tensor take_arrived(size_t i) const;
 
  private:
   friend class Engine;

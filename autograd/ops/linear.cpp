@@ -51,8 +51,10 @@ class Linear final : public Function {
     const Tensor &x = saved(0), &weight = saved(1), &dy = grad[0];
     Tensors result(edges().size());
     if (needs_grad(0)) {
-      result[0] = Tensor(x.shape(), x.dtype(), x.device());
-      kernels::matmul(dy, weight, {false, false, false}, result[0]);
+      result[0] = take_arrived(0);  // a residual's, say
+      const bool add = result[0].defined();
+      if (!add) result[0] = Tensor(x.shape(), x.dtype(), x.device());
+      kernels::matmul(dy, weight, {false, false, add}, result[0]);
     }
     if (needs_grad(1)) result[1] = Tensor(weight.shape(), of_weight_, x.device());
     if (needs_grad(1) && needs_grad(2)) {

@@ -32,7 +32,84 @@ Variable leaf(std::vector<double> values, bool wants = true) {
   return Variable(Tensor::from(values), wants);
 }
 
+/// y = x; its backward pass adds to what has come of x's gradient, and says whether anything had.
+class Adding final : public Function {
+ public:
+  explicit Adding(int* taken) : taken_(taken) {}
+  std::string_view name() const override { return "adding"; }
+  Tensors forward(const Tensors& in) override { return {in[0].clone()}; }
+  Tensors backward(const Tensors& grad) override {
+    Tensor sum = take_arrived(0);
+    if (!sum.defined()) return {grad[0].clone()};
+    ++*taken_;
+    for (int64_t i = 0; i < sum.numel(); ++i) sum.data<double>()[i] += grad[0].at(i);
+    return {sum};
+  }
+
+ private:
+  int* taken_;
+};
+
 }  // namespace
+
+TEST(Engine, AnOpMayAddToWhatHasComeOfItsInputsGradient) {
+  int taken = 0, hooked = 0;
+  const auto adding = [&](const Variable& x) { return Function::apply<Adding>({x}, &taken); };
+  const Variable x = leaf({1, 2});
+  Variable y = scale(x, 3);
+  y.add_hook([&](const Tensor& grad) {
+    EXPECT_EQ(grad.at(0), 5 + 1);
+    ++hooked;
+    return Tensor();
+  });
+  const Variable first = adding(y), second = scale(y, 5);  // which comes first on the way back
+  backward(sum(add(first, second)));
+  EXPECT_EQ(taken, 1);
+  EXPECT_EQ(hooked, 1);
+  EXPECT_EQ(x.grad().at(0), 18);
+  EXPECT_EQ(x.grad().at(1), 18);
+}
+
+TEST(Engine, WhatSomebodyElseHoldsIsNotAddedTo) {
+  int taken = 0;
+  const auto adding = [&](const Variable& x) { return Function::apply<Adding>({x}, &taken); };
+  const auto both_of = [&](const Variable& x) {
+    const Variable first = adding(x), second = scale(x, 2);
+    return sum(add(first, second));
+  };
+  Variable x = leaf({1, 2});
+  const Variable y = scale(x, 1);
+  const Tensor seed = Tensor::from(std::vector<double>{1, 10});
+  // add() hands its own gradient, the caller's tensor, to both sides.
+  const Variable z = adding(y);
+  backward(add(z, y), seed);
+  EXPECT_EQ(taken, 0);
+  EXPECT_EQ(seed.at(1), 10);
+  EXPECT_EQ(x.grad().at(1), 20);
+  // Nor what goes to several targets, or is a leaf's own gradient.
+  const Variables both = gradients(both_of(x), {x, x});
+  EXPECT_EQ(both[0].value().at(0), 3);
+  EXPECT_EQ(both[1].value().at(0), 3);
+  x.zero_grad();
+  backward(both_of(x));
+  EXPECT_EQ(taken, 0);
+  EXPECT_EQ(x.grad().at(0), 3);
+  // A target's is, as an op's output is in a walk to the leaves: a checkpoint gives the same bits.
+  EXPECT_EQ(gradients(both_of(x), {x})[0].value().at(0), 3);
+  EXPECT_EQ(taken, 1);
+}
+
+TEST(Engine, LinearAddsToTheGradientOfAResidual) {
+  const Variable x(Tensor::from(std::vector<double>{1, 2, 3, 4, 5, 6}, {3, 2}), true),
+      weight(Tensor::from(std::vector<double>{1, 0.5, -2, 3}, {2, 2}), true);
+  const GradientCheck check = check_gradient(
+      [](const Variables& v) -> Variables {
+        const Variable y = scale(v[0], 2);
+        return {exp(scale(add(scale(y, 1.5), linear(y, v[1])), 0.1))};
+      },
+      {x, weight});
+  EXPECT_LE(check.largest_error, 1e-8) << check.worst;
+}
 
 TEST(Engine, AChainOfAHundredThousandNodesDoesNotOverflowTheStack) {
   const Variable x = leaf({1, 2});
