@@ -23,9 +23,18 @@ std::string reason(const KernelChoice& choice) {
   for (const auto& [kernel, milliseconds] : choice.milliseconds) {
     if (kernel == choice.kernel) continue;
     if (!others.empty()) others += ", ";
-    others += fmt::format("{} {:.2f}", name_of(kernel), milliseconds);
+    others += fmt::format("{} {:.3f}", name_of(kernel), milliseconds);
   }
   return fmt::format("the least; {} ms; costs: {}", others, crossover_table().source());
+}
+
+/// Why a device's kernel was chosen, which is the same for all heads.
+std::string reason_on(const AttentionGraph& graph, const DeviceCosts& costs) {
+  const kernels::DeviceWork work = kernels::device_work(graph);
+  return fmt::format("the least over all heads: tiles {:.3f}, edges {:.3f} ms; costs: {}",
+                     work.nanoseconds(AttentionKernel::tiles, costs) / 1e6,
+                     work.nanoseconds(AttentionKernel::edges, costs) / 1e6,
+                     crossover_table().source());
 }
 
 /// The choices for one group: one for every kernel that computes some of its sequences.
@@ -92,10 +101,11 @@ KernelChoice choice_on(Device device, const AttentionGraph& graph, int g, const 
   } else if (use.adds) {
     choice.why = "edges take no bias and no gate";
   } else if (const auto costs = kernels::device_costs(device, use)) {
+    const kernels::DeviceWork work = kernels::device_work(graph, g);
     for (const AttentionKernel kernel : {AttentionKernel::tiles, AttentionKernel::edges}) {
-      choice.milliseconds[kernel] = kernels::device_nanoseconds(graph, g, kernel, *costs) / 1e6;
+      choice.milliseconds[kernel] = work.nanoseconds(kernel, *costs) / 1e6;
     }
-    choice.why = reason(choice);
+    choice.why = reason_on(graph, *costs);
   } else {
     choice.why = "costs not measured here: filigree bench crossover --device cuda --save";
   }

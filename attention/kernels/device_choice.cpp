@@ -8,14 +8,18 @@ namespace filigree::kernels {
 
 namespace {
 
-AttentionKernel faster(const AttentionGraph& graph, const DeviceCosts& costs) {
-  double tiles = 0, edges = 0;
-  for (int head = 0; head < graph.heads(); ++head) {
-    const int g = graph.group_of_head(head);
-    tiles += device_nanoseconds(graph, g, AttentionKernel::tiles, costs);
-    edges += device_nanoseconds(graph, g, AttentionKernel::edges, costs);
+/// Adds the work of `heads` heads of group g.
+void add_work(const AttentionGraph& graph, int g, int heads, DeviceWork& work) {
+  TileCounts tiles;
+  for (int64_t b = 0; b < graph.sequences(); ++b) {
+    const SequenceGraph& sequence = graph.sequence(g, b);
+    tiles += sequence.schedules().counts.get(sequence);
   }
-  return edges < tiles ? AttentionKernel::edges : AttentionKernel::tiles;
+  work.tiles += heads * static_cast<double>(tiles.tiles());
+  work.parts += heads * static_cast<double>(tiles.intervals + tiles.masked);
+  work.tile_rows += heads * static_cast<double>(tiles.rows);
+  work.edges += heads * static_cast<double>(graph.group_edges(g));
+  work.edge_rows += heads * static_cast<double>(graph.tokens());
 }
 
 }  // namespace
@@ -26,20 +30,33 @@ std::optional<DeviceCosts> device_costs(Device device, const AttentionUse& use) 
   return table.at(backend_of(device).description(device.index), use.dtype, use.dim);
 }
 
-double device_nanoseconds(const AttentionGraph& graph, int g, AttentionKernel kernel,
-                          const DeviceCosts& costs) {
-  if (kernel == AttentionKernel::edges) {
-    return costs.edge * static_cast<double>(graph.group_edges(g)) +
-           costs.edge_row * static_cast<double>(graph.tokens());
+double DeviceWork::nanoseconds(AttentionKernel kernel, const DeviceCosts& costs) const {
+  if (kernel == AttentionKernel::edges) return costs.edge * edges + costs.edge_row * edge_rows;
+  return costs.tile * tiles + costs.part * parts + costs.tile_row * tile_rows;
+}
+
+DeviceWork device_work(const AttentionGraph& graph, int g) {
+  DeviceWork work;
+  add_work(graph, g, 1, work);
+  return work;
+}
+
+DeviceWork device_work(const AttentionGraph& graph) {
+  std::vector<int> heads(static_cast<size_t>(graph.groups()), 0);
+  for (int head = 0; head < graph.heads(); ++head) {
+    ++heads[static_cast<size_t>(graph.group_of_head(head))];
   }
-  TileCounts work;
-  for (int64_t b = 0; b < graph.sequences(); ++b) {
-    const SequenceGraph& sequence = graph.sequence(g, b);
-    work += sequence.schedules().counts.get(sequence);
+  DeviceWork work;
+  for (int g = 0; g < graph.groups(); ++g) {
+    add_work(graph, g, heads[static_cast<size_t>(g)], work);
   }
-  return costs.tile * static_cast<double>(work.tiles()) +
-         costs.part * static_cast<double>(work.intervals + work.masked) +
-         costs.tile_row * static_cast<double>(work.rows);
+  return work;
+}
+
+AttentionKernel faster(const DeviceWork& work, const DeviceCosts& costs) {
+  const bool edges = work.nanoseconds(AttentionKernel::edges, costs) <
+                     work.nanoseconds(AttentionKernel::tiles, costs);
+  return edges ? AttentionKernel::edges : AttentionKernel::tiles;
 }
 
 AttentionKernel device_kernel(const AttentionGraph& graph, Device device, const AttentionUse& use) {
@@ -58,7 +75,8 @@ AttentionKernel DeviceChoices::get(const AttentionGraph& graph, Device device,
   const auto [at, is_new] =
       made_.try_emplace({device.index, use.dtype, use.dim}, AttentionKernel::tiles);
   if (is_new) {
-    if (const auto costs = device_costs(device, use)) at->second = faster(graph, *costs);
+    if (const auto costs = device_costs(device, use))
+      at->second = faster(device_work(graph), *costs);
   }
   return at->second;
 }

@@ -21,22 +21,40 @@ class CountedTiles {
     if (!counts_) counts_ = count_tiles(graph);
     return *counts_;
   }
+  /// True if get() has nothing to count.
+  bool counted() const {
+    const std::lock_guard lock(mutex_);
+    return counts_.has_value();
+  }
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::optional<TileCounts> counts_;
 };
 
 /// The costs of a device's kernels for these heads; nothing where they were not measured.
 std::optional<DeviceCosts> device_costs(Device device, const AttentionUse& use);
 
-/// Forecast of one head of group g, forward and backward, by tiles or edges.
-double device_nanoseconds(const AttentionGraph& graph, int g, AttentionKernel kernel,
-                          const DeviceCosts& costs);
+/// What tiles and edges do, forward and backward; counts as in DeviceCosts.
+struct DeviceWork {
+  double tiles = 0, parts = 0, tile_rows = 0, edges = 0, edge_rows = 0;
+
+  /// By tiles or edges.
+  double nanoseconds(AttentionKernel kernel, const DeviceCosts& costs) const;
+};
+
+/// Of one head of group g. Cost O(n + edges) of those of the batch's graphs whose tiles nobody has
+/// counted, on all threads.
+DeviceWork device_work(const AttentionGraph& graph, int g);
+/// Of all heads together.
+DeviceWork device_work(const AttentionGraph& graph);
+
+/// Tiles or edges: the one of less time, and tiles if both take the same.
+AttentionKernel faster(const DeviceWork& work, const DeviceCosts& costs);
 
 /// Tiles or edges, for all heads and sequences: what is wanted, where edges can do it; if that is
-/// automatic, the one of less time, and tiles where nothing was measured. Throws ConfigError where
-/// edges are wanted and cannot do it. Cost O(n + edges) of graphs whose tiles nobody has counted.
+/// automatic, the one of less time for all of them together, and tiles where nothing was measured.
+/// Throws ConfigError where edges are wanted and cannot do it. Costs what device_work() costs.
 AttentionKernel device_kernel(const AttentionGraph& graph, Device device, const AttentionUse& use);
 
 /// The automatic choices for one batch, made once.

@@ -17,8 +17,8 @@ namespace filigree {
 
 namespace {
 
+using kernels::DeviceWork;
 using kernels::KernelWork;
-using kernels::TileCounts;
 
 struct Settings {
   std::vector<int64_t> dims;
@@ -81,31 +81,16 @@ KernelCosts costs_on_cpu(const std::vector<CrossoverCase>& cases) {
   return {tile[0], tile[1], edge[0], edge[1], edge[2]};
 }
 
-/// Of one head, in the mean over the heads.
-double device_forecast(const CrossoverCase& c, AttentionKernel kernel, const DeviceCosts& costs) {
-  double sum = 0;
-  for (int h = 0; h < c.graph->heads(); ++h) {
-    sum += kernels::device_nanoseconds(*c.graph, c.graph->group_of_head(h), kernel, costs);
-  }
-  return sum / c.graph->heads();
-}
-
 DeviceCosts costs_on_device(const std::vector<CrossoverCase>& cases) {
   std::vector<std::array<double, 3>> tile_work;
   std::vector<std::array<double, 2>> edge_work;
   std::vector<double> tile_times, edge_times;
   for (const CrossoverCase& c : cases) {
-    const auto forecast = [&](AttentionKernel kernel, double DeviceCosts::*cost) {
-      DeviceCosts unit;
-      unit.*cost = 1;
-      return device_forecast(c, kernel, unit);
-    };
-    tile_work.push_back({forecast(AttentionKernel::tiles, &DeviceCosts::tile),
-                         forecast(AttentionKernel::tiles, &DeviceCosts::part),
-                         forecast(AttentionKernel::tiles, &DeviceCosts::tile_row)});
+    const DeviceWork work = kernels::device_work(*c.graph);
+    const double heads = c.graph->heads();
+    tile_work.push_back({work.tiles / heads, work.parts / heads, work.tile_rows / heads});
     tile_times.push_back(c.time(AttentionKernel::tiles));
-    edge_work.push_back({forecast(AttentionKernel::edges, &DeviceCosts::edge),
-                         forecast(AttentionKernel::edges, &DeviceCosts::edge_row)});
+    edge_work.push_back({work.edges / heads, work.edge_rows / heads});
     edge_times.push_back(c.time(AttentionKernel::edges));
   }
   const auto tile = fit(tile_work, tile_times);
@@ -184,13 +169,11 @@ CrossoverTable measure_device(const Settings& settings, const CrossoverTable& ta
           "edge {:.3f}, row of edges {:.2f}\n",
           name_of(dtype), dim, costs.tile, costs.part, costs.tile_row, costs.edge, costs.edge_row);
       const auto forecast = [&](const CrossoverCase& c, AttentionKernel kernel) {
-        return device_forecast(c, kernel, costs);
+        return kernels::device_work(*c.graph).nanoseconds(kernel, costs) / c.graph->heads();
       };
       for (const auto* cases : {&measured, &tried}) {
         const double ratio = show(*cases, kDeviceKernels, forecast, [&](const CrossoverCase& c) {
-          return forecast(c, AttentionKernel::edges) < forecast(c, AttentionKernel::tiles)
-                     ? AttentionKernel::edges
-                     : AttentionKernel::tiles;
+          return kernels::faster(kernels::device_work(*c.graph), costs);
         });
         worst = std::max(worst, ratio);
       }
