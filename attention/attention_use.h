@@ -26,6 +26,11 @@ struct AttentionUse {
   int64_t dim = 0;    ///< of a head
   bool adds = false;  ///< a bias or a gate
   AttentionKernel kernel = AttentionKernel::automatic;
+  /// The largest reach that tokens draw (irregular_attention_qkv(), which takes nothing but lengths
+  /// from the batch's graph); below 0 where they draw none.
+  int64_t drawn_reach = -1;
+
+  bool draws() const { return drawn_reach >= 0; }
 };
 
 }  // namespace filigree

@@ -8,6 +8,7 @@
 
 #include "attention/kernels/choice.h"
 #include "attention/kernels/device_choice.h"
+#include "attention/kernels/drawn_graph.h"
 #include "attention/kernels/schedule.h"
 #include "core/allocator.h"
 
@@ -69,6 +70,13 @@ std::vector<KernelChoice> choices_on_cpu(const AttentionGraph& graph, int g,
   return result;
 }
 
+/// What multiplies in a device's tiles.
+std::string units_on(Device device, const AttentionUse& use) {
+  std::string units;
+  kernels::attention_units(Tensor({0}, use.dtype, device), use.dim, units);
+  return units;
+}
+
 /// The choice for one group on a device, where the same kernel computes all of a batch.
 KernelChoice choice_on(Device device, const AttentionGraph& graph, int g, const AttentionUse& use) {
   KernelChoice choice;
@@ -78,10 +86,9 @@ KernelChoice choice_on(Device device, const AttentionGraph& graph, int g, const 
   if (graph.valid_pairs() > 0) {
     choice.density = static_cast<double>(choice.edges) / static_cast<double>(graph.valid_pairs());
   }
-  choice.units = "cores";
   std::unordered_set<const SequenceGraph*> known;
   const bool by_tiles = choice.kernel == AttentionKernel::tiles;
-  if (by_tiles) kernels::attention_units(Tensor({0}, use.dtype, device), use.dim, choice.units);
+  choice.units = by_tiles ? units_on(device, use) : "cores";
   for (int64_t b = 0; b < graph.sequences(); ++b) {
     const SequenceGraph& sequence = graph.sequence(g, b);
     const bool is_new = known.insert(&sequence).second;
@@ -112,6 +119,41 @@ KernelChoice choice_on(Device device, const AttentionGraph& graph, int g, const 
   return choice;
 }
 
+/// The choice where every token draws its reach: the graph is made for each batch and layer anew,
+/// so that what is known is what the largest reach would need.
+KernelChoice drawn_choice(const LayerGraphs& graphs, const AttentionUse& use, Device device) {
+  const AttentionGraph& given = *graphs.front();
+  const Tensor reaches =
+      Tensor::full({1, given.tokens()}, static_cast<double>(use.drawn_reach), DType::i32);
+  const AttentionGraph widest =
+      AttentionGraph::from_reaches(given.offsets(), reaches, reaches, {0});
+  KernelChoice choice;
+  for (size_t layer = 0; layer < graphs.size(); ++layer) {
+    choice.layers.push_back(static_cast<int>(layer));
+  }
+  for (int head = 0; head < given.heads(); ++head) choice.heads.push_back(head);
+  choice.kernel = use.kernel;
+  choice.sequences = widest.sequences();
+  choice.edges = widest.group_edges(0);
+  choice.density = widest.density();
+  const std::string reach = fmt::format("every token draws its reach, up to {}", use.drawn_reach);
+  if (device.is_cpu()) {
+    choice.bytes = given.heads() * widest.group_bytes(0);
+    choice.why = reach + ": edges of that; kernels are chosen for what is drawn";
+    return choice;
+  }
+  choice.kernel = AttentionKernel::tiles;
+  choice.units = units_on(device, use);
+  std::unordered_set<int64_t> known;  // sequences of as many rows of tiles share them
+  for (int64_t b = 0; b < widest.sequences(); ++b) {
+    const kernels::TileCounts tiles = kernels::count_tiles(widest.sequence(0, b));
+    choice.tiles += tiles.tiles();
+    if (known.insert(tiles.rows).second) choice.bytes += kernels::drawn_bytes(tiles);
+  }
+  choice.why = reach + ": edges and tiles of that; tiles that no draw reaches are passed over";
+  return choice;
+}
+
 std::vector<KernelChoice> choices_of(const AttentionGraph& graph, int g, const AttentionUse& use,
                                      Device device) {
   if (device.is_cpu()) return choices_on_cpu(graph, g, use);
@@ -135,6 +177,7 @@ std::string ranges(const std::vector<int>& numbers) {
 
 std::vector<KernelChoice> explain(const LayerGraphs& graphs, const AttentionUse& use,
                                   Device device) {
+  if (use.draws() && !graphs.empty()) return {drawn_choice(graphs, use, device)};
   std::vector<KernelChoice> choices;
   std::vector<const AttentionGraph*> known;
   for (size_t layer = 0; layer < graphs.size(); ++layer) {
@@ -158,7 +201,7 @@ std::vector<KernelChoice> explain(const LayerGraphs& graphs, const AttentionUse&
 
 std::string to_text(const std::vector<KernelChoice>& choices) {
   const bool on_device = !choices.empty() && !choices[0].units.empty();
-  std::string text = fmt::format("{:<8} {:<8} {:<6} ", "layers", "heads", "kernel");
+  std::string text = fmt::format("{:<8} {:<8} {:<9} ", "layers", "heads", "kernel");
   if (on_device) text += fmt::format("{:<8} ", "by");
   text += fmt::format("{:>9} {:>10} {:>9} ", "sequences", "edges", "tiles");
   if (on_device) text += fmt::format("{:>9} {:>9} {:>9} ", "full", "intervals", "masked");
@@ -167,7 +210,7 @@ std::string to_text(const std::vector<KernelChoice>& choices) {
     const auto forecast = c.milliseconds.find(c.kernel);
     const std::string time =
         forecast == c.milliseconds.end() ? "-" : fmt::format("{:.3f}", forecast->second);
-    text += fmt::format("{:<8} {:<8} {:<6} ", ranges(c.layers), ranges(c.heads), name_of(c.kernel));
+    text += fmt::format("{:<8} {:<8} {:<9} ", ranges(c.layers), ranges(c.heads), name_of(c.kernel));
     if (on_device) text += fmt::format("{:<8} ", c.units);
     text += fmt::format("{:>9} {:>10} {:>9} ", c.sequences, c.edges, c.tiles);
     if (on_device) text += fmt::format("{:>9} {:>9} {:>9} ", c.full, c.by_intervals, c.masked);

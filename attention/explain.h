@@ -14,9 +14,10 @@ namespace filigree {
 /// which the same kernel is the fastest (on a device: in all).
 struct KernelChoice {
   std::vector<int> layers, heads;
-  AttentionKernel kernel = AttentionKernel::rows;  ///< never automatic
-  int64_t sequences = 0;                           ///< that it computes; edges, tiles .. are theirs
-  int64_t edges = 0;                               ///< of one head
+  /// Automatic only of reaches that are drawn on the CPU: chosen for what was drawn.
+  AttentionKernel kernel = AttentionKernel::rows;
+  int64_t sequences = 0;  ///< that it computes; edges, tiles .. are theirs
+  int64_t edges = 0;      ///< of one head
   /// Of one head, by tiles or mixed: on the CPU of 6 queries and 16 keys, on a device of 64 and 64.
   int64_t tiles = 0;
   double density = 0;  ///< edges / valid pairs
@@ -32,6 +33,8 @@ struct KernelChoice {
 
 /// The choices for a batch, in order of layers and heads, as sparse_attention() makes them. Makes
 /// the schedules that it will use on the CPU, and counts the tiles of a device. Cost O(T + edges).
+/// Where tokens draw their reaches (use.draws()), one choice for all layers and heads, with the
+/// edges, tiles and memory of the largest reach, without tokens that are always on.
 std::vector<KernelChoice> explain(const LayerGraphs& graphs, const AttentionUse& use,
                                   Device device = kCpu);
 /// A table of them, a line each.

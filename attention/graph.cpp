@@ -166,7 +166,7 @@ int64_t AttentionGraph::group_bytes(int g) const {
 }
 
 void AttentionGraph::prepare_for(Device device, const AttentionUse& use) const {
-  if (device.is_cpu()) return;
+  if (device.is_cpu() || use.draws()) return;
   if (kernels::device_kernel(*this, device, use) == AttentionKernel::edges) {
     schedules_->edges.get(*this, device);
   } else {

@@ -73,7 +73,7 @@ class AttentionGraph {
   /// Memory of the graphs of group g, each that is shared counted once.
   int64_t group_bytes(int g) const;
   /// Works out what this device's kernel needs of the batch and puts it there, so that the first
-  /// pass need not; nothing on the CPU.
+  /// pass need not; nothing on the CPU, and where what is computed is another graph, that is drawn.
   void prepare_for(Device device, const AttentionUse& use) const;
   /// What the kernels have worked out about the batch; shared by copies of the graph.
   kernels::BatchSchedules& schedules() const { return *schedules_; }

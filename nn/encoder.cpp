@@ -137,7 +137,8 @@ Encoder::Encoder(const EncoderConfig& config, DType dtype)
 
 AttentionUse Encoder::attention_use() const {
   return {compute_dtype(), config_.width / config_.heads,
-          config_.relative_bias > 0 || degrees_ != nullptr, AttentionKernel::automatic};
+          config_.relative_bias > 0 || degrees_ != nullptr, AttentionKernel::automatic,
+          degrees_ && config_.degrees.draws ? config_.degrees.reach : -1};
 }
 
 const Variable& Encoder::token_table() const { return embeddings_.token->weight(); }

@@ -21,4 +21,10 @@ struct DrawnGraph : DeviceTileBatch {
 DrawnGraph make_drawn_graph(const Tensor& offsets, int64_t heads, int64_t reach,
                             const AlwaysOn* always, Device device);
 
+/// What the tiles of one sequence take of that, of as many rows and tiles.
+inline int64_t drawn_bytes(const TileCounts& tiles) {
+  return static_cast<int64_t>(sizeof(int64_t)) * (tiles.rows + 1) +
+         static_cast<int64_t>(sizeof(SequenceTiles::Entry)) * tiles.tiles();
+}
+
 }  // namespace filigree::kernels

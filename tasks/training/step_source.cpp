@@ -51,7 +51,6 @@ StepData StepSource::make() {
     made.tokens += batch.tokens();
     if (device_.is_cpu()) continue;
     made.graphs.push_back(graphs_of(batch, plan_, config_));
-    if (config_.draws_reaches()) continue;  // no kernel looks at more than their lengths
     for (const auto& graph : made.graphs.back()) graph->prepare_for(device_, use_);
   }
   made.units = std::max<int64_t>(made.units, 1);  // a step may hold nothing to learn from

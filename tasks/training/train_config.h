@@ -92,8 +92,6 @@ struct TrainConfig {
   }
   /// Of the density, over so many steps.
   DensityObjective objective(int64_t steps) const;
-  /// Whether degrees are learned, and tokens draw theirs.
-  bool draws_reaches() const { return !degrees.learner.empty() && degrees.draws; }
   MaskingOptions masking() const { return {train.mask_share, train.mask_words, train.mask_fixed}; }
   /// The value of model.activation.
   static std::string name_of(Activation activation);

@@ -201,4 +201,25 @@ TEST(Explain, SaysWhatIsComputedByWhat) {
   EXPECT_THAT(to_text(choices), HasSubstr("0-2"));
 }
 
+TEST(Explain, SaysThatReachesAreDrawn) {
+  // Whatever the layers' graphs are, they are not computed.
+  const LayerGraphs graphs{graph_of("dense", {0, 300, 340}, 3),
+                           graph_of("neighbour:1", {0, 300, 340}, 3)};
+  const auto widest = graph_of("neighbour:20", {0, 300, 340}, 3);
+  AttentionUse use{DType::f32, 64, true};
+  use.drawn_reach = 20;
+  const std::vector<KernelChoice> choices = explain(graphs, use);
+  ASSERT_EQ(choices.size(), 1u);
+  const KernelChoice& choice = choices[0];
+  EXPECT_EQ(choice.layers, (std::vector<int>{0, 1}));
+  EXPECT_EQ(choice.heads, (std::vector<int>{0, 1, 2}));
+  EXPECT_EQ(choice.kernel, AttentionKernel::automatic);
+  EXPECT_EQ(choice.edges, widest->group_edges(0));
+  EXPECT_EQ(choice.density, widest->density());
+  EXPECT_EQ(choice.bytes, 3 * 8 * 340);
+  EXPECT_THAT(choice.why, HasSubstr("draws its reach, up to 20:"));
+  EXPECT_THAT(to_text(choices), HasSubstr("automatic"));
+  EXPECT_TRUE(explain({}, use).empty());
+}
+
 }  // namespace filigree

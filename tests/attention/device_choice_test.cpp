@@ -1,11 +1,13 @@
 // Which kernel computes on a device, and what --explain says of it.
 #include "attention/kernels/device_choice.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "attention/crossover.h"
 #include "attention/explain.h"
+#include "attention/kernels/drawn_graph.h"
 #include "attention/kernels/schedule.h"
 #include "core/device_backend.h"
 #include "tests/attention/gated_case.h"
@@ -195,6 +197,31 @@ TEST_F(DeviceChoice, IsExplained) {
   const std::string text = to_text({choice});
   for (const char* part : {"edges", "cores", "masked", "costs: here"}) {
     EXPECT_THAT(text, HasSubstr(part));
+  }
+}
+
+TEST_F(DeviceChoice, OfReachesThatAreDrawnIsTheirTiles) {
+  const Tensor offsets = Tensor::from(std::vector<int64_t>{0, 300, 364, 664});
+  const auto graph = std::make_shared<const AttentionGraph>(AttentionGraph::dense(offsets, 2));
+  AttentionUse use{DType::bf16, 64, true};
+  for (const int64_t reach : {0, 1, 64, 65, 1000}) {
+    use.drawn_reach = reach;
+    const auto choices = explain(LayerGraphs(3, graph), use, testing_device::kCuda);
+    ASSERT_EQ(choices.size(), 1u);
+    const KernelChoice& choice = choices[0];
+    EXPECT_EQ(choice.kernel, AttentionKernel::tiles);
+    EXPECT_NE(choice.units, "cores");
+    EXPECT_THAT(choice.why, HasSubstr(fmt::format("up to {}:", reach)));
+    const auto made = kernels::make_drawn_graph(offsets, 2, reach, nullptr, testing_device::kCuda);
+    EXPECT_NEAR(static_cast<double>(choice.bytes), static_cast<double>(made.own.numel()), 4 * 16);
+    // Of 5, 1 and 5 rows of tiles.
+    const int64_t near = std::min<int64_t>((reach + 63) / 64, 4);
+    const int64_t five = 5 * (2 * near + 1) - near * (near + 1);
+    EXPECT_EQ(choice.tiles, 2 * five + 1);
+    // The graph that is given goes nowhere.
+    const int64_t before = cuda_backend()->counters(0).uploads;
+    graph->prepare_for(testing_device::kCuda, use);
+    EXPECT_EQ(cuda_backend()->counters(0).uploads, before);
   }
 }
 

@@ -47,6 +47,14 @@ TEST_F(DeviceCommand, TrainsAndAnswersAsTheCpuDoes) {
   EXPECT_EQ(output_of(predict), here);
 }
 
+TEST_F(DeviceCommand, ExplainsReachesThatAreDrawn) {
+  const std::string trained =
+      output_of(short_run(folder_ / "run", {"--device", "cuda", "--explain", "--degrees.learner",
+                                            "degrees", "--degrees.draws", "true"}));
+  EXPECT_THAT(trained, HasSubstr("every token draws its reach, up to "));
+  EXPECT_THAT(trained, Not(HasSubstr("no gate")));
+}
+
 TEST_F(DeviceCommand, ComputesInBf16AndSaysSoWhereItCannot) {
   const std::string run = folder_ / "run";
   output_of(short_run(run, {"--device", "cuda", "--model.precision", "bf16"}));

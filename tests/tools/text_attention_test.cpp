@@ -104,6 +104,10 @@ TEST(TextAttention, ExplainNamesTheKernelOfEveryLayer) {
   for (const char* part : {"layer", "density", "tiles"}) {
     EXPECT_THAT(result.output, HasSubstr(part));
   }
+  result = run_command(short_run(
+      folder / "drawn", {"--explain", "--degrees.learner", "degrees", "--degrees.draws", "true"}));
+  EXPECT_EQ(result.status, 0) << result.output;
+  EXPECT_THAT(result.output, HasSubstr("every token draws its reach, up to "));
   words[2] = folder / "silent";
   std::erase(words, "--explain");
   EXPECT_THAT(run_command(words).output, Not(HasSubstr("tiles")));

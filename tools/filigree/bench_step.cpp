@@ -134,8 +134,7 @@ class Run {
     sequences.special = batch.special;
     const LayerGraphs graphs = plan_.build(sequences, 1, number_);
     for (const auto& graph : graphs) {
-      if (settings_.degrees != "draws")
-        graph->prepare_for(device_, model_.encoder().attention_use());
+      graph->prepare_for(device_, model_.encoder().attention_use());
     }
     const ForwardContext context{true, 1, number_};
     const Variable hidden = model_.forward(batch.tokens, graphs, context);
