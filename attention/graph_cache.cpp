@@ -1,5 +1,7 @@
 #include "attention/graph_cache.h"
 
+#include <utility>
+
 #include "attention/kernels/schedule.h"
 
 namespace filigree {
@@ -25,6 +27,7 @@ std::shared_ptr<const SequenceGraphs> GraphCache::find(const ContentHash& key) {
   const auto place = places_.find(key);
   if (place == places_.end()) return nullptr;
   entries_.splice(entries_.begin(), entries_, place->second);
+  entries_.front().used = true;
   return entries_.front().graphs;
 }
 
@@ -33,23 +36,19 @@ void GraphCache::keep(const ContentHash& key, std::shared_ptr<const SequenceGrap
   const std::lock_guard lock(mutex_);
   if (bytes > limit_ || places_.contains(key)) return;
   bytes_ += bytes;
-  entries_.push_front({key, std::move(graphs), bytes});
+  entries_.push_front({key, std::move(graphs), bytes, true});
   places_[key] = entries_.begin();
-  fresh_.push_back(key);
   drop_oldest();
 }
 
 void GraphCache::recount() {
   const std::lock_guard lock(mutex_);
-  for (const ContentHash& key : fresh_) {
-    const auto place = places_.find(key);
-    if (place == places_.end()) continue;
-    Entry& entry = *place->second;
+  for (Entry& entry : entries_) {
+    if (!std::exchange(entry.used, false)) break;
     const int64_t bytes = bytes_of(*entry.graphs);
     bytes_ += bytes - entry.bytes;
     entry.bytes = bytes;
   }
-  fresh_.clear();
   drop_oldest();
 }
 

@@ -143,6 +143,17 @@ TEST(GraphCacheTest, KeepsThoseUsedLastWithinItsLimit) {
   const int64_t without = scheduled.bytes();
   scheduled.recount();
   EXPECT_GE(scheduled.bytes(), without + 4 * 100 * 100);
+  // So does what they work out later, about graphs that are found again: edges after tiles.
+  const int64_t with = scheduled.bytes();
+  for (int batch = 0; batch < 2; ++batch) {
+    const auto found = scheduled.find(a);
+    ASSERT_TRUE(found);
+    found->front()->schedules().edges.put({DeviceType::cuda, batch}, nullptr, {}, 5000);
+    scheduled.recount();
+    EXPECT_EQ(scheduled.bytes(), with + 5000 * (batch + 1));
+    scheduled.recount();
+    EXPECT_EQ(scheduled.bytes(), with + 5000 * (batch + 1));
+  }
   keep(b, 900);
   scheduled.recount();
   EXPECT_LE(scheduled.bytes(), 1 << 20);
