@@ -1,12 +1,33 @@
 #include "attention/kernels/device_choice.h"
 
+#include <unordered_set>
+#include <vector>
+
 #include "attention/kernels/schedule.h"
 #include "core/device_backend.h"
 #include "core/error.h"
+#include "core/parallel.h"
 
 namespace filigree::kernels {
 
 namespace {
+
+/// Counts the tiles that nobody has counted, of every graph once, on all threads.
+void count_all(const AttentionGraph& graph) {
+  std::vector<const SequenceGraph*> missing;
+  std::unordered_set<const SequenceGraph*> met;
+  for (int g = 0; g < graph.groups(); ++g) {
+    for (int64_t b = 0; b < graph.sequences(); ++b) {
+      const SequenceGraph& sequence = graph.sequence(g, b);
+      if (sequence.schedules().counts.counted() || !met.insert(&sequence).second) continue;
+      missing.push_back(&sequence);
+    }
+  }
+  parallel_for(static_cast<int64_t>(missing.size()), 1, [&](int64_t k) {
+    const SequenceGraph& sequence = *missing[static_cast<size_t>(k)];
+    sequence.schedules().counts.get(sequence);
+  });
+}
 
 /// Adds the work of `heads` heads of group g.
 void add_work(const AttentionGraph& graph, int g, int heads, DeviceWork& work) {
@@ -36,6 +57,7 @@ double DeviceWork::nanoseconds(AttentionKernel kernel, const DeviceCosts& costs)
 }
 
 DeviceWork device_work(const AttentionGraph& graph, int g) {
+  count_all(graph);
   DeviceWork work;
   add_work(graph, g, 1, work);
   return work;
@@ -46,9 +68,10 @@ DeviceWork device_work(const AttentionGraph& graph) {
   for (int head = 0; head < graph.heads(); ++head) {
     ++heads[static_cast<size_t>(graph.group_of_head(head))];
   }
+  count_all(graph);
   DeviceWork work;
   for (int g = 0; g < graph.groups(); ++g) {
-    add_work(graph, g, heads[static_cast<size_t>(g)], work);
+    if (const int some = heads[static_cast<size_t>(g)]) add_work(graph, g, some, work);
   }
   return work;
 }
@@ -71,14 +94,16 @@ AttentionKernel device_kernel(const AttentionGraph& graph, Device device, const 
 
 AttentionKernel DeviceChoices::get(const AttentionGraph& graph, Device device,
                                    const AttentionUse& use) {
-  const std::lock_guard lock(mutex_);
-  const auto [at, is_new] =
-      made_.try_emplace({device.index, use.dtype, use.dim}, AttentionKernel::tiles);
-  if (is_new) {
-    if (const auto costs = device_costs(device, use))
-      at->second = faster(device_work(graph), *costs);
+  const std::tuple key{device.index, use.dtype, use.dim};
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto made = made_.find(key); made != made_.end()) return made->second;
   }
-  return at->second;
+  const auto costs = device_costs(device, use);
+  const AttentionKernel choice =
+      costs ? faster(device_work(graph), *costs) : AttentionKernel::tiles;
+  const std::lock_guard lock(mutex_);
+  return made_.try_emplace(key, choice).first->second;
 }
 
 }  // namespace filigree::kernels

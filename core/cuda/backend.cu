@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <nvtx3/nvToolsExt.h>
 
@@ -133,11 +134,10 @@ class CudaBackend final : public DeviceBackend {
   }
 
   std::string description(int index) override {
-    cudaDeviceProp found{};
-    cuda::check(cudaGetDeviceProperties(&found, index), kWhere, "cudaGetDeviceProperties");
-    return std::string(found.name) + ", " + std::to_string(found.multiProcessorCount) +
-           " processors, " + human_bytes(static_cast<int64_t>(found.totalGlobalMem)) + ", sm_" +
-           std::to_string(found.major) + std::to_string(found.minor);
+    const std::lock_guard lock(described_);
+    std::string& text = descriptions_[index];
+    if (text.empty()) text = describe(index);
+    return text;
   }
 
   void* allocate(int index, int64_t bytes) override {
@@ -197,6 +197,14 @@ class CudaBackend final : public DeviceBackend {
   void end_range() noexcept override { nvtxRangePop(); }
 
  private:
+  /// Takes a while: the driver puts together all that it knows.
+  static std::string describe(int index) {
+    cudaDeviceProp found{};
+    cuda::check(cudaGetDeviceProperties(&found, index), kWhere, "cudaGetDeviceProperties");
+    return std::string(found.name) + ", " + std::to_string(found.multiProcessorCount) +
+           " processors, " + human_bytes(static_cast<int64_t>(found.totalGlobalMem)) + ", sm_" +
+           std::to_string(found.major) + std::to_string(found.minor);
+  }
   static std::pair<int64_t, int64_t> memory(int index) {
     cuda::context_of(device_at(index));
     size_t free = 0, total = 0;
@@ -205,6 +213,8 @@ class CudaBackend final : public DeviceBackend {
   }
 
   std::array<Staging, cuda::kMostDevices> staging_;
+  std::mutex described_;
+  std::map<int, std::string> descriptions_;  // by the device's index
 };
 
 }  // namespace
