@@ -1,5 +1,6 @@
 // filigree bench crossover: measures what a kernel's work costs here, and shows what is then
 // chosen.
+#include <array>
 #include <fmt/format.h>
 
 #include "attention/crossover.h"
@@ -10,6 +11,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "tools/filigree/bench.h"
+#include "tools/filigree/cost_fit.h"
 #include "tools/filigree/crossover_cases.h"
 #include "tools/filigree/options.h"
 

@@ -1,6 +1,7 @@
 #include "tools/filigree/crossover_cases.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 
 #include "attention/placement.h"
