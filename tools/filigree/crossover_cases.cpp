@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstring>
 #include <fmt/format.h>
 
 #include "attention/placement.h"
@@ -10,6 +12,27 @@
 #include "tools/filigree/timing.h"
 
 namespace filigree {
+
+namespace {
+
+/// (rows, width) normal numbers: a block of them, again and again. That it has a prime number of
+/// them keeps rows apart.
+Tensor normal_rows(int64_t rows, int64_t width, DType dtype) {
+  constexpr int64_t kDrawn = 65521;
+  RandomStream random(1, Purpose::test);
+  Tensor drawn({kDrawn}, DType::f64);
+  for (double& value : drawn.span<double>()) value = random.normal();
+  const Tensor block = drawn.to(dtype);
+  Tensor all({rows, width}, dtype);
+  auto* to = static_cast<std::byte*>(all.raw());
+  for (int64_t at = 0; at < all.bytes(); at += block.bytes()) {
+    std::memcpy(to + at, block.raw(),
+                static_cast<size_t>(std::min(block.bytes(), all.bytes() - at)));
+  }
+  return all;
+}
+
+}  // namespace
 
 double CrossoverCase::time(AttentionKernel kernel) const { return quantile(times.at(kernel), 0.5); }
 
@@ -37,10 +60,7 @@ void measure(std::vector<CrossoverCase>& cases, std::span<const AttentionKernel>
              const AttentionUse& use, Device device, int64_t rounds) {
   if (cases.empty()) return;
   const int64_t tokens = cases.front().graph->tokens(), heads = cases.front().graph->heads();
-  RandomStream random(1, Purpose::test);
-  Tensor qkv({tokens, 3 * heads * use.dim}, DType::f64);
-  for (double& value : qkv.span<double>()) value = random.normal();
-  Variable input(qkv.to(use.dtype).to(device), true);
+  Variable input(normal_rows(tokens, 3 * heads * use.dim, use.dtype).to(device), true);
   const Tensor ones = Tensor::full({tokens, heads * use.dim}, 1, use.dtype, device);
   for (CrossoverCase& c : cases) c.times.clear();
   for (int64_t round = -1; round < rounds; ++round) {  // one that does not count
