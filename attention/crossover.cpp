@@ -4,8 +4,9 @@
 #include <array>
 #include <cstdlib>
 #include <fmt/format.h>
-#include <initializer_list>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <tuple>
 #include <utility>
 
@@ -73,10 +74,27 @@ std::optional<Costs> costs_at(const std::vector<Row>& rows, int64_t dim, Wanted 
                       (size - low) / (high - low));
 }
 
+/// Whether they exclude each other.
+bool same(const CrossoverTable::Row& a, const CrossoverTable::Row& b) {
+  return a.dtype == b.dtype && a.dim == b.dim;
+}
+bool same(const CrossoverTable::DeviceRow& a, const CrossoverTable::DeviceRow& b) {
+  return a.device == b.device && a.dtype == b.dtype && a.dim == b.dim;
+}
+
+/// `rows`, and those of `old` that none of them excludes.
+template <class Row>
+std::vector<Row> replaced(const std::vector<Row>& old, std::vector<Row> rows) {
+  const auto is_new = [fresh = rows](const Row& row) {
+    return std::ranges::any_of(fresh, [&](const Row& each) { return same(each, row); });
+  };
+  std::ranges::remove_copy_if(old, std::back_inserter(rows), is_new);
+  return rows;
+}
+
 /// Throws ConfigError if a row makes no sense: the costs that must be above 0 are `needed`.
-/// same(a, b): rows that exclude each other.
-template <class Costs, class Row, class Same>
-void expect_sound(const std::vector<Row>& rows, std::array<double Costs::*, 2> needed, Same same) {
+template <class Costs, class Row>
+void expect_sound(const std::vector<Row>& rows, std::array<double Costs::*, 2> needed) {
   constexpr double kMostNanoseconds = 1e9;  // for one edge, pair, tile, column or row
   for (const Row& row : rows) {
     const bool twice = std::ranges::count_if(rows, [&](const Row& r) { return same(r, row); }) > 1;
@@ -88,14 +106,13 @@ void expect_sound(const std::vector<Row>& rows, std::array<double Costs::*, 2> n
     if (sound) continue;
     throw ConfigError("crossover table",
                       fmt::format("the costs of {} heads of {} {}", name_of(row.dtype), row.dim,
-                                  twice ? "stand there twice" : "make no sense"),
-                      "measure again: filigree bench crossover --save");
+                                  twice ? "stand there twice" : "make no sense"));
   }
 }
 
 /// A row of the file; refuse(fault) throws.
 template <class Row, class Refuse>
-Row parse_row(const Json& item, std::initializer_list<DType> dtypes, Refuse refuse) {
+Row parse_row(const Json& item, std::span<const DType> dtypes, Refuse refuse) {
   if (!item.is_object()) refuse("a row is no object");
   Row row{};
   const Json dtype = item.value("dtype", Json()), dim = item.value("dim", Json());
@@ -146,23 +163,25 @@ CrossoverTable::CrossoverTable(std::string source, std::vector<Row> rows,
   std::ranges::sort(devices_, {}, [](const DeviceRow& row) {
     return std::tuple(row.device, row.dtype, row.dim);
   });
-  for (const DType dtype : {DType::f32, DType::f64}) {
-    if (std::ranges::none_of(rows_, [&](const Row& row) { return row.dtype == dtype; })) {
+  for (const DType dtype : kCpuDTypes) {
+    if (!rows_.empty() &&
+        std::ranges::none_of(rows_, [&](const Row& row) { return row.dtype == dtype; })) {
       throw ConfigError("crossover table", fmt::format("no costs for {}", name_of(dtype)));
     }
   }
-  expect_sound<KernelCosts>(
-      rows_, {&KernelCosts::pair, &KernelCosts::edge},
-      [](const Row& a, const Row& b) { return a.dtype == b.dtype && a.dim == b.dim; });
-  expect_sound<DeviceCosts>(devices_, {&DeviceCosts::tile, &DeviceCosts::edge},
-                            [](const DeviceRow& a, const DeviceRow& b) {
-                              return a.device == b.device && a.dtype == b.dtype && a.dim == b.dim;
-                            });
+  expect_sound<KernelCosts>(rows_, {&KernelCosts::pair, &KernelCosts::edge});
+  expect_sound<DeviceCosts>(devices_, {&DeviceCosts::tile, &DeviceCosts::edge});
+}
+
+CrossoverTable CrossoverTable::with(const std::vector<Row>& rows,
+                                    const std::vector<DeviceRow>& devices) const {
+  return {source_, replaced(rows_, rows), replaced(devices_, devices)};
 }
 
 KernelCosts CrossoverTable::at(DType dtype, int64_t dim) const {
   // The constructor has seen to it that there is a row.
-  return costs_at<KernelCosts>(rows_, dim, [&](const Row& row) { return row.dtype == dtype; })
+  const std::vector<Row>& rows = rows_.empty() ? shipped().rows_ : rows_;
+  return costs_at<KernelCosts>(rows, dim, [&](const Row& row) { return row.dtype == dtype; })
       .value();
 }
 
@@ -177,27 +196,28 @@ CrossoverTable CrossoverTable::load(const std::filesystem::path& path) {
   const Json json = Json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
   const auto refuse = [&](std::string_view fault) {
     throw DataError(path.string(), fmt::format("is no crossover table: {}", fault),
-                    "remove it, or set FILIGREE_CROSSOVER=shipped; measure again: filigree bench "
-                    "crossover --save");
+                    "remove it, and measure again if you like (filigree bench crossover --save); "
+                    "or leave it alone with FILIGREE_CROSSOVER=shipped");
   };
   if (!json.is_object() || json.value("format", Json()) != kFormat) {
     refuse(fmt::format("expected a JSON object of format \"{}\"", kFormat));
   }
-  if (!json.contains("rows") || !json["rows"].is_array()) refuse("it has no rows");
+  const Json of_cpu = json.value("rows", Json::array());
+  if (!of_cpu.is_array()) refuse("its rows are no list");
   std::vector<Row> rows;
-  for (const Json& item : json["rows"]) {
-    rows.push_back(parse_row<Row>(item, {DType::f32, DType::f64}, refuse));
-  }
+  for (const Json& item : of_cpu) rows.push_back(parse_row<Row>(item, kCpuDTypes, refuse));
+  constexpr std::array kAnyDType{DType::f32, DType::f64, DType::bf16};
   std::vector<DeviceRow> devices;
   const Json measured = json.value("devices", Json::array());
   if (!measured.is_array()) refuse("its devices are no list");
   for (const Json& item : measured) {
-    DeviceRow row = parse_row<DeviceRow>(item, {DType::f32, DType::f64, DType::bf16}, refuse);
+    DeviceRow row = parse_row<DeviceRow>(item, kAnyDType, refuse);
     const Json device = item.value("device", Json());
     if (!device.is_string()) refuse("a row of a device does not say of which");
     row.device = device.get<std::string>();
     devices.push_back(std::move(row));
   }
+  if (rows.empty() && devices.empty()) refuse("it has no costs");
   try {
     return {path.string(), std::move(rows), std::move(devices)};
   } catch (const ConfigError& error) {

@@ -1,6 +1,7 @@
 // The crossover table: what each kernel costs, and hence which one computes a graph.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -30,6 +31,10 @@ struct DeviceCosts {
   double edge_row = 0;  ///< token of the edges kernel
 };
 
+/// What is measured. Heads of f64, which check gradients, are computed by tiles on a device.
+inline constexpr std::array kCpuDTypes{DType::f32, DType::f64};
+inline constexpr std::array kDeviceDTypes{DType::bf16, DType::f32};
+
 /// Costs for some sizes of heads, measured by `filigree bench crossover`.
 class CrossoverTable {
  public:
@@ -46,17 +51,24 @@ class CrossoverTable {
   };
   /// Measured on one machine and shipped: ratios of these costs move little between machines.
   static const CrossoverTable& shipped();
-  /// Throws FileError, DataError naming the fault.
+  /// At least one row, of the CPU or a device. Throws FileError, DataError naming the fault.
   static CrossoverTable load(const std::filesystem::path& path);
 
-  /// At least one row of each of f32 and f64; none twice; costs not negative. Throws ConfigError.
+  /// Rows of each of kCpuDTypes, or none: then those of the shipped table hold. None twice; costs
+  /// not negative. Throws ConfigError.
   CrossoverTable(std::string source, std::vector<Row> rows, std::vector<DeviceRow> devices = {});
+  /// This one, with these rows in place of those of the same dtype, size (and device). Throws
+  /// ConfigError.
+  CrossoverTable with(const std::vector<Row>& rows, const std::vector<DeviceRow>& devices) const;
 
   /// Costs for heads of size dim: between two rows by their distance, outside in proportion to dim.
   KernelCosts at(DType dtype, int64_t dim) const;
   /// The same on a device; nothing where that was not measured.
   std::optional<DeviceCosts> at(const std::string& device, DType dtype, int64_t dim) const;
+  /// Where they come from, and those of the CPU.
   const std::string& source() const { return source_; }
+  const std::string& cpu_source() const { return rows_.empty() ? shipped().source() : source_; }
+  /// What it has of its own.
   const std::vector<Row>& rows() const { return rows_; }
   const std::vector<DeviceRow>& devices() const { return devices_; }
   /// Writes it whole or not at all. Throws FileError.

@@ -1,5 +1,6 @@
 #include "attention/explain.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -26,7 +27,7 @@ std::string reason(const KernelChoice& choice) {
     if (!others.empty()) others += ", ";
     others += fmt::format("{} {:.3f}", name_of(kernel), milliseconds);
   }
-  return fmt::format("the least; {} ms; costs: {}", others, crossover_table().source());
+  return fmt::format("the least; {} ms; costs: {}", others, crossover_table().cpu_source());
 }
 
 /// Why a device's kernel was chosen, which is the same for all heads.
@@ -36,6 +37,16 @@ std::string reason_on(const AttentionGraph& graph, const DeviceCosts& costs) {
                      work.nanoseconds(AttentionKernel::tiles, costs) / 1e6,
                      work.nanoseconds(AttentionKernel::edges, costs) / 1e6,
                      crossover_table().source());
+}
+
+/// Why there is no forecast for a device.
+std::string unmeasured(Device device, const AttentionUse& use) {
+  if (std::ranges::find(kDeviceDTypes, use.dtype) == kDeviceDTypes.end()) {
+    return fmt::format("tiles, unless edges are asked for: {} is not measured on devices",
+                       name_of(use.dtype));
+  }
+  return fmt::format("costs not measured here: filigree bench crossover --device {} --save",
+                     name_of(device));
 }
 
 /// The choices for one group: one for every kernel that computes some of its sequences.
@@ -114,7 +125,7 @@ KernelChoice choice_on(Device device, const AttentionGraph& graph, int g, const 
     }
     choice.why = reason_on(graph, *costs);
   } else {
-    choice.why = "costs not measured here: filigree bench crossover --device cuda --save";
+    choice.why = unmeasured(device, use);
   }
   return choice;
 }

@@ -96,6 +96,48 @@ TEST(Crossover, DevicesHaveCostsOfTheirOwn) {
   EXPECT_EQ(loaded.rows().size(), table.rows().size());
 }
 
+TEST(Crossover, HoldsTheShippedCostsWhereTheCpuWasNotMeasured) {
+  const CrossoverTable& shipped = CrossoverTable::shipped();
+  const CrossoverTable table("here", {}, {{"one", DType::bf16, 64, {10, 2, 40, 0.25, 4}}});
+  const testing::TemporaryFolder folder;
+  table.save(folder / "crossover.json");
+  const CrossoverTable loaded = CrossoverTable::load(folder / "crossover.json");
+  for (const CrossoverTable& each : {table, loaded}) {
+    EXPECT_TRUE(each.rows().empty());
+    EXPECT_EQ(each.cpu_source(), "shipped");
+    EXPECT_EQ(each.at(DType::f64, 96).column, shipped.at(DType::f64, 96).column);
+    EXPECT_EQ(each.at("one", DType::bf16, 64)->tile, 10);
+  }
+  const CrossoverTable measured = loaded.with(
+      {{DType::f32, 64, {4, 40, 8, 16, 80}}, {DType::f64, 64, {8, 80, 16, 32, 160}}}, {});
+  EXPECT_EQ(measured.cpu_source(), loaded.source());
+  EXPECT_EQ(measured.at(DType::f32, 32).pair, 2);
+  EXPECT_THROW(loaded.with({{DType::f32, 64, {4, 40, 8, 16, 80}}}, {}), ConfigError);
+}
+
+TEST(Crossover, NewRowsTakeThePlaceOfTheSameAlone) {
+  const DeviceCosts old{10, 2, 40, 0.25, 4}, fresh{11, 2, 40, 0.25, 4};
+  const CrossoverTable table("here", CrossoverTable::shipped().rows(),
+                             {{"one", DType::bf16, 64, old},
+                              {"one", DType::bf16, 128, old},
+                              {"one", DType::f32, 64, old},
+                              {"other", DType::bf16, 64, old}});
+  const CrossoverTable made =
+      table.with({{DType::f32, 64, {4, 40, 8, 16, 80}}, {DType::f32, 16, {1, 10, 2, 4, 20}}},
+                 {{"one", DType::bf16, 64, fresh}, {"one", DType::bf16, 256, fresh}});
+  EXPECT_EQ(made.source(), "here");
+  EXPECT_EQ(made.devices().size(), 5u);
+  EXPECT_EQ(made.at("one", DType::bf16, 64)->tile, 11);
+  EXPECT_EQ(made.at("one", DType::bf16, 256)->tile, 11);
+  EXPECT_EQ(made.at("one", DType::bf16, 128)->tile, 10);
+  EXPECT_EQ(made.at("one", DType::f32, 64)->tile, 10);
+  EXPECT_EQ(made.at("other", DType::bf16, 64)->tile, 10);
+  EXPECT_EQ(made.rows().size(), table.rows().size() + 1);
+  EXPECT_EQ(made.at(DType::f32, 64).pair, 4);
+  EXPECT_EQ(made.at(DType::f32, 32).pair, table.at(DType::f32, 32).pair);
+  EXPECT_EQ(made.at(DType::f64, 64).pair, table.at(DType::f64, 64).pair);
+}
+
 TEST(Crossover, IsSavedAndLoadedWholeOrRefused) {
   const testing::TemporaryFolder folder;
   const std::filesystem::path path = folder / "deep/crossover.json";
@@ -111,7 +153,9 @@ TEST(Crossover, IsSavedAndLoadedWholeOrRefused) {
   for (
       const std::string& damaged :
       {std::string("{"), text.substr(0, text.size() / 2), std::string("[]"),
+       std::string(R"({"format":"filigree crossover 1"})"),
        std::string(R"({"format":"filigree crossover 1","rows":[]})"),
+       std::string(R"({"format":"filigree crossover 1","rows":{}})"),
        std::string(R"({"format":"filigree crossover 1","rows":[3]})"),
        std::string(R"({"format":"filigree crossover 1","rows":[{"dtype":"f32","dim":64}]})"),
        std::string(R"({"format":"filigree crossover 1","rows":[{"dtype":"f32","dim":-1}]})"),
@@ -122,6 +166,16 @@ TEST(Crossover, IsSavedAndLoadedWholeOrRefused) {
            R"([{"dtype":"bf16","dim":64,"tile":1,"part":1,"tile_row":1,"edge":1,"edge_row":1}])")}) {
     write_file(path, damaged);
     EXPECT_THROW(CrossoverTable::load(path), DataError) << damaged;
+  }
+  // What to do is said once: a command that measures looks at the table, too.
+  write_file(path, std::string(text).replace(text.find("\"pair\": "), 8, "\"pair\": -"));
+  try {
+    CrossoverTable::load(path);
+    ADD_FAILURE() << "a cost below 0";
+  } catch (const DataError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("make no sense"));
+    EXPECT_THAT(error.what(), ::testing::ContainsRegex("hint: remove it"));
+    EXPECT_THAT(error.what(), ::testing::Not(::testing::ContainsRegex("hint.*\n.*hint")));
   }
   EXPECT_THROW(CrossoverTable::load(folder / "absent"), FileError);
 }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <set>
 
 #include "attention/crossover.h"
 #include "attention/explain.h"
@@ -63,6 +64,22 @@ std::shared_ptr<const AttentionGraph> graph_of(const std::vector<bool>& group_is
 /// Of its kinds of heads the dense one is computed faster by tiles, 0.4 ms and not 0.492, and the
 /// other one by edges, 0.004 ms and not 0.2.
 constexpr DeviceCosts kNearCosts{1e5, 0, 0, 30, 0};
+
+/// What the device holds of the heads' graphs.
+int64_t bytes_there(const AttentionGraph& graph, const KernelChoice& choice,
+                    AttentionKernel kernel) {
+  std::set<const SequenceGraph*> graphs;
+  for (int64_t b = 0; b < graph.sequences(); ++b) {
+    graphs.insert(&graph.sequence(graph.group_of_head(choice.heads[0]), b));
+  }
+  int64_t bytes = 0;
+  for (const SequenceGraph* each : graphs) {
+    const kernels::SequenceSchedules& kept = each->schedules();
+    bytes += kernel == AttentionKernel::edges ? kept.edges.bytes() : kept.tiles.bytes();
+  }
+  EXPECT_GT(bytes, 0);
+  return bytes;
+}
 
 }  // namespace
 
@@ -182,8 +199,12 @@ TEST_F(DeviceChoice, IsExplained) {
     EXPECT_EQ(choice.tiles, choice.full + choice.by_intervals + choice.masked);
     EXPECT_EQ(choice.units, "cores");
     EXPECT_TRUE(choice.milliseconds.empty());
-    EXPECT_THAT(choice.why, HasSubstr("bench crossover --device cuda"));
+    EXPECT_THAT(choice.why, HasSubstr("f64 is not measured"));
+    // As it then lies on the device.
+    graph.prepare_for(testing_device::kCuda, use);
+    EXPECT_EQ(choice.bytes, bytes_there(graph, choice, AttentionKernel::tiles));
   }
+  EXPECT_THAT(explained({DType::f32, 64})[0].why, HasSubstr("bench crossover --device cuda:0 "));
   EXPECT_NE(explained({DType::bf16, 64})[0].units, "cores");  // tensor cores
   EXPECT_THAT(explained({DType::f64, 64, true})[0].why, HasSubstr("no bias and no gate"));
   EXPECT_EQ(explained({DType::f64, 64, false, AttentionKernel::edges})[0].why, "asked for");
@@ -191,9 +212,22 @@ TEST_F(DeviceChoice, IsExplained) {
   const auto again = LayerGraphs(1, case_of(random).graph);
   const KernelChoice choice = explain(again, use, testing_device::kCuda)[0];
   EXPECT_EQ(choice.kernel, AttentionKernel::edges);
+  again[0]->prepare_for(testing_device::kCuda, use);
+  EXPECT_EQ(choice.bytes, bytes_there(*again[0], choice, AttentionKernel::edges));
   EXPECT_DOUBLE_EQ(choice.milliseconds.at(AttentionKernel::edges),
                    static_cast<double>(choice.edges) / 1e6);
   EXPECT_THAT(choice.why, HasSubstr("costs: here"));
+  // A graph that several sequences have counts once.
+  const auto one = SequenceGraph::dense(100);
+  const LayerGraphs shared{std::make_shared<AttentionGraph>(
+      Tensor::from(std::vector<int64_t>{0, 100, 200}),
+      std::vector<SequenceGraphs>(1, SequenceGraphs{one, one}), std::vector{0})};
+  for (const AttentionKernel kernel : {AttentionKernel::tiles, AttentionKernel::edges}) {
+    const AttentionUse asked{DType::f64, 64, false, kernel};
+    const KernelChoice both = explain(shared, asked, testing_device::kCuda)[0];
+    shared[0]->prepare_for(testing_device::kCuda, asked);
+    EXPECT_EQ(both.bytes, bytes_there(*shared[0], both, kernel));
+  }
   const std::string text = to_text({choice});
   for (const char* part : {"edges", "cores", "masked", "costs: here"}) {
     EXPECT_THAT(text, HasSubstr(part));

@@ -33,10 +33,14 @@ std::string describe_devices() {
 
 /// Where the costs of kernels come from, and of which devices there are some.
 std::string describe_crossover() {
+  const CrossoverTable& table = crossover_table();
   std::set<std::string> devices;
-  for (const auto& row : crossover_table().devices()) devices.insert(row.device);
-  return fmt::format("{} (CPU{}{})", crossover_table().source(), devices.empty() ? "" : "; ",
-                     fmt::join(devices, "; "));
+  for (const auto& row : table.devices()) devices.insert(row.device);
+  const std::string names = fmt::format("{}", fmt::join(devices, "; "));
+  if (table.rows().empty()) {
+    return fmt::format("{} (CPU), {} ({})", table.cpu_source(), table.source(), names);
+  }
+  return fmt::format("{} (CPU{}{})", table.source(), names.empty() ? "" : "; ", names);
 }
 
 void describe_build() {
