@@ -8,6 +8,7 @@
 namespace filigree::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -70,10 +71,13 @@ TEST_F(DeviceCommand, MeasuresTheCostsOfKernelsAndGoesByThem) {
   setenv("FILIGREE_CROSSOVER", table.c_str(), 1);
   Words words{"bench",    "crossover", "--device", "cuda", "--rounds",    "1", "--dims", "8",
               "--length", "20",        "--heads",  "2",    "--sequences", "2", "--check"};
-  EXPECT_EQ(run_command(words).status, 2);  // there is nothing to check
+  const CommandResult refused = run_command(words);
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_THAT(refused.output, AllOf(HasSubstr("no costs of"), Not(HasSubstr("ns a "))));
   words.back() = "--save";
   EXPECT_THAT(output_of(words), HasSubstr("ns a tile"));
-  EXPECT_THAT(output_of({"info"}), HasSubstr("(CPU; "));
+  // The CPU was not measured, and its costs are the shipped ones.
+  EXPECT_THAT(output_of({"info"}), HasSubstr("shipped (CPU), " + table + " ("));
   words.back() = "--check";
   EXPECT_THAT(output_of(words), HasSubstr("worst choice"));
   const Words bench{"bench",    "--device", "cuda",    "--patterns", "random:2",
@@ -83,6 +87,7 @@ TEST_F(DeviceCommand, MeasuresTheCostsOfKernelsAndGoesByThem) {
   // Measuring the CPU leaves the device's costs where they are.
   output_of({"bench", "crossover", "--rounds", "1", "--dims", "4", "--save"});
   EXPECT_THAT(output_of(bench), Not(HasSubstr("not measured here")));
+  EXPECT_THAT(output_of({"info"}), HasSubstr(table + " (CPU; "));
 }
 
 }  // namespace filigree::testing

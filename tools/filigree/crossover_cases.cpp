@@ -77,6 +77,12 @@ void measure(std::vector<CrossoverCase>& cases, std::span<const AttentionKernel>
   }
 }
 
+std::vector<double> times_of(const std::vector<CrossoverCase>& cases, AttentionKernel kernel) {
+  std::vector<double> times;
+  for (const CrossoverCase& c : cases) times.push_back(c.time(kernel));
+  return times;
+}
+
 double show(const std::vector<CrossoverCase>& cases, std::span<const AttentionKernel> kernels,
             const std::function<double(const CrossoverCase&, AttentionKernel)>& forecast,
             const std::function<AttentionKernel(const CrossoverCase&)>& choice) {

@@ -28,6 +28,9 @@ std::vector<CrossoverCase> make_cases(const std::vector<std::string>& patterns, 
 void measure(std::vector<CrossoverCase>& cases, std::span<const AttentionKernel> kernels,
              const AttentionUse& use, Device device, int64_t rounds);
 
+/// Their median times under this kernel.
+std::vector<double> times_of(const std::vector<CrossoverCase>& cases, AttentionKernel kernel);
+
 /// Prints times and forecasts (ns a head), and what is chosen; gives the worst ratio of the time of
 /// the chosen kernel to the best.
 double show(const std::vector<CrossoverCase>& cases, std::span<const AttentionKernel> kernels,
