@@ -22,8 +22,7 @@ struct ChunkedCrossEntropyOptions {
 /// unchunked 6 R V E), memory R E + V E + R x chunk. Throws ShapeError; ConfigError for a chunk
 /// below 0; DataError naming a label outside [0, V).
 Variable chunked_cross_entropy(const Variable& h, const Variable& weight, const Variable& bias,
-                               const Tensor& labels,
-                               const ChunkedCrossEntropyOptions& options = {},
+                               const Tensor& labels, const ChunkedCrossEntropyOptions& options = {},
                                const Tensor& rounded = {});
 
 }  // namespace filigree

@@ -11,8 +11,12 @@
 namespace filigree {
 
 TokenBatch token_batch(const Model& model, const Batch& batch) {
-  return {batch.ids, batch.positions, batch.segments, batch.offsets,
-          always_on(model.encoder().config().degrees, batch), batch.hidden};
+  return {batch.ids,
+          batch.positions,
+          batch.segments,
+          batch.offsets,
+          always_on(model.encoder().config().degrees, batch),
+          batch.hidden};
 }
 
 ModelOutputs outputs_of(const Model& model, const AttentionPlan& plan, const Batch& batch,
