@@ -196,8 +196,7 @@ CrossoverTable CrossoverTable::load(const std::filesystem::path& path) {
   const Json json = Json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
   const auto refuse = [&](std::string_view fault) {
     throw DataError(path.string(), fmt::format("is no crossover table: {}", fault),
-                    "remove it, and measure again if you like (filigree bench crossover --save); "
-                    "or leave it alone with FILIGREE_CROSSOVER=shipped");
+                    "remove it, or name another file; FILIGREE_CROSSOVER=shipped does without any");
   };
   if (!json.is_object() || json.value("format", Json()) != kFormat) {
     refuse(fmt::format("expected a JSON object of format \"{}\"", kFormat));
@@ -233,9 +232,7 @@ void CrossoverTable::save(const std::filesystem::path& path) const {
     devices.push_back(to_json(row));
     devices.back()["device"] = row.device;
   }
-  std::error_code failed;
-  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), failed);
-  if (failed) throw FileError(path.parent_path().string(), failed.message());
+  if (path.has_parent_path()) make_folders(path.parent_path());
   write_file(path, Json{{"format", kFormat}, {"rows", rows}, {"devices", devices}}.dump(1) + "\n");
 }
 

@@ -133,7 +133,9 @@ Variable Function::with_history(const Tensor& value, std::shared_ptr<Function> f
 
 bool Function::needs_grad(size_t i) const { return i < edges_.size() && edges_[i].wanted; }
 
-Tensor Function::take_arrived(size_t i) const { return Engine::take_arrived(edges_[i]); }
+Tensor Function::take_arrived(size_t i) const {
+  return needs_grad(i) ? Engine::take_arrived(edges_[i]) : Tensor();
+}
 
 void Function::release_saved() {
   saved_.clear();

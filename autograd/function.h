@@ -87,7 +87,8 @@ class Function : public std::enable_shared_from_this<Function> {
   bool needs_grad(size_t i) const;
   /// From backward(): what other ops have given to input i's gradient so far, for an op that adds
   /// to it at no cost, as a matrix product does. Whoever takes it returns the sum. Undefined where
-  /// nothing has come, or somebody else holds it; the op then returns its own part.
+  /// nothing has come, somebody else holds it, it goes to several targets, or the input is a leaf
+  /// that backward() adds to the grad() of; the op then returns its own part.
   Tensor take_arrived(size_t i) const;
 
  private:

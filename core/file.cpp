@@ -151,6 +151,14 @@ void expect_other_file(const std::filesystem::path& output, const std::filesyste
                     "give another name for the output");
 }
 
+void make_folders(const std::filesystem::path& folder) {
+  std::error_code problem;
+  std::filesystem::create_directories(folder, problem);
+  if (!problem) return;
+  throw FileError(folder.string(), fmt::format("cannot make the folder: {}", problem.message()),
+                  "give a folder that can be written, on a disk that has room");
+}
+
 void expect_writable(const std::filesystem::path& output) { const AtomicFile probe(output); }
 
 uint64_t checksum(std::span<const uint8_t> bytes) {

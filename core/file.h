@@ -56,6 +56,9 @@ std::string read_file(const std::filesystem::path& path);
 /// AtomicFile in one call.
 void write_file(const std::filesystem::path& path, std::string_view text);
 
+/// Makes a folder, and those that it is in, unless they are there. Throws FileError.
+void make_folders(const std::filesystem::path& folder);
+
 /// Throws ConfigError if `output` is the file `input`: it would be written over.
 void expect_other_file(const std::filesystem::path& output, const std::filesystem::path& input);
 

@@ -29,6 +29,14 @@ void Module::zero_grad() {
   for (auto& [name, parameter, kind] : named_parameters()) parameter.zero_grad();
 }
 
+int64_t Module::rounded_count() const {
+  std::vector<RoundedCopy*> copies;
+  collect_rounded(copies);
+  int64_t count = 0;
+  for (const RoundedCopy* copy : copies) count += copy->numel();
+  return count;
+}
+
 void Module::make_rounded(DType dtype) const {
   std::vector<RoundedCopy*> copies;
   collect_rounded(copies);

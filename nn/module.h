@@ -57,6 +57,8 @@ class Module {
   NamedParameters named_parameters() const;
   int64_t parameter_count() const;
   void zero_grad();
+  /// How many numbers those of the parameters here and below have that may have rounded copies.
+  int64_t rounded_count() const;
   /// Adds the rounded copies of the parameters here and below.
   void collect_rounded(std::vector<RoundedCopy*>& found) const;
   /// Makes those of them that are not current, together: whoever needs one then finds it.

@@ -16,6 +16,8 @@ class RoundedCopy {
  public:
   explicit RoundedCopy(Variable master) : master_(std::move(master)) {}
 
+  int64_t numel() const { return std::as_const(master_).value().numel(); }
+
   /// The values of all masters, on one device, in `dtype`. Those that are not kept are made
   /// together: 90 a launch. What was handed out before is never written to again while it is held:
   /// a backward pass has the weights of its forward pass. Throws DTypeError unless all dtypes are

@@ -1,6 +1,8 @@
 #include "autograd/ops/select_rows.h"
 
 #include <fmt/format.h>
+#include <utility>
+#include <vector>
 
 #include "autograd/function.h"
 #include "core/kernels/embedding.h"
@@ -20,9 +22,9 @@ class SelectRows final : public Function {
     for (const Tensor& x : in) {
       expect_rank(kName, "x", x, 2);
       expect_shape(kName, "x", {in[0].size(0), x.size(1)}, x.shape());
-      shapes_.push_back(x.shape());
+      inputs_.push_back({x.shape(), x.dtype()});
     }
-    if (rows_.device().is_cpu()) look_at_rows(in[0].size(0));
+    if (rows_.device().is_cpu()) expect_rows(in[0].size(0));
     rows_ = rows_.to(in[0].device());
     Tensors out;
     for (const Tensor& x : in) {
@@ -35,15 +37,19 @@ class SelectRows final : public Function {
   Tensors backward(const Tensors& grad) override {
     Tensors dx(grad.size());
     for (size_t i = 0; i < grad.size(); ++i) {
-      if (!grad[i].defined() || !needs_grad(i)) continue;
-      dx[i] = Tensor(shapes_[i], grad[i].dtype(), grad[i].device());
-      kernels::scatter_rows(grad[i], rows_, dx[i]);
+      if (!needs_grad(i)) continue;
+      dx[i] = Tensor(inputs_[i].shape, inputs_[i].dtype, rows_.device());
+      if (grad[i].defined()) {
+        kernels::scatter_rows(grad[i], rows_, dx[i]);
+      } else {  // the loss looks at the others alone
+        dx[i].fill(0);
+      }
     }
     return dx;
   }
 
  private:
-  void look_at_rows(int64_t count) const {
+  void expect_rows(int64_t count) const {
     int64_t before = -1;
     const auto rows = std::as_const(rows_).span<int32_t>();
     for (size_t i = 0; i < rows.size(); ++i) {
@@ -57,7 +63,11 @@ class SelectRows final : public Function {
   }
 
   Tensor rows_;
-  std::vector<Shape> shapes_;
+  struct Input {
+    Shape shape;
+    DType dtype;
+  };
+  std::vector<Input> inputs_;
 };
 
 }  // namespace

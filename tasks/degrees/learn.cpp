@@ -208,15 +208,6 @@ class Learning {
                                                               : heads.density;
   }
 
-  static void make_folders(const fs::path& folder) {
-    std::error_code problem;
-    fs::create_directories(folder, problem);
-    if (problem) {
-      throw FileError(folder.string(), "cannot make the folder: " + problem.message(),
-                      "give a folder that can be written");
-    }
-  }
-
   void finish(const fs::path& model) {
     result_.model = folder_ / "model.safetensors";
     write_file(result_.model, read_file(model));
@@ -245,8 +236,7 @@ LearnResult learn_degrees(const TrainConfig& config, const fs::path& folder, boo
     throw ConfigError(folder.string(), "the folder already holds a run",
                       "go on with --resume, or give another --out");
   }
-  std::error_code problem;
-  fs::create_directories(folder, problem);
+  make_folders(folder);
   const RunLock lock(folder);
   return Learning(config, folder, resume, observer).run();
 }

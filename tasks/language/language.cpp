@@ -141,11 +141,7 @@ std::vector<std::filesystem::path> write_language(const LanguageOptions& options
           "sentences come in pairs with different labels");
     }
   }
-  std::error_code problem;
-  std::filesystem::create_directories(folder, problem);
-  if (problem) {
-    throw FileError(folder.string(), fmt::format("cannot make the folder: {}", problem.message()));
-  }
+  make_folders(folder);
   std::vector<std::filesystem::path> paths;
   int64_t first = 0;
   for (const auto& [split, count] : {std::pair("train", options.train), {"dev", options.dev}}) {

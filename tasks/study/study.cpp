@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/file_lock.h"
 #include "tasks/study/machine.h"
 
@@ -14,15 +15,6 @@ namespace filigree {
 namespace {
 
 namespace fs = std::filesystem;
-
-void make_folders(const fs::path& folder) {
-  std::error_code problem;
-  fs::create_directories(folder, problem);
-  if (problem) {
-    throw FileError(folder.string(), "cannot make the folder: " + problem.message(),
-                    "give a folder that can be written");
-  }
-}
 
 /// One process at work on a study.
 class Worker {

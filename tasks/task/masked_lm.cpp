@@ -115,7 +115,9 @@ class MaskedLanguageModelling final : public Task {
       hide_tokens(options_, batch, seed, options_.fixed ? 1 : epoch);
     }
   }
-  int64_t units(const Batch& batch) const override { return batch.hidden.numel(); }
+  int64_t units(const Batch& batch) const override {
+    return batch.hidden.defined() ? batch.hidden.numel() : 0;
+  }
   Variable loss(const Model& model, const Variable& outputs, const Batch& batch) const override {
     return dynamic_cast<const MaskedLm&>(model).loss(outputs, batch.hidden_ids);
   }

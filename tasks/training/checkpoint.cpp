@@ -73,11 +73,7 @@ void CheckpointStore::save(const TrainState& state, const ModelInfo& info, const
   const fs::path target = folder_ / fmt::format("step-{:08}", state.step);
   std::error_code problem;
   fs::remove(target / kManifest, problem);  // while its files change it is no checkpoint
-  fs::create_directories(target, problem);
-  if (problem) {
-    throw FileError(target.string(), fmt::format("cannot make the folder: {}", problem.message()),
-                    "check that the folder is writable and the disk has room");
-  }
+  make_folders(target);
   save_model(target / kModel, info, weights);
   SafetensorsWriter writer;
   writer.metadata("format", "filigree-optimizer");

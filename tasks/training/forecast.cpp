@@ -19,9 +19,7 @@ MemoryForecast forecast_memory(const EncoderConfig& config, const TrainedShape& 
   const int64_t number = size_of(trained.dtype), activation = size_of(trained.compute);
   MemoryForecast forecast;
   forecast.parameters = trained.parameters * number;
-  if (trained.compute != trained.dtype) {
-    forecast.parameters += config.layers * (4 * E * E + 2 * E * F) * activation;
-  }
+  if (trained.compute != trained.dtype) forecast.parameters += trained.rounded * activation;
   forecast.gradients = trained.learning * number;
   forecast.optimizer = forecast.gradients * trained.moments;
   forecast.activations = trained.tokens * (kept * activation + 3 * E * number);

@@ -23,10 +23,10 @@ struct TrainedShape {
   int64_t tokens = 0;                              ///< of the largest batch
   int moments = 2;                                 ///< of the optimizer, a parameter
   DType dtype = DType::f32, compute = DType::f32;  ///< of parameters, and of activations
+  int64_t rounded = 0;  ///< parameters with a copy in `compute`, where that is another dtype
   bool recompute = false;
 };
 
-/// Where activations have a dtype of their own, the weights of the layers are held in it, too.
 /// Activations: what one layer keeps for its backward pass is about (10 E + 2 F + H) numbers a
 /// token (queries, keys, values, attention and projections, two norms, residuals, feed-forward
 /// before and after its activation, log-sum-exp), 3 E more for the embeddings, in the dtype of

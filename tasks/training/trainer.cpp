@@ -41,15 +41,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-void make_folder(const fs::path& folder) {
-  std::error_code problem;
-  fs::create_directories(folder, problem);
-  if (problem) {
-    throw FileError(folder.string(), fmt::format("cannot make the folder: {}", problem.message()),
-                    "give a folder that can be written");
-  }
-}
-
 SamplerOptions sampler_options(const TrainConfig& config) {
   SamplerOptions options;
   options.token_budget = config.train.batch_tokens;
@@ -121,7 +112,7 @@ class Trainer {
 
  private:
   void start(bool resume) {
-    make_folder(folder_);
+    make_folders(folder_);
     lock_.emplace(folder_);
     std::optional<LoadedCheckpoint> loaded;
     if (resume) loaded = load_latest();
@@ -137,7 +128,7 @@ class Trainer {
     } else if (resume && fs::exists(folder_ / "config.ini")) {
       note("no checkpoint yet: starting at step 0");
     }
-    make_folder(folder_ / "best");
+    make_folders(folder_ / "best");
     if (!config_.data.tokenizer.empty()) {
       const Tokenizer tokenizer = Tokenizer::load(config_.data.tokenizer);
       data_.expect_tokenizer(tokenizer);
@@ -162,7 +153,8 @@ class Trainer {
         std::max(std::min(config_.train.batch_tokens, data_.tokens()), data_.longest());
     trained.moments = config_.train.optimizer == "sgd" ? 1 : 2;
     trained.dtype = info_.dtype;
-    trained.compute = model_.encoder().attention_use().dtype;
+    trained.compute = model_.encoder().compute_dtype();
+    trained.rounded = model_.rounded_count();
     trained.recompute = config_.model.recompute;
     const int64_t frozen = trained.parameters - trained.learning;
     note(fmt::format("{}: {} samples, {} tokens, {} steps; {} parameters{}; attention {}",

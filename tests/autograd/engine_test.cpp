@@ -102,13 +102,17 @@ TEST(Engine, WhatSomebodyElseHoldsIsNotAddedTo) {
 TEST(Engine, LinearAddsToTheGradientOfAResidual) {
   const Variable x(Tensor::from(std::vector<double>{1, 2, 3, 4, 5, 6}, {3, 2}), true),
       weight(Tensor::from(std::vector<double>{1, 0.5, -2, 3}, {2, 2}), true);
-  const GradientCheck check = check_gradient(
-      [](const Variables& v) -> Variables {
-        const Variable y = scale(v[0], 2);
-        return {exp(scale(add(scale(y, 1.5), linear(y, v[1])), 0.1))};
-      },
-      {x, weight});
-  EXPECT_LE(check.largest_error, 1e-8) << check.worst;
+  for (const bool product_first : {false, true}) {  // then it comes last on the way back
+    const GradientCheck check = check_gradient(
+        [&](const Variables& v) -> Variables {
+          const Variable y = scale(v[0], 2);
+          const Variable before = product_first ? Variable() : scale(y, 1.5);
+          const Variable product = linear(y, v[1]);
+          return {exp(scale(add(product_first ? scale(y, 1.5) : before, product), 0.1))};
+        },
+        {x, weight});
+    EXPECT_LE(check.largest_error, 1e-8) << check.worst;
+  }
 }
 
 TEST(Engine, AChainOfAHundredThousandNodesDoesNotOverflowTheStack) {

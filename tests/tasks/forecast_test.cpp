@@ -11,7 +11,7 @@ TEST(MemoryForecast, CountsWhatIsHeld) {
   config.width = 8;
   config.heads = 2;
   config.ffn = 16;
-  TrainedShape trained{1000, 600, 10, 2, DType::f32, DType::f32, false};
+  TrainedShape trained{1000, 600, 10, 2, DType::f32, DType::f32, 512, false};
   const MemoryForecast f32 = forecast_memory(config, trained);
   EXPECT_EQ(f32.parameters, 4000);
   EXPECT_EQ(f32.gradients, 2400);
@@ -23,7 +23,7 @@ TEST(MemoryForecast, CountsWhatIsHeld) {
   trained.compute = DType::bf16;  // the layers' activations of half the size, and weights twice
   const MemoryForecast bf16 = forecast_memory(config, trained);
   EXPECT_EQ(bf16.activations, 10 * (2 * (80 + 32 + 2) * 2 + 24 * 4));
-  EXPECT_EQ(bf16.parameters, 4000 + 2 * (4 * 64 + 2 * 128) * 2);
+  EXPECT_EQ(bf16.parameters, 4000 + 512 * 2);
   EXPECT_EQ(bf16.optimizer, f32.optimizer);
 }
 

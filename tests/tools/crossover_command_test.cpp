@@ -100,6 +100,13 @@ TEST_F(CrossoverCommand, RefusesBeforeItMeasures) {
     EXPECT_EQ(result.status, 2) << words[2] << ": " << result.output;
     EXPECT_THAT(result.output, Not(HasSubstr("ns a ")));
   }
+  const std::string damaged = folder_ / "damaged.json";
+  write_file(damaged, "{}");
+  for (const std::string& out : {damaged, damaged + "/below.json", std::string("/proc/no/such")}) {
+    const CommandResult result = run_command({"bench", "crossover", "--out", out});
+    EXPECT_EQ(result.status, 1) << result.output;
+    EXPECT_THAT(result.output, Not(HasSubstr("ns a ")));
+  }
   setenv("FILIGREE_CROSSOVER", "shipped", 1);
   const CommandResult result = run_command({"bench", "crossover", "--save"});
   EXPECT_EQ(result.status, 2);

@@ -13,6 +13,7 @@
 #include "attention/kernels/schedule.h"
 #include "core/device_backend.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "core/parallel.h"
 #include "tools/filigree/bench.h"
 #include "tools/filigree/cost_fit.h"
@@ -175,24 +176,25 @@ std::vector<SizedCosts<typename Side::Costs>> measure_all(const Settings& settin
   return all;
 }
 
-/// `table` with what is measured here.
-CrossoverTable measured_on_cpu(const Settings& settings, const CrossoverTable& table, bool check) {
+/// What is measured here; with `checked`, its costs are what the choice goes by.
+std::vector<CrossoverTable::Row> measured_on_cpu(const Settings& settings,
+                                                 const CrossoverTable* checked) {
   set_thread_count(1);
   std::vector<CrossoverTable::Row> rows;
   for (const auto& [dtype, dim, costs] :
        measure_all<OnCpu>(settings, [&](DType dtype, int64_t dim) {
-         return check ? std::optional(table.at(dtype, dim)) : std::nullopt;
+         return checked ? std::optional(checked->at(dtype, dim)) : std::nullopt;
        })) {
     rows.push_back({dtype, dim, costs});
   }
-  return table.with(rows, {});
+  return rows;
 }
 
-CrossoverTable measured_on_device(const Settings& settings, const CrossoverTable& table,
-                                  bool check) {
+std::vector<CrossoverTable::DeviceRow> measured_on_device(const Settings& settings,
+                                                          const CrossoverTable* checked) {
   const std::string device = backend_of(settings.device).description(settings.device.index);
   for (const DType dtype : OnDevice::kDTypes) {
-    if (!check || table.at(device, dtype, 64)) continue;
+    if (!checked || checked->at(device, dtype, 64)) continue;
     throw ConfigError("--check",
                       fmt::format("the table has no costs of {}, {}", device, name_of(dtype)),
                       fmt::format("measure them: filigree bench crossover --device {} --save",
@@ -203,11 +205,11 @@ CrossoverTable measured_on_device(const Settings& settings, const CrossoverTable
   std::vector<CrossoverTable::DeviceRow> rows;
   for (const auto& [dtype, dim, costs] :
        measure_all<OnDevice>(settings, [&](DType dtype, int64_t dim) {
-         return check ? table.at(device, dtype, dim) : std::nullopt;
+         return checked ? checked->at(device, dtype, dim) : std::nullopt;
        })) {
     rows.push_back({device, dtype, dim, costs});
   }
-  return table.with({}, rows);
+  return rows;
 }
 
 /// Throws ConfigError unless these are different numbers from 1 to `most`, and some.
@@ -242,6 +244,12 @@ std::string place_of_table(const Options& cli, bool save, bool check, const std:
                     std::getenv("FILIGREE_CROSSOVER")
                         ? "FILIGREE_CROSSOVER names no file: unset it, or use --out FILE"
                         : "set HOME or FILIGREE_CROSSOVER, or use --out FILE");
+}
+
+/// The table in a file, an empty one if there is no file.
+CrossoverTable table_in(const std::filesystem::path& file) {
+  return std::filesystem::exists(file) ? CrossoverTable::load(file)
+                                       : CrossoverTable(file.string(), {});
 }
 
 }  // namespace
@@ -281,14 +289,22 @@ int bench_crossover(std::span<const std::string> words) {
   expect_in("sequences", settings.sequences, 1, 1 << 20);
   expect_in("heads", settings.heads, 1, 4096);
   out = place_of_table(cli, save, check, out);
-  const bool keeps = !out.empty() && std::filesystem::exists(out);
-  const CrossoverTable before = check   ? crossover_table()
-                                : keeps ? CrossoverTable::load(out)
-                                        : CrossoverTable(out, {});
-  const CrossoverTable made = on_cpu ? measured_on_cpu(settings, before, check)
-                                     : measured_on_device(settings, before, check);
+  if (!out.empty()) {  // whatever is wrong there is said before the work
+    const std::filesystem::path parent = std::filesystem::path(out).parent_path();
+    if (!parent.empty()) make_folders(parent);
+    expect_writable(out);
+    table_in(out);
+  }
+  const CrossoverTable* const checked = check ? &crossover_table() : nullptr;
+  std::vector<CrossoverTable::Row> rows;
+  std::vector<CrossoverTable::DeviceRow> devices;
+  if (on_cpu) {
+    rows = measured_on_cpu(settings, checked);
+  } else {
+    devices = measured_on_device(settings, checked);
+  }
   if (out.empty()) return 0;
-  made.save(out);
+  table_in(out).with(rows, devices).save(out);  // others may have added to it meanwhile
   fmt::print("wrote {}\n", out);
   return 0;
 }

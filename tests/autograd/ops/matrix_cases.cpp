@@ -106,6 +106,12 @@ Tensor every_second(int64_t n) {
   for (int64_t r = 1; r < n; r += 2) rows.push_back(static_cast<int32_t>(r));
   return Tensor::from(rows);
 }
+/// A matrix with a 1 where a row is one of these.
+Tensor rows_selected(int64_t n, DType dtype) {
+  Tensor one_hot = Tensor::zeros({n / 2, n}, dtype);
+  for (int64_t r = 0; r < n / 2; ++r) one_hot.slice(r, 1).view({n}).slice(2 * r + 1, 1).fill(1);
+  return one_hot;
+}
 const RegisterOpCase select_rows_case{
     {"select_rows",
      [](int64_t n) {
@@ -115,18 +121,26 @@ const RegisterOpCase select_rows_case{
        const Variables y = select_rows(v, every_second(v[0].shape()[0]));
        return sub(y[0], y[1]);
      },
-     [](const Variables& v) {  // a matrix with a 1 where a row is selected
-       const int64_t n = v[0].shape()[0];
-       Tensor one_hot = Tensor::zeros({n / 2, n}, v[0].dtype());
-       for (int64_t r = 0; r < n / 2; ++r)
-         one_hot.slice(r, 1).view({n}).slice(2 * r + 1, 1).fill(1);
-       return matmul(Variable(one_hot), sub(v[0], v[1]));
+     [](const Variables& v) {
+       return matmul(Variable(rows_selected(v[0].shape()[0], v[0].dtype())), sub(v[0], v[1]));
      },
      {{{numbers({1, 2, 3, 4, 5, 6}, {3, 2}), numbers({0, 0, 1, 2, 0, 0}, {3, 2})}, {2, 2}}},
      [] {
        select_rows({zeros({3, 2})}, Tensor::from(std::vector<int32_t>{1, 1}));
      },
      "expected ascending rows in [0, 3), got 1 after 1 at position 1"}};
+const RegisterOpCase one_of_selected_case{
+    {"select_rows/one",
+     [](int64_t n) {
+       return std::vector<Shape>{{n, 3}, {n, 2}};
+     },
+     [](const Variables& v) { return select_rows(v, every_second(v[0].shape()[0]))[1]; },
+     [](const Variables& v) {  // the other one has a gradient, of 0
+       const Variable rows(rows_selected(v[0].shape()[0], v[0].dtype()));
+       const Variable nothing(Tensor::zeros({3, 2}, v[0].dtype()));
+       return add(matmul(rows, v[1]), matmul(matmul(rows, v[0]), nothing));
+     },
+     {{{numbers({1, 2, 1, 2}, {2, 2}), numbers({3, 4, 5, 6}, {2, 2})}, {5, 6}}}}};
 
 }  // namespace
 
