@@ -1,6 +1,7 @@
 #include "nn/classifier.h"
 
 #include <fmt/format.h>
+#include <utility>
 #include <vector>
 
 #include "autograd/function.h"
@@ -24,40 +25,31 @@ SequenceClassifier::SequenceClassifier(const EncoderConfig& config, int64_t outp
 
 namespace {
 
-/// The same batch, of which the first token of every sequence is wanted; offsets of these tokens.
-struct FirstTokens {
-  explicit FirstTokens(const TokenBatch& whole) : batch(whole) {
-    const auto of = whole.offsets.span<int64_t>();
-    std::vector<int32_t> rows;
-    std::vector<int64_t> ends{0};
-    for (size_t b = 0; b + 1 < of.size(); ++b) {
-      if (of[b] < of[b + 1]) rows.push_back(static_cast<int32_t>(of[b]));
-      ends.push_back(std::ssize(rows));
-    }
-    batch.wanted = Tensor::from(rows);
-    offsets = Tensor::from(ends);
+/// Lets the batch want the first token of every sequence that has one; offsets (B+1) of these.
+Tensor want_first_tokens(TokenBatch& batch) {
+  const auto offsets = std::as_const(batch.offsets).span<int64_t>();
+  std::vector<int32_t> rows;
+  std::vector<int64_t> ends{0};
+  for (size_t b = 0; b + 1 < offsets.size(); ++b) {
+    if (offsets[b] < offsets[b + 1]) rows.push_back(static_cast<int32_t>(offsets[b]));
+    ends.push_back(std::ssize(rows));
   }
-  TokenBatch batch;
-  Tensor offsets;
-};
+  batch.wanted = Tensor::from(rows);
+  return Tensor::from(ends);
+}
 
 }  // namespace
 
-Variable SequenceClassifier::pool(const TokenBatch& batch, const LayerGraphs& graphs,
-                                  const ForwardContext& context) const {
-  if (pool_ != Pool::first) {
-    return segment_pool(encoder().forward(batch, graphs, context), batch.offsets, pool_);
-  }
-  const FirstTokens first(batch);
-  return segment_pool(encoder().forward(first.batch, graphs, context), first.offsets, pool_);
-}
-
 Variable SequenceClassifier::forward(const TokenBatch& batch, const LayerGraphs& graphs,
                                      const ForwardContext& context) const {
-  Variable pooled = pool(batch, graphs, context);
+  TokenBatch asked = batch;
+  asked.wanted = Tensor();  // the mean needs all
+  const Tensor offsets = pool_ == Pool::first ? want_first_tokens(asked) : batch.offsets;
+  const Variable hidden = encoder().forward(asked, graphs, context);
+  Variable pooled;
   {
     const ModuleScope scope("pooler");
-    pooled = tanh(pooler_.forward(pooled));
+    pooled = tanh(pooler_.forward(segment_pool(hidden, offsets, pool_)));
   }
   const ModuleScope scope("classifier");
   return classifier_.forward(apply_dropout(pooled, encoder().config().dropout, context, "head"));

@@ -6,7 +6,8 @@
 
 namespace filigree {
 
-/// logits = W dropout(tanh(P pool(h)) ) + b, as BERT's pooler and classifier.
+/// logits = W dropout(tanh(P pool(h)) ) + b, as BERT's pooler and classifier. What the batch wants
+/// is for the pool to say: the first tokens, or all.
 class SequenceClassifier final : public Model {
  public:
   /// `outputs` C: the classes, or 1 for regression. Throws ConfigError below 1.
@@ -19,10 +20,6 @@ class SequenceClassifier final : public Model {
   Tensor& bias() { return classifier_.bias(); }
 
  private:
-  /// The hidden states' pool, (B, E). Where it takes the first tokens, no others are wanted.
-  Variable pool(const TokenBatch& batch, const LayerGraphs& graphs,
-                const ForwardContext& context) const;
-
   Pool pool_;
   Linear pooler_, classifier_;
 };

@@ -10,8 +10,7 @@ namespace filigree::kernels {
 ///   top (N) becomes max(top, max_c z), sum (N) becomes sum e^{top before - top} + sum_c e^{z -
 ///   top}, target (N) becomes z at labels (i32, N) where the chunk holds the label.
 /// Start: top -Inf, sum 0; while top is -Inf, exponents are measured from 0, not from it. After all
-/// chunks log sum_c e^{z_c} = top + log sum (Milakov and
-/// Gimelshein, arXiv 1805.02867).
+/// chunks log sum_c e^{z_c} = top + log sum (Milakov and Gimelshein, arXiv 1805.02867).
 FILIGREE_KERNEL(add_chunk_to_softmax,
                 (const Tensor& x, const Tensor& bias, const Tensor& labels, int64_t first,
                  Tensor& top, Tensor& sum, Tensor& target),

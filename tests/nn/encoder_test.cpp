@@ -198,21 +198,25 @@ TEST(EncoderTest, ComputesNoOthersInTheLastLayer) {
   }
 }
 
-// The answer is read from first tokens alone; a sequence without tokens has the pool 0.
-TEST(EncoderTest, AClassifierOfFirstTokensSkipsNoOthersThatCount) {
+// What a classifier wants is its pool's to say; a sequence without tokens has the pool 0.
+TEST(EncoderTest, AClassifierLeavesOutNoTokenThatCounts) {
   const EncoderConfig config = small_config();
-  SequenceClassifier model(config, 3, Pool::first, DType::f64);
-  randomise(model, 1);
-  const TokenBatch batch = random_batch({0, 4, 0, 1, 5, 0}, config, 3);
-  const LayerGraphs graphs = graphs_of(batch, config, "neighbour:1");
-  const Tensor logits = model.forward(batch, graphs, {}).value();
-  StateDict head = model.state_dict();
-  const Variable pooled =
-      segment_pool(model.encoder().forward(batch, graphs, {}), batch.offsets, Pool::first);
-  const auto linear_of = [&](const Variable& x, const std::string& name) {
-    return linear(x, Variable(head.at(name + ".weight")), Variable(head.at(name + ".bias")));
-  };
-  expect_near(logits, linear_of(tanh(linear_of(pooled, "pooler")), "classifier").value(), 1e-13);
+  for (const Pool pool : {Pool::first, Pool::mean}) {
+    SequenceClassifier model(config, 3, pool, DType::f64);
+    randomise(model, 1);
+    TokenBatch batch = random_batch({0, 4, 0, 1, 5, 0}, config, 3);
+    const LayerGraphs graphs = graphs_of(batch, config, "neighbour:1");
+    const Variable pooled =
+        segment_pool(model.encoder().forward(batch, graphs, {}), batch.offsets, pool);
+    batch.wanted = Tensor::from(std::vector<int32_t>{2, 3});
+    const Tensor logits = model.forward(batch, graphs, {}).value();
+    EXPECT_EQ(batch.wanted.numel(), 2);
+    const StateDict head = model.state_dict();
+    const auto linear_of = [&](const Variable& x, const std::string& name) {
+      return linear(x, Variable(head.at(name + ".weight")), Variable(head.at(name + ".bias")));
+    };
+    expect_near(logits, linear_of(tanh(linear_of(pooled, "pooler")), "classifier").value(), 1e-13);
+  }
 }
 
 TEST(EncoderTest, NoLayersAndNoTokens) {
